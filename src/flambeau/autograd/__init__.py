@@ -1,0 +1,15 @@
+"""PyTorch's ``torch.autograd``: gradients, and whether operations are taped.
+
+Source: https://docs.pytorch.org/docs/stable/autograd.html
+"""
+
+from flambeau.differentiation.modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from flambeau.tensors.gradients import backward, grad
+
+__all__ = ["backward", "enable_grad", "grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"]

@@ -1,0 +1,1 @@
+"""The ground floor: errors, shapes and configuration; it knows nothing of tensors."""

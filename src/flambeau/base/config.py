@@ -1,0 +1,40 @@
+"""The only reader of the environment: every switch a user can set from outside, with its default."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Config", "config"]
+
+
+def _cache_folder() -> Path | None:
+    """Folder of compiled programs: FLAMBEAU_CACHE names it, FLAMBEAU_CACHE=0 switches it off."""
+    chosen = os.environ.get("FLAMBEAU_CACHE", "")
+    if chosen == "0":
+        return None
+    if chosen:
+        return Path(chosen)
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(root) if root else Path.home() / ".cache") / "flambeau" / "programs"
+
+
+@dataclass(slots=True)
+class Config:
+    """Switches of the running process.
+
+    Attributes:
+        eager: run every operation at once (``FLAMBEAU_EAGER=1``), for debugging.
+        cache: folder of compiled programs kept between processes, or None.
+        pending_limit: number of recorded operations after which they are run without being asked for.
+        program_limit: largest number of operations compiled as one program.
+        piece_size: size aimed at when a longer graph is run in pieces.
+    """
+
+    eager: bool
+    cache: Path | None
+    pending_limit: int = 20_000
+    program_limit: int = 1_000
+    piece_size: int = 64
+
+
+config = Config(eager=os.environ.get("FLAMBEAU_EAGER", "") == "1", cache=_cache_folder())

@@ -1,0 +1,217 @@
+"""The exception tree: every error of ours, one class for each reason, so that a program can tell them apart.
+
+```
+FlambeauError
+├── LoadError                      (RuntimeError)         a file cannot be read as a checkpoint
+│   ├── NotACheckpoint                                    its content is something else
+│   │   └── EmptyFile              (EOFError)             it has no content
+│   ├── UnsupportedContainer       (NotImplementedError)  a kind of checkpoint that is not read
+│   ├── BadZip                                            the archive is malformed
+│   │   ├── TruncatedFile                                 bytes are missing
+│   │   ├── MultipleEndRecords                            two ends, so two possible contents
+│   │   ├── HeaderDisagreement                            two headers say different things of one record
+│   │   ├── DuplicateRecord                               two records have one name
+│   │   ├── OverlappingRecords                            two records claim the same bytes
+│   │   ├── HiddenBytes                                   bytes between records belong to none
+│   │   ├── MissingRecord                                 a record that is needed is not there
+│   │   ├── UnsupportedCompression (NotImplementedError)  encrypted, or neither stored nor deflated
+│   │   └── BadDeflate                                    compressed bytes do not inflate to the size declared
+│   ├── ChecksumMismatch                                  a record's bytes are not those that were written
+│   ├── LimitExceeded                                     the file asks for more than its size justifies
+│   ├── BadPickle                                         the object's description is malformed
+│   │   ├── TruncatedPickle                               it ends too early
+│   │   ├── UnsupportedOpcode                             it holds an instruction that is not executed
+│   │   ├── DisallowedGlobal                              it names something outside the allowlist
+│   │   ├── UnhashableKey                                 it uses a list, say, as a dictionary's key
+│   │   └── BadCall                                       it calls a permitted name with wrong arguments
+│   ├── BadTensor                                         a tensor's description is malformed
+│   │   ├── StorageSizeMismatch                           a storage's bytes are not as many as declared
+│   │   ├── StorageDisagreement                           one storage is described in two ways
+│   │   └── ViewOutOfStorage                              a tensor reaches beyond its storage
+│   └── UnsupportedTensor          (NotImplementedError)  a kind of tensor that is not read
+└── SaveError                      (RuntimeError)         an object cannot be written as a checkpoint
+    ├── CannotSave                 (TypeError)            it holds something that a checkpoint cannot
+    ├── CircularReference          (ValueError)           it contains itself
+    ├── StorageTypeConflict                               two tensors view one storage as different types
+    ├── MissingParent                                     the folder to write into does not exist
+    └── WriteFailed                (OSError)              the system refused: full disk, failed sync, ...
+```
+
+The built-in classes in parentheses are what a PyTorch program may already catch. A file that cannot be opened at all
+raises what `open` raises: `FileNotFoundError`, `IsADirectoryError`, `PermissionError`.
+"""
+
+# ruff: noqa: N818  (a reader's error is named after what is wrong with the file)
+
+__all__ = [
+    "BadCall",
+    "BadDeflate",
+    "BadPickle",
+    "BadTensor",
+    "BadZip",
+    "CannotSave",
+    "ChecksumMismatch",
+    "CircularReference",
+    "DisallowedGlobal",
+    "DuplicateRecord",
+    "EmptyFile",
+    "FlambeauError",
+    "HeaderDisagreement",
+    "HiddenBytes",
+    "LimitExceeded",
+    "LoadError",
+    "MissingParent",
+    "MissingRecord",
+    "MultipleEndRecords",
+    "NotACheckpoint",
+    "OverlappingRecords",
+    "SaveError",
+    "StorageDisagreement",
+    "StorageSizeMismatch",
+    "StorageTypeConflict",
+    "TruncatedFile",
+    "TruncatedPickle",
+    "UnhashableKey",
+    "UnsupportedCompression",
+    "UnsupportedContainer",
+    "UnsupportedOpcode",
+    "UnsupportedTensor",
+    "ViewOutOfStorage",
+    "WriteFailed",
+]
+
+
+class FlambeauError(Exception):
+    """Root of every error that Flambeau defines."""
+
+
+class LoadError(FlambeauError, RuntimeError):
+    """A file cannot be read as a checkpoint; the text names the file, the record and the reason."""
+
+
+class NotACheckpoint(LoadError):
+    """The content is not a checkpoint but something else, named where it is recognized."""
+
+
+class EmptyFile(NotACheckpoint, EOFError):
+    """The file has no content."""
+
+
+class UnsupportedContainer(LoadError, NotImplementedError):
+    """The content is a kind of checkpoint that is not read."""
+
+
+class BadZip(LoadError):
+    """The zip archive is malformed."""
+
+
+class TruncatedFile(BadZip):
+    """Bytes that the archive speaks of are missing."""
+
+
+class MultipleEndRecords(BadZip):
+    """The archive ends in two places, so that two readers could find different content."""
+
+
+class HeaderDisagreement(BadZip):
+    """A record's own header and the archive's directory say different things."""
+
+
+class DuplicateRecord(BadZip):
+    """Two records have the same name."""
+
+
+class OverlappingRecords(BadZip):
+    """Two records claim the same bytes."""
+
+
+class HiddenBytes(BadZip):
+    """Bytes between the records belong to none of them."""
+
+
+class MissingRecord(BadZip):
+    """A record that the checkpoint needs is not in the archive."""
+
+
+class UnsupportedCompression(BadZip, NotImplementedError):
+    """A record is encrypted, or neither stored nor deflated."""
+
+
+class BadDeflate(BadZip):
+    """A record's compressed bytes do not inflate to what the directory declares."""
+
+
+class ChecksumMismatch(LoadError):
+    """A record's bytes are not those that were written: the file is damaged."""
+
+
+class LimitExceeded(LoadError):
+    """The file asks for more time or memory than its size justifies."""
+
+
+class BadPickle(LoadError):
+    """The description of the saved object is malformed."""
+
+
+class TruncatedPickle(BadPickle):
+    """The description of the saved object ends too early."""
+
+
+class UnsupportedOpcode(BadPickle):
+    """The description holds an instruction that is not executed."""
+
+
+class DisallowedGlobal(BadPickle):
+    """The description names a class or function outside the allowlist."""
+
+
+class UnhashableKey(BadPickle):
+    """The description uses as a key, or as a member of a set, what cannot be one."""
+
+
+class BadCall(BadPickle):
+    """The description calls a permitted name with arguments that it does not take."""
+
+
+class BadTensor(LoadError):
+    """The description of a tensor is malformed."""
+
+
+class StorageSizeMismatch(BadTensor):
+    """A storage's bytes are not as many as its description declares."""
+
+
+class StorageDisagreement(BadTensor):
+    """One storage is described in two different ways."""
+
+
+class ViewOutOfStorage(BadTensor):
+    """A tensor reaches beyond the end of its storage."""
+
+
+class UnsupportedTensor(LoadError, NotImplementedError):
+    """A kind of tensor that is not read: sparse, quantized, nested, ..."""
+
+
+class SaveError(FlambeauError, RuntimeError):
+    """An object cannot be written as a checkpoint; a file that was there before is untouched."""
+
+
+class CannotSave(SaveError, TypeError):
+    """The object holds something that a checkpoint cannot; the text says where."""
+
+
+class CircularReference(SaveError, ValueError):
+    """The object contains itself; the text says where."""
+
+
+class StorageTypeConflict(SaveError):
+    """Two tensors view one storage as different types, which the format cannot express."""
+
+
+class MissingParent(SaveError):
+    """The folder to write into does not exist."""
+
+
+class WriteFailed(SaveError, OSError):
+    """The system refused to write: a full disk, a failed sync, a folder without permission."""

@@ -1,0 +1,57 @@
+"""What the functions behind permitted names may use while they rebuild an object, and how they are called."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flambeau.base.errors import BadCall, LoadError
+from flambeau.checkpoint.budget import Budget
+from flambeau.checkpoint.builders import Builders
+from flambeau.checkpoint.byte_order import ByteOrder
+
+__all__ = ["Context", "Permitted"]
+
+
+@dataclass(slots=True)
+class Context:
+    """Shared by everything that rebuilds one file's object.
+
+    Attributes:
+        name: how errors call the pickle.
+        builders: what records become.
+        budget: what the pickle may ask for.
+        order: turns storages into this machine's byte order.
+        dtypes: what each element type named so far became.
+        tensors: what the tensors rebuilt so far became, by identity.
+    """
+
+    name: str
+    builders: Builders
+    budget: Budget
+    order: ByteOrder
+    dtypes: dict[str, object] = field(default_factory=dict[str, object])
+    tensors: dict[int, object] = field(default_factory=dict[int, object])
+
+    def error(self, kind: type[LoadError], text: str) -> LoadError:
+        """Make an error that names the pickle."""
+        return kind(f"{self.name}: {text}")
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """A function of ours behind a name that a pickle may call.
+
+    Attributes:
+        function: takes the context and the arguments in the pickle, and checks each of them.
+        least: smallest number of arguments.
+        most: largest number of arguments.
+    """
+
+    function: Callable[..., object]
+    least: int
+    most: int
+
+    def call(self, context: Context, name: str, arguments: tuple[object, ...]) -> object:
+        """Call the function with a number of arguments that it takes."""
+        if not self.least <= len(arguments) <= self.most:
+            raise context.error(BadCall, f"{name} is called with {len(arguments)} arguments")
+        return self.function(context, *arguments)

@@ -1,0 +1,39 @@
+"""Every limit on what a file may ask for, in one table.
+
+A limit stands where a few bytes could otherwise ask for much time or memory. Ordinary checkpoints stay far below each.
+"""
+
+from typing import Final
+
+__all__ = [
+    "COLLISIONS",
+    "DIMENSIONS",
+    "INFLATED_BYTES_FREE",
+    "INFLATE_RATIO",
+    "KEY_PARTS",
+    "KEY_WORK",
+    "NAME_LENGTH",
+    "OBJECT_BYTES_FREE",
+    "OBJECT_BYTES_RATIO",
+    "RECORDS",
+    "TEXT_DIGITS",
+]
+
+# Archive
+RECORDS: Final = 4_194_304  # records in one archive
+INFLATE_RATIO: Final = 200  # inflated bytes for one stored byte ...
+INFLATED_BYTES_FREE: Final = 1 << 20  # ... in records that inflate to more than this
+
+# Pickle
+OBJECT_BYTES_FREE: Final = 64 << 20  # estimated bytes of Python objects ...
+OBJECT_BYTES_RATIO: Final = 32  # ... beyond this many for one byte of pickle
+NAME_LENGTH: Final = 1_024  # characters in the name of a module, class or function
+TEXT_DIGITS: Final = 4_300  # digits of a number written as text: Python's own limit
+
+# Hashed keys: hashing a tuple visits all its parts, and equal hashes make a dictionary slow
+KEY_PARTS: Final = 256  # parts of one key, counted through nested tuples and frozen sets
+KEY_WORK: Final = 4_000_000_000  # characters and parts hashed or compared, over all keys
+COLLISIONS: Final = 10_000  # different keys with the hash of an earlier one
+
+# Tensors
+DIMENSIONS: Final = 64  # dimensions of a tensor: NumPy's own limit

@@ -1,0 +1,100 @@
+"""Reading a checkpoint: sniff, container, unpickle, rebuild."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from flambeau.base.errors import BadPickle
+from flambeau.checkpoint.budget import Budget
+from flambeau.checkpoint.builders import Builders
+from flambeau.checkpoint.byte_order import ByteOrder
+from flambeau.checkpoint.context import Context
+from flambeau.checkpoint.machine import Machine
+from flambeau.checkpoint.opcodes import execute
+from flambeau.checkpoint.rebuild import Rebuilder
+from flambeau.checkpoint.records import StorageRecord
+from flambeau.checkpoint.sniff import sniff
+from flambeau.checkpoint.source import ReadableFrom, open_source
+from flambeau.checkpoint.zip_container import ZipContainer
+
+__all__ = ["Checkpoint", "read"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint that was read.
+
+    Attributes:
+        obj: the saved object: plain Python values and what the builders made of the records in it.
+        container: kind of file it came from.
+        byteorder: byte order of the tensors in the file.
+        checksums: whether the file holds checksums of its records; one written without them cannot be verified.
+        storages: the storages that the object's tensors view, by their keys.
+    """
+
+    obj: object
+    container: str
+    byteorder: str
+    checksums: bool
+    storages: Mapping[str, StorageRecord]
+    _verify: Callable[[], None] = field(repr=False)
+
+    def verify(self) -> None:
+        """Compare every record of the file with its checksum, now.
+
+        Raises:
+            ChecksumMismatch: a record is damaged.
+        """
+        self._verify()
+
+
+def read(source: ReadableFrom, *, mmap: bool = True, check: bool = True, build: Builders | None = None) -> Checkpoint:
+    """Read a checkpoint that `torch.save` or `write` wrote. No code of the file's is run, and none is looked up.
+
+    A tensor's bytes are mapped, not read: opening takes the same short time for a small and a large file. Whatever
+    describes the object is compared with its checksum at once, a storage when its bytes are first asked for.
+
+    Args:
+        source: a path; or the file's content; or a file opened in binary mode, which is read from its position on.
+        mmap: map a path's bytes. False reads and checks them now, so that the file may change afterwards.
+        check: compare the storages with their checksums. What describes the object is always checked.
+        build: what the records in the object become; by default they stay records.
+
+    Returns:
+        The checkpoint. Arrays of its tensors are read-only.
+
+    Raises:
+        LoadError: one of its subclasses, by the reason.
+        OSError: the file cannot be opened.
+
+    Example:
+        >>> import io
+        >>> from flambeau.checkpoint import read, write
+        >>> file = io.BytesIO()
+        >>> write({"epoch": 20}, file)
+        >>> read(file.getvalue()).obj
+        {'epoch': 20}
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
+    """
+    with open_source(source, mmap) as opened:
+        container_kind = sniff(opened)
+        container = ZipContainer(opened, check)
+        pickle = container.pickle()
+        name = f"{opened.name}: data.pkl"
+        budget = Budget(name, len(pickle))
+        order = ByteOrder(opened.name, container.byteorder)
+        rebuilder = Rebuilder(Context(name, build or Builders(), budget, order), container.storage)
+        obj = _unpickle(Machine(name, pickle, rebuilder, budget))
+        if not opened.lasting:
+            container.load()
+    return Checkpoint(
+        obj, container_kind, container.byteorder, container.checksums, rebuilder.storages, container.verify
+    )
+
+
+def _unpickle(machine: Machine) -> object:
+    """Run the pickle; nothing may follow it."""
+    obj = execute(machine)
+    if machine.position != len(machine.data):
+        raise machine.error(BadPickle, f"{len(machine.data) - machine.position} bytes follow the pickle")
+    return obj

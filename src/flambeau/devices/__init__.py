@@ -1,0 +1,1 @@
+"""Devices: PyTorch's spelling of them, and the JAX devices behind it."""

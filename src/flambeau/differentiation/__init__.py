@@ -1,0 +1,1 @@
+"""Differentiation: nodes in, nodes out; it records what computes gradients and never computes any itself."""

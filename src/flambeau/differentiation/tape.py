@@ -1,0 +1,175 @@
+"""The tape: one ``GradFn`` for each recorded operation whose result requires a gradient."""
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any, NamedTuple, Protocol
+
+from flambeau.differentiation.modes import MODE
+from flambeau.graph.node import Node, Operation
+from flambeau.graph.record import record, record_operation
+from flambeau.primitives.primitive import Primitive, picks, pullback, saved_positions
+
+__all__ = ["Edge", "GradFn", "Leaf", "Tracked", "Versioned", "taped"]
+
+_serial = count()
+
+
+class Versioned(Protocol):
+    """Something written in place: its version counts the writes."""
+
+    version: int
+
+
+class Leaf(Protocol):
+    """A tensor that gathers gradients."""
+
+    def accumulate(self, gradient: "Tracked") -> None:
+        """Add a gradient to the tensor's own."""
+        ...
+
+
+Edge = tuple[Any, int]
+"""Where a gradient goes: (``GradFn``, which of its results) or (``Leaf``, 0)."""
+
+
+class Tracked(NamedTuple):
+    """A node with its place on the tape; ``edge`` is None where no gradient is wanted."""
+
+    node: Node
+    edge: Edge | None
+
+
+class GradFn:
+    """How to turn the gradient of an operation's results into the gradients of its inputs.
+
+    Attributes:
+        operation: the forward operation.
+        saved: nodes and numbers its gradient reads; None once released.
+        saved_edges: for each saved node its own place on the tape (used by ``create_graph``).
+        edges: for each input where its gradient goes, or None.
+        guards: pairs (storage, version) that must not have changed by the time of backward, with a description.
+        serial: order of recording; backward runs from the highest down.
+        hooks: for each result index, functions called with its gradient.
+        pre_hooks: functions called with the gradients of all results, before; ``post_hooks`` after.
+    """
+
+    __slots__ = ("edges", "guards", "hooks", "metadata", "operation", "post_hooks", "pre_hooks", "saved", "saved_edges",
+                 "serial", "__weakref__")  # fmt: skip
+
+    def __init__(
+        self,
+        operation: Operation | None,
+        saved: Sequence[Any] | None,
+        saved_edges: Sequence[Edge | None],
+        edges: Sequence[Edge | None],
+    ) -> None:
+        self.operation = operation
+        self.saved = saved
+        self.saved_edges = saved_edges
+        self.edges = edges
+        self.guards: Sequence[tuple[Versioned, int, Any]] = ()
+        self.serial = next(_serial)
+        self.hooks: dict[int, dict[int, Callable[[Tracked], Tracked | None]]] | None = None
+        self.pre_hooks: dict[int, Callable[..., Any]] | None = None
+        self.post_hooks: dict[int, Callable[..., Any]] | None = None
+        self.metadata: dict[str, Any] | None = None
+
+    # -- what PyTorch shows of it ------------------------------------------------------------------------------
+
+    def name(self) -> str:
+        """PyTorch's name of it, such as ``"AddBackward0"``."""
+        return self.operation.primitive.grad_name if self.operation else type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {hex(id(self))}>"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """Where the gradients of the inputs go, as pairs (function, index)."""
+        return tuple((None, 0) if edge is None else _shown(edge) for edge in self.edges)
+
+    # -- backward ----------------------------------------------------------------------------------------------
+
+    def pull(self, cotangents: Sequence[Tracked | None], wanted: Sequence[bool], create: bool) -> list[Tracked | None]:
+        """Gradients of the inputs from the gradients of the results; at least one of these is given."""
+        operation = self.operation
+        assert operation is not None
+        saved = self.unpacked()
+        wrt = tuple([index for index, want in enumerate(wanted) if want])
+        mask = tuple([index for index, item in enumerate(cotangents) if item is not None])
+        given = [item for item in cotangents if item is not None]
+        back = pullback(operation, wrt, mask)
+        inputs = (*saved, *[item.node for item in given])
+        node = record_operation(back, inputs)
+        results: list[Tracked | None] = [None] * len(wanted)
+        edge: GradFn | None = None
+        if create:
+            edge = tape(back, inputs, (*self.saved_edges, *[item.edge for item in given]))
+        parts = picks(node) if len(wrt) > 1 else (node,)
+        for index, (position, part) in enumerate(zip(wrt, parts, strict=True)):
+            results[position] = Tracked(part, None if edge is None else (edge, index))
+        return results
+
+    def unpacked(self) -> Sequence[Any]:
+        """What was saved; raises RuntimeError if it was released, or changed in place since."""
+        if self.saved is None:
+            raise RuntimeError(
+                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+                "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
+                "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or "
+                "if you need to access saved tensors after calling backward."
+            )
+        for storage, version, aval in self.guards:
+            if storage.version != version:
+                kind = f"torch.{aval.dtype.tensor_type} {list(aval.shape)}"
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                    f"[{kind}] is at version {storage.version}; expected version {version} instead. Hint: keep the "
+                    "value it had with .clone() before changing it, or use the operation that is not in place."
+                )
+        return self.saved
+
+    def release(self) -> None:
+        """Forget what was saved."""
+        self.saved = None
+        self.saved_edges = ()
+        self.guards = ()
+
+
+class AccumulateGrad:
+    """What ``next_functions`` shows for a leaf."""
+
+    def __init__(self, variable: Any) -> None:
+        self.variable = variable
+
+    def name(self) -> str:
+        """PyTorch's name of it."""
+        return "torch::autograd::AccumulateGrad"
+
+    next_functions: tuple[tuple[Any, int], ...] = ()
+
+
+def _shown(edge: Edge) -> tuple[Any, int]:
+    return edge if isinstance(edge[0], GradFn) else (AccumulateGrad(edge[0]), 0)
+
+
+def tape(operation: Operation, inputs: Sequence[Any], edges: Sequence[Edge | None]) -> GradFn:
+    """Put an operation just recorded on the tape."""
+    saves = operation.primitive.saves
+    if saves is None:
+        return GradFn(operation, [*inputs], edges, edges)
+    kept = saved_positions(operation)
+    return GradFn(operation, [inputs[index] for index in kept], [edges[index] for index in kept], edges)
+
+
+def taped(primitive: Primitive, inputs: Sequence[Tracked | Any], static: tuple[Any, ...] = ()) -> list[Tracked]:
+    """Record a primitive on tracked values and Python numbers, and tape it if gradients are wanted; all its results."""
+    values = tuple([item.node if isinstance(item, Tracked) else item for item in inputs])
+    node = record(primitive, values, static)
+    operation = node.operation
+    assert operation is not None
+    edges = [item.edge if isinstance(item, Tracked) else None for item in inputs]
+    function: GradFn | None = None
+    if MODE.grad and primitive.differentiable and any(edges):
+        function = tape(operation, values, edges)
+    return [Tracked(part, None if function is None else (function, index)) for index, part in enumerate(picks(node))]

@@ -1,0 +1,1 @@
+"""Data types: what a number is, how types combine, and their limits."""

@@ -1,0 +1,100 @@
+"""``Node``, ``Operation``, ``Aval``: the three nouns of the record."""
+
+from typing import Any, Final
+
+from flambeau.base.shapes import Size
+from flambeau.devices.device import device
+from flambeau.dtypes.kinds import dtype
+
+__all__ = ["Aval", "Input", "Node", "Number", "Operation", "leaf"]
+
+Number = bool | int | float | complex
+
+
+class Aval:
+    """Shape, data type and device of a value not yet computed; equal ones are one object, so they compare fast."""
+
+    __slots__ = ("device", "dtype", "shape")
+
+    _known: Final[dict[tuple[Any, ...], "Aval"]] = {}
+
+    def __init__(self, shape: Size, kind: dtype, place: device) -> None:
+        self.shape: Final = shape
+        self.dtype: Final = kind
+        self.device: Final = place
+
+    @staticmethod
+    def of(shape: tuple[int, ...], kind: dtype, place: device) -> "Aval":
+        """The one object of this shape, data type and device."""
+        key = (shape, kind, place)
+        found = Aval._known.get(key)
+        if found is None:
+            found = Aval._known.setdefault(key, Aval(Size(shape), kind, place))
+        return found
+
+    def __repr__(self) -> str:
+        where = "" if self.device.type == "cpu" else f"@{self.device}"
+        return f"{self.dtype.name}{list(self.shape)}{where}"
+
+
+class Operation:
+    """A primitive applied to inputs of known shapes and types: what a program's structure is made of.
+
+    Attributes:
+        primitive: what is computed.
+        static: arguments that are part of the formula.
+        inputs: for each input its ``Aval``, or the class of a Python number, or a tuple for a tuple-valued node.
+        result: ``Aval`` of the result, or a tuple of them.
+        serial: number by which a program's key names it.
+        derived: operations made from this one (its pullbacks), by what distinguishes them.
+    """
+
+    __slots__ = ("derived", "inputs", "primitive", "result", "serial", "static")
+
+    _count = 0
+
+    def __init__(self, primitive: Any, static: tuple[Any, ...], inputs: tuple[Any, ...], result: Any) -> None:
+        self.primitive = primitive
+        self.static = static
+        self.inputs = inputs
+        self.result = result
+        self.derived: dict[Any, Operation] = {}
+        Operation._count += 1
+        self.serial = Operation._count
+
+    def __repr__(self) -> str:
+        return f"{self.primitive.name}({', '.join(map(repr, self.inputs))}) -> {self.result!r}"
+
+
+class Node:
+    """One value of the record: pending (it has inputs), or known (it has a value).
+
+    Attributes:
+        operation: what makes it; None for a leaf.
+        inputs: nodes and Python numbers it is made from; empty once its value is known.
+        aval: shape, type and device, or a tuple of them for an operation with several results.
+        value: None while pending; else an array of NumPy or JAX.
+        index, uses: scratch space of the runtime while it cuts a program; 0 outside.
+    """
+
+    __slots__ = ("aval", "index", "inputs", "operation", "uses", "value")
+
+    def __init__(self, operation: Operation | None, inputs: tuple[Any, ...], aval: Any, value: Any = None) -> None:
+        self.operation = operation
+        self.inputs = inputs
+        self.aval = aval
+        self.value = value
+        self.index = 0
+        self.uses = 0
+
+    def __repr__(self) -> str:
+        state = "pending" if self.value is None else "known"
+        return f"Node({self.aval!r}, {state})"
+
+
+Input = Node | Number
+
+
+def leaf(value: Any, aval: Aval) -> Node:
+    """A node whose value is known from the start."""
+    return Node(None, (), aval, value)

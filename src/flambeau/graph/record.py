@@ -1,0 +1,68 @@
+"""RECORD: append an operation to the pending graph; its shape and type are known, its value is not.
+
+The pending graph is a list in the order of recording. It holds nodes strongly; which of them anybody can still see
+is decided when a program is cut (``runtime.cut``), by counting references, so that recording costs nothing for it.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from flambeau.base.config import config
+from flambeau.graph.node import Node, Operation
+
+__all__ = ["PENDING", "Evaluates", "operation_of", "record", "record_operation", "settle", "watch_overflow"]
+
+
+class Evaluates(Protocol):
+    """What the record asks of a primitive."""
+
+    name: str
+
+    def evaluate(self, static: tuple[Any, ...], inputs: tuple[Any, ...]) -> Any:
+        """Aval of the result, or a tuple of them; raises what PyTorch raises for these shapes and types."""
+        ...
+
+
+PENDING: list[Node] = []
+_operations: dict[Any, Operation] = {}
+_overflow: Callable[[], None] | None = None
+
+
+def operation_of(primitive: Evaluates, static: tuple[Any, ...], avals: tuple[Any, ...]) -> Operation:
+    """The one operation of this primitive on such inputs; evaluated abstractly the first time."""
+    key = (primitive, static, avals)
+    found = _operations.get(key)
+    if found is None:
+        found = Operation(primitive, static, avals, primitive.evaluate(static, avals))
+        found = _operations.setdefault(key, found)
+    return found
+
+
+def record(primitive: Evaluates, inputs: tuple[Any, ...], static: tuple[Any, ...] = ()) -> Node:
+    """Record a primitive on nodes and Python numbers; returns its pending node."""
+    avals = tuple([i.aval if type(i) is Node else type(i) for i in inputs])
+    operation = _operations.get((primitive, static, avals))
+    if operation is None:
+        operation = operation_of(primitive, static, avals)
+    node = Node(operation, inputs, operation.result)
+    PENDING.append(node)
+    return node
+
+
+def record_operation(operation: Operation, inputs: tuple[Any, ...]) -> Node:
+    """Record an operation already looked up."""
+    node = Node(operation, inputs, operation.result)
+    PENDING.append(node)
+    return node
+
+
+def watch_overflow(run: Callable[[], None]) -> None:
+    """Have ``run`` called when the pending graph has grown past its limit."""
+    global _overflow  # noqa: PLW0603  (the one wire from the record up to the runtime)
+    _overflow = run
+
+
+def settle() -> None:
+    """Called where every node in use is held by a tensor: runs the pending graph if it is past its limit."""
+    if _overflow is not None and (len(PENDING) >= config.pending_limit or config.eager):
+        _overflow()

@@ -1,0 +1,340 @@
+"""Element-wise primitives: arithmetic, comparison, and functions of one value, with PyTorch's promotion."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.scipy import special
+
+from flambeau.dtypes.kinds import DTYPES, dtype, python_dtype
+from flambeau.primitives.primitive import (
+    Array,
+    Primitive,
+    Scalar,
+    as_array,
+    common_dtype,
+    floating,
+    primitive,
+    promoted,
+)
+
+__all__ = [
+    "BINARY",
+    "COMPARISONS",
+    "UNARY",
+    "add",
+    "cast",
+    "clamp",
+    "div",
+    "filled",
+    "float_power",
+    "lerp",
+    "mul",
+    "power",
+    "power_static",
+    "sub",
+    "where",
+]
+
+_HALF = ("float16", "bfloat16")
+
+
+def _arithmetic(function: Callable[[Array, Array], Array], x: Any, y: Any) -> Array:
+    """Apply to promoted operands; a half type meets a Python number in float32, as in PyTorch."""
+    kind = common_dtype(x, y)
+    wide = DTYPES["float32"] if kind.name in _HALF and (isinstance(x, Scalar) or isinstance(y, Scalar)) else kind
+    return function(as_array(x, wide), as_array(y, wide)).astype(kind.numpy)
+
+
+@primitive(saves=(), grad_name="AddBackward0")
+def add(x: Any, y: Any) -> Array:
+    return _arithmetic(jnp.add, x, y)
+
+
+@primitive(saves=(), grad_name="SubBackward0")
+def sub(x: Any, y: Any) -> Array:
+    kinds = [item.kind.__name__ if isinstance(item, Scalar) else item.dtype.name for item in (x, y)]
+    if kinds == ["bool", "bool"]:
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator instead."
+        )
+    if "bool" in kinds:
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
+            "use the `~` or `logical_not()` operator instead."
+        )
+    return _arithmetic(jnp.subtract, x, y)
+
+
+@primitive(checks="others", grad_name="MulBackward0")
+def mul(x: Any, y: Any) -> Array:
+    return _arithmetic(jnp.multiply, x, y)
+
+
+@primitive(checks="others", grad_name="DivBackward0")
+def div(x: Any, y: Any) -> Array:
+    kind = common_dtype(x, y)
+    if not (kind.is_floating_point or kind.is_complex):
+        kind = python_dtype(float)
+        return as_array(x, kind) / as_array(y, kind)
+    return _arithmetic(jnp.divide, x, y)
+
+
+@primitive(grad_name="PowBackward0")
+def power(x: Any, y: Any) -> Array:
+    """x ** y; a negative whole exponent of a whole tensor is refused by the door."""
+    first, second = promoted(x, y)
+    return jnp.power(first, second)
+
+
+@primitive(grad_name="PowBackward0")
+def power_static(x: Array, kind: str, exponent: float) -> Array:
+    """x ** exponent for a Python number, which is part of the formula: squares and roots are not powers."""
+    to = common_dtype(x, Scalar(exponent, {"int": int, "float": float, "bool": bool}[kind]))
+    value = as_array(x, to)
+    special_case = _POWERS.get(exponent)
+    if special_case is not None:
+        return special_case(value)
+    if exponent == int(exponent) and abs(exponent) < 64:
+        return jax.lax.integer_pow(value, int(exponent))
+    return jnp.power(value, jnp.asarray(exponent, to.numpy))
+
+
+_POWERS: dict[float, Callable[[Array], Array]] = {
+    0.0: jnp.ones_like,
+    1.0: lambda x: x,
+    2.0: lambda x: x * x,
+    3.0: lambda x: x * x * x,
+}
+
+
+@primitive(grad_name="PowBackward0")
+def float_power(x: Any, y: Any) -> Array:
+    kind = common_dtype(x, y)
+    wide = DTYPES["complex128" if kind.is_complex else "float64"]
+    return jnp.power(as_array(x, wide), as_array(y, wide))
+
+
+@primitive(saves=(), grad_name="ToCopyBackward0")
+def cast(x: Array, kind: dtype) -> Array:
+    """Convert to a data type; floats to whole numbers truncate, and what does not fit wraps as in PyTorch's CPU."""
+    if x.dtype == kind.numpy:
+        return x
+    if kind.name == "bool":
+        return x != 0
+    if jnp.issubdtype(x.dtype, jnp.floating) and kind.rank < 5 and kind.itemsize < 8:
+        return x.astype(jnp.int64).astype(kind.numpy)
+    return as_array(x, kind)
+
+
+@primitive(saves=(), grad_name="CopyBackwards")
+def filled(target: Array, source: Any) -> Array:
+    """The source, converted and broadcast to what it is written into."""
+    value = source.value if isinstance(source, Scalar) else source
+    kind = DTYPES[jnp.dtype(target.dtype).name]
+    if isinstance(source, Scalar):
+        return jnp.broadcast_to(as_array(source, kind), target.shape)
+    return jnp.broadcast_to(cast.lower(value, kind), target.shape)
+
+
+@primitive(saves=(0,), grad_name="WhereBackward0")
+def where(condition: Array, x: Any, y: Any) -> Array:
+    first, second = promoted(x, y)
+    return jnp.where(condition, first, second)
+
+
+@primitive(grad_name="ClampBackward1")
+def clamp(x: Array, low: Any, high: Any, present: tuple[bool, bool]) -> Array:
+    """Limit to [low, high]; ``present`` says which bounds count."""
+    operands = [x, *(item for item, there in zip((low, high), present, strict=True) if there)]
+    kind = common_dtype(*operands)
+    value = as_array(x, kind)
+    if present[0]:
+        bound = as_array(low, kind)
+        value = jnp.where(value < bound, bound, value)
+    if present[1]:
+        bound = as_array(high, kind)
+        value = jnp.where(value > bound, bound, value)
+    return value
+
+
+@primitive(grad_name="LerpBackward0")
+def lerp(start: Array, end: Array, weight: Any) -> Array:
+    kind = common_dtype(start, end)
+    first, second, share = as_array(start, kind), as_array(end, kind), as_array(weight, kind)
+    return jnp.where(jnp.abs(share) < 0.5, first + share * (second - first), second - (second - first) * (1 - share))
+
+
+# -- two operands, by table -------------------------------------------------------------------------------------
+
+
+def _floor_divide(x: Array, y: Array) -> Array:
+    return jnp.floor_divide(x, y)
+
+
+def _trunc_divide(x: Array, y: Array) -> Array:
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        return jax.lax.div(*jnp.broadcast_arrays(x, y))
+    return jnp.trunc(x / y)
+
+
+def _maximum(x: Array, y: Array) -> Array:
+    return jnp.maximum(x, y)
+
+
+def _minimum(x: Array, y: Array) -> Array:
+    return jnp.minimum(x, y)
+
+
+def _binary(name: str, function: Callable[..., Array], grad_name: str = "", **options: Any) -> Primitive:
+    def lower(x: Any, y: Any) -> Array:
+        return function(*promoted(x, y))
+
+    return Primitive(name, lower, grad_name=grad_name, **options)
+
+
+def _float_binary(name: str, function: Callable[..., Array], grad_name: str = "") -> Primitive:
+    def lower(x: Any, y: Any) -> Array:
+        kind = common_dtype(x, y)
+        kind = kind if kind.is_floating_point or kind.is_complex else python_dtype(float)
+        return function(as_array(x, kind), as_array(y, kind))
+
+    return Primitive(name, lower, grad_name=grad_name)
+
+
+BINARY = {
+    item.name: item
+    for item in (
+        _binary("floor_divide", _floor_divide, differentiable=False),
+        _binary("trunc_divide", _trunc_divide, differentiable=False),
+        _binary("remainder", jnp.remainder, "RemainderBackward0"),
+        _binary("fmod", jnp.fmod, "FmodBackward0"),
+        _binary("maximum", _maximum, "MaximumBackward0"),
+        _binary("minimum", _minimum, "MinimumBackward0"),
+        _binary("bitwise_and", jnp.bitwise_and, differentiable=False),
+        _binary("bitwise_or", jnp.bitwise_or, differentiable=False),
+        _binary("bitwise_xor", jnp.bitwise_xor, differentiable=False),
+        _binary("bitwise_left_shift", jnp.left_shift, differentiable=False),
+        _binary("bitwise_right_shift", jnp.right_shift, differentiable=False),
+        _float_binary("atan2", jnp.arctan2, "Atan2Backward0"),
+        _float_binary("hypot", jnp.hypot, "HypotBackward0"),
+        _float_binary("logaddexp", jnp.logaddexp, "LogaddexpBackward0"),
+        _float_binary("xlogy", special.xlogy, "XlogyBackward0"),
+    )
+}
+
+
+def _comparison(name: str, function: Callable[..., Array], *, truth: bool = False) -> Primitive:
+    def lower(x: Any, y: Any) -> Array:
+        if truth:
+            return function(*[as_array(item, common_dtype(item)) != 0 for item in (x, y)])
+        return function(*promoted(x, y))
+
+    return Primitive(name, lower, differentiable=False)
+
+
+COMPARISONS = {
+    item.name: item
+    for item in (
+        _comparison("eq", jnp.equal),
+        _comparison("ne", jnp.not_equal),
+        _comparison("lt", jnp.less),
+        _comparison("le", jnp.less_equal),
+        _comparison("gt", jnp.greater),
+        _comparison("ge", jnp.greater_equal),
+        _comparison("logical_and", jnp.logical_and, truth=True),
+        _comparison("logical_or", jnp.logical_or, truth=True),
+        _comparison("logical_xor", jnp.logical_xor, truth=True),
+    )
+}
+
+
+# -- one operand, by table --------------------------------------------------------------------------------------
+
+
+def _unary(name: str, function: Callable[..., Array], checks: str = "inputs", **options: Any) -> Primitive:
+    """A function with a floating result; whole numbers are converted first."""
+    return Primitive(name, lambda x: function(floating(x)), checks=checks, **options)
+
+
+def _keeping(name: str, function: Callable[..., Array], **options: Any) -> Primitive:
+    """A function whose result has the operand's own type."""
+    return Primitive(name, function, **options)
+
+
+def _relu(x: Array) -> Array:
+    return jnp.where(x <= 0, jnp.zeros((), x.dtype), x)
+
+
+def _absolute(x: Array) -> Array:
+    return jnp.abs(x)
+
+
+def _rounded(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    def lower(x: Array) -> Array:
+        return function(x) if jnp.issubdtype(x.dtype, jnp.inexact) else x
+
+    return lower
+
+
+def _round_half_even(x: Array) -> Array:
+    return jnp.round(x)
+
+
+UNARY = {
+    item.name: item
+    for item in (
+        _unary("exp", jnp.exp, "output"),
+        _unary("exp2", jnp.exp2, "output"),
+        _unary("expm1", jnp.expm1, "output"),
+        _unary("log", jnp.log),
+        _unary("log2", jnp.log2),
+        _unary("log10", jnp.log10),
+        _unary("log1p", jnp.log1p),
+        _unary("sqrt", jnp.sqrt, "output"),
+        _unary("rsqrt", jax.lax.rsqrt, "output"),
+        _unary("sin", jnp.sin),
+        _unary("cos", jnp.cos),
+        _unary("tan", jnp.tan, "output"),
+        _unary("asin", jnp.arcsin),
+        _unary("acos", jnp.arccos),
+        _unary("atan", jnp.arctan),
+        _unary("sinh", jnp.sinh),
+        _unary("cosh", jnp.cosh),
+        _unary("tanh", jnp.tanh, "output"),
+        _unary("asinh", jnp.arcsinh),
+        _unary("acosh", jnp.arccosh),
+        _unary("atanh", jnp.arctanh),
+        _unary("sigmoid", jax.nn.sigmoid, "output"),
+        _unary("erf", special.erf),
+        _unary("erfc", special.erfc),
+        _unary("erfinv", special.erfinv),
+        _unary("lgamma", special.gammaln),
+        _unary("digamma", special.digamma),
+        _unary("reciprocal", lambda x: 1 / x, "output"),
+        _unary("logit", special.logit),
+        _keeping("neg", jnp.negative, saves=()),
+        _keeping("relu", _relu, checks="output"),
+        _keeping("abs", _absolute),
+        _keeping("sign", jnp.sign, saves=()),
+        _keeping("floor", _rounded(jnp.floor), saves=()),
+        _keeping("ceil", _rounded(jnp.ceil), saves=()),
+        _keeping("round", _rounded(_round_half_even), saves=()),
+        _keeping("trunc", _rounded(jnp.trunc), saves=()),
+        _keeping("frac", lambda x: x - jnp.trunc(x), saves=()),
+        _keeping("square", lambda x: x * x, grad_name="PowBackward0"),
+        _keeping("conj", jnp.conj, saves=()),
+        _keeping("clone", lambda x: x, saves=()),
+        _keeping("bitwise_not", jnp.invert, differentiable=False),
+        _keeping("logical_not", lambda x: x == 0, differentiable=False),
+        _keeping("isnan", lambda x: jnp.isnan(x) if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.zeros(x.shape, bool),
+                 differentiable=False),
+        _keeping("isinf", lambda x: jnp.isinf(x) if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.zeros(x.shape, bool),
+                 differentiable=False),
+        _keeping("isfinite", lambda x: jnp.isfinite(x) if jnp.issubdtype(x.dtype, jnp.inexact)
+                 else jnp.ones(x.shape, bool), differentiable=False),
+        _keeping("signbit", jnp.signbit, differentiable=False),
+    )
+}  # fmt: skip

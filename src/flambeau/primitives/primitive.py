@@ -1,0 +1,275 @@
+"""``Primitive``: a pure JAX function that the record can hold; shapes by abstract evaluation, gradients by JAX's vjp."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from flambeau.devices.device import CPU, device
+from flambeau.dtypes.kinds import dtype, from_numpy_dtype, python_dtype
+from flambeau.dtypes.promotion import Category, result_type
+from flambeau.graph.node import Aval, Node, Operation
+from flambeau.graph.record import operation_of, record_operation
+
+__all__ = [
+    "NON_DIFFERENTIABLE",
+    "Array",
+    "Primitive",
+    "Scalar",
+    "as_array",
+    "common_dtype",
+    "floating",
+    "picks",
+    "primitive",
+    "promoted",
+    "pullback",
+]
+
+Array = jax.Array
+
+# Names of the primitives through which no gradient flows; filled by ``primitive(differentiable=False)``, read by tests.
+NON_DIFFERENTIABLE: set[str] = set()
+
+
+class Scalar(NamedTuple):
+    """A Python number inside a lowering: a traced value, so that another number needs no other program."""
+
+    value: Any
+    kind: type
+
+
+class Primitive:
+    """A pure JAX function of arrays, Python numbers and static arguments.
+
+    Attributes:
+        name: what reports and error messages call it.
+        lower: ``lower(*inputs, *static)``, or ``lower(inputs, *static)`` if variadic; returns an array or a tuple.
+        saves: positions of the inputs its gradient reads; None means all. The others are not kept for backward.
+        checks: what PyTorch keeps for backward and guards against in-place changes: ``"inputs"`` or ``"output"``.
+        grad_name: name of PyTorch's ``grad_fn``, such as ``"AddBackward0"``.
+        differentiable: whether gradients flow through it.
+        residuals: whether its gradient reads what the forward pass computed on the way (primitives that scan).
+    """
+
+    __slots__ = ("checks", "differentiable", "grad_name", "lower", "name", "residuals", "saves", "variadic")
+
+    def __init__(
+        self,
+        name: str,
+        lower: Callable[..., Any],
+        *,
+        saves: tuple[int, ...] | None = None,
+        checks: str = "inputs",
+        grad_name: str = "",
+        differentiable: bool = True,
+        residuals: bool = False,
+        variadic: bool = False,
+    ) -> None:
+        self.name = name
+        self.lower = lower
+        self.saves = saves
+        self.checks = checks
+        self.grad_name = grad_name or "".join(part.capitalize() for part in name.split("_")) + "Backward0"
+        self.differentiable = differentiable
+        self.residuals = residuals
+        self.variadic = variadic
+        if not differentiable:
+            NON_DIFFERENTIABLE.add(name)
+
+    def __repr__(self) -> str:
+        return f"Primitive({self.name})"
+
+    def apply(self, inputs: Sequence[Any], static: tuple[Any, ...]) -> Any:
+        """The JAX computation itself, on arrays, tracers and ``Scalar``s."""
+        return self.lower(tuple(inputs), *static) if self.variadic else self.lower(*inputs, *static)
+
+    def evaluate(self, static: tuple[Any, ...], inputs: tuple[Any, ...]) -> Any:
+        """Aval of the result (a tuple of them for several results), by JAX's abstract evaluation."""
+        place = common_device(inputs)
+        with jax.enable_x64(True):
+            result = jax.eval_shape(
+                lambda *arrays: self.apply(wrapped(arrays, inputs), static), *map(_abstract, inputs)
+            )
+        if isinstance(result, (tuple, list)):
+            return tuple(_aval(part, place) for part in result)  # pyright: ignore[reportUnknownVariableType]
+        return _aval(result, place)
+
+
+def primitive(**options: Any) -> Callable[[Callable[..., Any]], Primitive]:
+    """Make a ``Primitive`` of a JAX function; the options are ``Primitive``'s, its name is the function's."""
+
+    def make(lower: Callable[..., Any]) -> Primitive:
+        return Primitive(options.pop("name", lower.__name__.strip("_")), lower, **options)
+
+    return make
+
+
+def common_device(inputs: tuple[Any, ...]) -> device:
+    """The one device of all inputs; raises RuntimeError in PyTorch's words."""
+    place: device | None = None
+    for aval in inputs:
+        found = aval[0].device if isinstance(aval, tuple) else getattr(aval, "device", None)
+        if found is None or found is place:
+            continue
+        if place is not None and found != place:
+            pair = f"{place} and {found}!"
+            raise RuntimeError(f"Expected all tensors to be on the same device, but found at least two devices, {pair}")
+        place = found
+    return place or CPU
+
+
+def wrapped(arrays: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+    """Arrays as a lowering takes them: those that stand for Python numbers become ``Scalar``s."""
+    return [
+        Scalar(array, aval) if isinstance(aval, type) else array for array, aval in zip(arrays, inputs, strict=True)
+    ]
+
+
+def _abstract(aval: Any) -> Any:
+    """What JAX evaluates in place of an input."""
+    if isinstance(aval, tuple):
+        return tuple(_abstract(part) for part in aval)  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(aval, Aval):
+        return jax.ShapeDtypeStruct(aval.shape, aval.dtype.numpy)
+    return jax.ShapeDtypeStruct((), {float: "float64", complex: "complex128"}.get(aval, "int64"))
+
+
+def _aval(result: Any, place: device) -> Aval:
+    return Aval.of(tuple(result.shape), from_numpy_dtype(result.dtype), place)
+
+
+# -- promotion inside lowerings --------------------------------------------------------------------------------
+
+
+def _operand(x: Any) -> tuple[dtype | type, Category]:
+    """Data type and promotion category of an operand of a lowering."""
+    if isinstance(x, Scalar):
+        return x.kind, "number"
+    return from_numpy_dtype(x.dtype), "tensor" if x.ndim else "scalar"
+
+
+def common_dtype(*operands: Any) -> dtype:
+    """PyTorch's result type of these operands."""
+    return result_type(map(_operand, operands))
+
+
+def as_array(x: Any, kind: dtype) -> Array:
+    """Operand as an array of this data type."""
+    value = x.value if isinstance(x, Scalar) else x
+    if kind.is_complex or not jnp.iscomplexobj(value):
+        return jnp.asarray(value, kind.numpy)
+    return jnp.asarray(value.real, kind.numpy)
+
+
+def promoted(*operands: Any) -> list[Array]:
+    """Operands converted to their common data type."""
+    kind = common_dtype(*operands)
+    return [as_array(x, kind) for x in operands]
+
+
+def floating(x: Any) -> Array:
+    """Operand as PyTorch's floating functions see it: whole numbers become the default floating type."""
+    kind = common_dtype(x)
+    return as_array(x, kind if kind.is_floating_point or kind.is_complex else python_dtype(float))
+
+
+# -- several results -------------------------------------------------------------------------------------------
+
+
+def _pick(values: tuple[Array, ...], index: int) -> Array:
+    return values[index]
+
+
+class _Pick(Primitive):
+    """Takes one result of an operation with several."""
+
+    __slots__ = ()
+
+    def evaluate(self, static: tuple[Any, ...], inputs: tuple[Any, ...]) -> Aval:
+        return inputs[0][static[0]]
+
+
+_PICK = _Pick("pick", _pick)
+
+
+def picks(node: Node) -> list[Node]:
+    """The nodes of a tuple-valued node's results; a plain node is its own only result."""
+    operation = node.operation
+    if operation is None or not isinstance(operation.result, tuple):
+        return [node]
+    found: Any = operation.derived.get("picks")
+    if found is None:
+        count = len(operation.result)
+        found = [operation_of(_PICK, (index,), (operation.result,)) for index in range(count)]
+        operation.derived["picks"] = found
+    return [record_operation(pick, (node,)) for pick in found]
+
+
+# -- gradients -------------------------------------------------------------------------------------------------
+
+
+class _Pullback(Primitive):
+    """``jax.vjp`` of an operation: (the inputs it saves, cotangents of the results asked for) -> gradients."""
+
+    __slots__ = ("mask", "operation", "saved", "wrt")
+
+    def __init__(self, operation: Operation, wrt: tuple[int, ...], mask: tuple[int, ...]) -> None:
+        super().__init__(f"{operation.primitive.name}_pullback", self._lower)
+        self.operation = operation
+        self.wrt = wrt
+        self.mask = mask
+        self.saved = saved_positions(operation)
+
+    def _lower(self, *values: Any) -> Any:
+        operation, wrt = self.operation, self.wrt
+        primals = [None if isinstance(aval, type) else _zeros(aval) for aval in operation.inputs]
+        for position, value in zip(self.saved, values, strict=False):
+            primals[position] = value
+
+        def forward(*active: Array) -> tuple[Array, ...]:
+            inputs = list(primals)
+            for position, value in zip(wrt, active, strict=True):
+                inputs[position] = value
+            result = operation.primitive.apply(inputs, operation.static)
+            return tuple(result[index] for index in self.mask) if isinstance(result, (tuple, list)) else (result,)
+
+        pull = jax.vjp(forward, *[primals[position] for position in wrt])[1]
+        gradients = pull(tuple(values[len(self.saved) :]))
+        return gradients if len(wrt) > 1 else gradients[0]
+
+    def evaluate(self, static: tuple[Any, ...], inputs: tuple[Any, ...]) -> Any:
+        avals = tuple(self.operation.inputs[position] for position in self.wrt)
+        return avals if len(avals) > 1 else avals[0]
+
+
+def _zeros(aval: Aval) -> Array:
+    """Stand-in for an input that the gradient does not read; XLA removes it."""
+    return jnp.zeros(aval.shape, aval.dtype.numpy)
+
+
+def saved_positions(operation: Operation) -> tuple[int, ...]:
+    """Positions of the inputs that the gradient of an operation reads; Python numbers are always kept."""
+    saves = operation.primitive.saves
+    return tuple(
+        index for index, aval in enumerate(operation.inputs) if saves is None or index in saves or isinstance(aval, type)
+    )
+
+
+def pullback(operation: Operation, wrt: tuple[int, ...], mask: tuple[int, ...]) -> Operation:
+    """The operation that computes gradients of ``operation``.
+
+    Args:
+        operation: the forward operation.
+        wrt: positions of the inputs whose gradients are wanted.
+        mask: indexes of the results whose cotangents are given.
+    """
+    key = (wrt, mask)
+    found = operation.derived.get(key)
+    if found is None:
+        made = _Pullback(operation, wrt, mask)
+        results = operation.result if isinstance(operation.result, tuple) else (operation.result,)
+        inputs = tuple(operation.inputs[position] for position in made.saved)
+        found = operation_of(made, (), inputs + tuple(results[index] for index in mask))
+        operation.derived[key] = found
+    return found

@@ -1,0 +1,134 @@
+"""COMPILE: the one ``jax.jit``; programs are kept by structure, and what was compiled, and why, is on record."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import SingleDeviceSharding
+
+from flambeau.base.config import config
+from flambeau.devices.backend import jax_device
+from flambeau.devices.device import device
+from flambeau.graph.node import Aval, Node, Operation
+from flambeau.primitives.primitive import wrapped
+from flambeau.runtime.cut import Cut
+from flambeau.runtime.report import note_compilation
+
+__all__ = ["Program", "device_of", "lowered", "program_for"]
+
+_programs: dict[tuple[Any, ...], "Program"] = {}
+_cache_is_on = False
+
+
+class Program(NamedTuple):
+    """A compiled program: calling ``run(numbers, *leaves)`` returns the values of its outputs."""
+
+    run: Any
+    place: Any
+
+
+class _Step(NamedTuple):
+    """One operation of a program; inputs are positions: of earlier steps, of leaves (negative), or number slots."""
+
+    operation: Operation
+    inputs: tuple[Any, ...]
+
+
+def device_of(cut: Cut) -> device:
+    """The device a program runs on."""
+    aval = cut.nodes[0].aval
+    return aval[0].device if isinstance(aval, tuple) else aval.device
+
+
+def program_for(cut: Cut) -> Program:
+    """The compiled program of this structure; compiled, and noted, the first time."""
+    found = _programs.get(cut.key)
+    if found is None:
+        found = _compile(cut)
+        _programs[cut.key] = found
+    return found
+
+
+def _compile(cut: Cut) -> Program:
+    started = time.perf_counter()
+    place = jax_device(device_of(cut))
+    with jax.enable_x64(True):
+        compiled = lowered(cut, place).compile()
+    note_compilation(cut.nodes, cut.leaves, cut.outputs, time.perf_counter() - started)
+    return Program(compiled, place)
+
+
+def lowered(cut: Cut, place: Any) -> Any:
+    """The cut's program traced by JAX for a device, not yet compiled."""
+    _switch_cache_on()
+    function = _function(_steps(cut), cut.outputs)
+    sharding = SingleDeviceSharding(place)
+
+    def abstract(aval: Any) -> Any:
+        if isinstance(aval, Aval):
+            return jax.ShapeDtypeStruct(aval.shape, aval.dtype.numpy, sharding=sharding)
+        return tuple(map(abstract, aval))
+
+    numbers = tuple(
+        jax.ShapeDtypeStruct((len(values),), kind, sharding=sharding) if values else None
+        for values, kind in ((cut.reals, np.float64), (cut.integers, np.int64), (cut.complexes, np.complex128))
+    )
+    donated = tuple(1 + index for index in cut.donated)
+    return jax.jit(function, donate_argnums=donated).lower(numbers, *(abstract(leaf.aval) for leaf in cut.leaves))
+
+
+def _steps(cut: Cut) -> list[_Step]:
+    """The program's wiring, without its nodes, so that keeping a program keeps no values."""
+    position = {id(node): index for index, node in enumerate(cut.nodes)}
+    position.update((id(node), -1 - index) for index, node in enumerate(cut.leaves))
+    used = {"real": 0, "integer": 0, "complex": 0}
+    steps: list[_Step] = []
+    for node in cut.nodes:
+        inputs: list[Any] = []
+        for item in node.inputs:
+            if isinstance(item, Node):
+                inputs.append(position[id(item)])
+            else:
+                slot = {float: "real", complex: "complex"}.get(type(item), "integer")
+                inputs.append((slot, used[slot]))
+                used[slot] += 1
+        assert node.operation is not None
+        steps.append(_Step(node.operation, tuple(inputs)))
+    return steps
+
+
+def _function(steps: Sequence[_Step], outputs: Sequence[int]) -> Any:
+    """The Python function JAX traces: it replays the steps."""
+
+    def program(numbers: tuple[Any, Any, Any], *leaves: Any) -> list[Any]:
+        packed = dict(zip(("real", "integer", "complex"), numbers, strict=True))
+        values: list[Any] = []
+        for operation, inputs in steps:
+            arrays = [
+                packed[item[0]][item[1]]
+                if isinstance(item, tuple)
+                else values[item]
+                if item >= 0
+                else leaves[-1 - item]
+                for item in inputs
+            ]
+            values.append(operation.primitive.apply(wrapped(arrays, operation.inputs), operation.static))
+        return [jax.tree.map(jnp.asarray, values[index]) for index in outputs]
+
+    return program
+
+
+def _switch_cache_on() -> None:
+    """Have JAX keep compiled programs between processes, unless the user has set a folder of their own."""
+    global _cache_is_on  # noqa: PLW0603  (once a process)
+    if _cache_is_on:
+        return
+    _cache_is_on = True
+    if config.cache is None or jax.config.jax_compilation_cache_dir is not None:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(config.cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -1,0 +1,238 @@
+"""CUT: which pending nodes to run, and as what program.
+
+What a run must return is what anybody can still reach. Nothing counts that while recording; it is read off CPython's
+reference counts here: a node with more references than the ones this module knows of (its slot in the list, the loop's
+own, and the inputs of the nodes recorded after it) is held by a tensor, by the tape, or by somebody's local variable.
+A reference too many only keeps a value that could have been dropped; there can be no reference too few.
+"""
+
+from collections.abc import Sequence
+from sys import getrefcount
+from typing import Any, NamedTuple
+
+import jax
+
+from flambeau.graph.node import Aval, Node
+
+__all__ = ["Cut", "needed", "program_of"]
+
+
+class Cut(NamedTuple):
+    """A program's structure and its inputs.
+
+    Attributes:
+        key: the structure: operations, how they are wired, what is returned, what may be overwritten.
+        nodes: the nodes it computes, in order.
+        leaves: the nodes whose values it reads.
+        outputs: positions in ``nodes`` of what it returns.
+        donated: positions in ``leaves`` of values that nothing else refers to.
+        reals, integers, complexes: the Python numbers it reads, in order.
+    """
+
+    key: tuple[Any, ...]
+    nodes: list[Node]
+    leaves: list[Node]
+    outputs: tuple[int, ...]
+    donated: tuple[int, ...]
+    reals: list[float]
+    integers: list[int]
+    complexes: list[complex]
+
+
+def _own_references(nodes: list[Node]) -> int:
+    """References to a node of a list that a loop over it sees when nobody else holds it."""
+    count = 0
+    for node in reversed(nodes):
+        count = getrefcount(node)
+    return count
+
+
+_OWN = _own_references([Node(None, (), None)])
+
+
+def needed(pending: list[Node], targets: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+    """Split the pending graph into what the targets are connected with, and the rest; drop what nobody can reach.
+
+    Args:
+        pending: the pending nodes in the order of recording; emptied.
+        targets: nodes whose values are wanted.
+
+    Returns:
+        The nodes to run and the nodes that stay pending, both in order.
+    """
+    for target in targets:
+        target.index = -1
+    alive: list[Node] = []
+    for node in reversed(pending):
+        if node.value is None and (node.index or getrefcount(node) > _OWN + node.uses):
+            node.index = -1
+            alive.append(node)
+        else:
+            node.index = 0
+        for item in node.inputs:
+            if type(item) is Node and item.value is None:
+                item.uses += 1
+                if node.index:
+                    item.index = -1
+    for node in pending:
+        node.uses = 0
+    pending.clear()
+    alive.reverse()
+    alive = _with_strays(alive, targets)
+    return _connected(alive, targets)
+
+
+def _with_strays(alive: list[Node], targets: Sequence[Node]) -> list[Node]:
+    """Add pending ancestors that are no longer on the pending list (they were dropped before somebody used them)."""
+    listed = set(map(id, alive))
+    strays: list[Node] = []
+    stack = [item for node in (*alive, *targets) for item in (node, *node.inputs) if type(item) is Node]
+    while stack:
+        node = stack.pop()
+        if node.value is None and id(node) not in listed:
+            listed.add(id(node))
+            strays.append(node)
+            stack.extend(item for item in node.inputs if type(item) is Node)
+    return _ordered(strays) + alive if strays else alive
+
+
+def _ordered(nodes: list[Node]) -> list[Node]:
+    """Nodes with every input before its user, found without recursion."""
+    inside = set(map(id, nodes))
+    done: set[int] = set()
+    order: list[Node] = []
+    stack = [(node, False) for node in nodes]
+    while stack:
+        node, entered = stack.pop()
+        if id(node) in done or id(node) not in inside:
+            continue
+        if entered:
+            done.add(id(node))
+            order.append(node)
+            continue
+        stack.append((node, True))
+        stack.extend((item, False) for item in node.inputs if type(item) is Node)
+    return order
+
+
+def _connected(alive: list[Node], targets: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+    """Split nodes into those joined with a target through pending nodes, and the others."""
+    parent = [0]
+    for node in alive:
+        group = 0
+        for item in node.inputs:
+            if type(item) is Node and item.value is None:
+                other = item.index
+                while parent[other] != other:
+                    other = parent[other]
+                if group == 0:
+                    group = other
+                elif other != group:
+                    parent[other] = group
+        if group == 0:
+            group = len(parent)
+            parent.append(group)
+        node.index = group
+
+    def root(group: int) -> int:
+        while parent[group] != group:
+            group = parent[group]
+        return group
+
+    wanted = {root(target.index) for target in targets if target.value is None}
+    chosen: list[Node] = []
+    rest: list[Node] = []
+    for node in alive:
+        (chosen if root(node.index) in wanted else rest).append(node)
+    for node in alive:
+        node.index = 0
+    return chosen, rest
+
+
+def program_of(nodes: list[Node]) -> Cut:
+    """Number the nodes, gather what they read, and build the key of their program."""
+    key: list[Any] = []
+    leaves: list[Node] = []
+    numbers: tuple[list[float], list[int], list[complex]] = ([], [], [])
+    reals, integers, complexes = numbers
+    position = 0
+    for node in nodes:
+        node.index = position
+        position += 1
+        key.append(node.operation.serial)  # pyright: ignore[reportOptionalMemberAccess]  # pending nodes have one
+        for item in node.inputs:
+            kind = type(item)
+            if kind is Node:
+                if item.value is None:
+                    key.append(item.index)
+                else:
+                    if item.uses == 0:
+                        leaves.append(item)
+                        item.index = -len(leaves)
+                    key.append(item.index)
+                item.uses += 1
+            elif kind is float:
+                reals.append(item)
+            elif kind is complex:
+                complexes.append(item)
+            else:
+                integers.append(item)
+    node = item = nodes[0].operation  # the loops' variables must not count as references
+    outputs = _outputs(nodes)
+    donated = _donated(leaves, [nodes[index].aval for index in outputs])
+    for node in nodes:
+        node.index = node.uses = 0
+    for node in leaves:
+        node.index = node.uses = 0
+    return Cut((tuple(key), outputs, donated), nodes, leaves, outputs, donated, reals, integers, complexes)
+
+
+def _outputs(nodes: list[Node]) -> tuple[int, ...]:
+    """Positions of the nodes that somebody outside the program refers to."""
+    found: list[int] = []
+    for node in nodes:
+        if getrefcount(node) > _OUTER + node.uses:
+            found.append(node.index)
+    return tuple(found)
+
+
+def _donated(leaves: list[Node], results: list[Any]) -> tuple[int, ...]:
+    """Positions of leaves whose memory a result of the same shape and type may take over."""
+    room: dict[Aval, int] = {}
+    for aval in results:
+        if isinstance(aval, Aval):
+            room[aval] = room.get(aval, 0) + 1
+    found: list[int] = []
+    for node in leaves:
+        if getrefcount(node) > _OUTER + node.uses or not room.get(node.aval):
+            continue
+        if isinstance(node.value, jax.Array) and getrefcount(node.value) <= _OWN_VALUE:
+            room[node.aval] -= 1
+            found.append(-1 - node.index)
+    return tuple(found)
+
+
+def _outer_references() -> int:
+    """References ``_outputs`` sees to a node held by nothing but the list it is given and its caller's."""
+    seen = 0
+
+    def look(nodes: list[Node]) -> None:
+        nonlocal seen
+        for node in nodes:
+            seen = getrefcount(node)
+
+    look([Node(None, (), None)])
+    return seen
+
+
+class _Value:
+    """Something weightless to count references of."""
+
+
+def _value_references() -> int:
+    node = Node(None, (), None, _Value())
+    return getrefcount(node.value)
+
+
+_OUTER = _outer_references()
+_OWN_VALUE = _value_references()

@@ -1,0 +1,119 @@
+"""``force``: somebody wants values. The conductor: CUT, COMPILE, RUN."""
+
+from collections.abc import Sequence
+from threading import RLock
+from typing import Any
+
+import jax
+import numpy as np
+
+from flambeau.devices.backend import jax_device
+from flambeau.devices.device import device
+from flambeau.graph.node import Node
+from flambeau.graph.record import PENDING, watch_overflow
+from flambeau.runtime.compiling import program_for
+from flambeau.runtime.cut import Cut, needed, program_of
+from flambeau.runtime.pieces import pieces
+from flambeau.runtime.report import COMPILATIONS
+
+__all__ = ["RUNS", "force", "force_all", "host_value", "transferred"]
+
+_lock = RLock()
+
+# Number of programs run so far, by whether they were compiled or computed by NumPy at once.
+RUNS = {"programs": 0, "constants": 0}
+
+
+def force(targets: Sequence[Node]) -> None:
+    """Give the targets their values, and everything else pending that they are connected with; does not block."""
+    with _lock:
+        wanted = [target for target in targets if target.value is None]
+        if not wanted:
+            return
+        pending = PENDING[:]
+        del PENDING[: len(pending)]
+        chosen, rest = needed(pending, wanted)
+        PENDING[:0] = rest
+        del rest, wanted
+        _run(chosen)
+
+
+def force_all() -> None:
+    """Run everything pending."""
+    with _lock:
+        while PENDING:
+            force([PENDING[-1]])
+
+
+def _run(nodes: list[Node]) -> None:
+    """Run nodes as one program, or in pieces; values go into nodes, inputs are forgotten."""
+    todo = pieces(nodes)
+    nodes.clear() if len(todo) > 1 else None
+    todo.reverse()
+    while todo:
+        piece = todo.pop()
+        nodes = []
+        if len(piece) == 1 and _constant(piece[0]):
+            continue
+        _execute(program_of(piece))
+
+
+def _constant(node: Node) -> bool:
+    """Compute a lone constant with NumPy: a program for each shape would cost more than the values."""
+    operation = node.operation
+    host = getattr(operation.primitive, "host", None) if operation else None
+    if host is None or operation is None:
+        return False
+    node.value = host(*node.inputs, *operation.static)
+    node.inputs = ()
+    RUNS["constants"] += 1
+    return True
+
+
+def _execute(cut: Cut) -> None:
+    """RUN: call the program and put what it returns into the nodes."""
+    values = [_on_device(leaf) for leaf in cut.leaves]
+    program = program_for(cut)
+    numbers = (
+        np.array(cut.reals, np.float64) if cut.reals else None,
+        np.array(cut.integers, np.int64) if cut.integers else None,
+        np.array(cut.complexes, np.complex128) if cut.complexes else None,
+    )
+    with jax.enable_x64(True):
+        results = program.run(numbers, *values)
+    nodes = cut.nodes
+    for position, result in zip(cut.outputs, results, strict=True):
+        node = nodes[position]
+        node.value = result
+        node.inputs = ()
+    RUNS["programs"] += 1
+
+
+def _on_device(leaf: Node) -> Any:
+    """A leaf's value as JAX has it; an array of NumPy moves to the device on first use."""
+    value = leaf.value
+    if isinstance(value, np.ndarray):
+        with jax.enable_x64(True):
+            value = leaf.value = jax.device_put(value, jax_device(leaf.aval.device))
+    return value
+
+
+def host_value(node: Node) -> Any:
+    """A node's value as an array of NumPy, not to be written to; blocks until it is there."""
+    if node.value is None:
+        force((node,))
+    return np.asarray(node.value)
+
+
+def transferred(node: Node, place: device) -> Any:
+    """A node's value on another device."""
+    if node.value is None:
+        force((node,))
+    if place.type == "cpu" and isinstance(node.value, np.ndarray):
+        return node.value
+    with jax.enable_x64(True):
+        return jax.device_put(node.value, jax_device(place))
+
+
+watch_overflow(force_all)
+_ = COMPILATIONS

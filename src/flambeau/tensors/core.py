@@ -1,0 +1,386 @@
+"""``Core``: what every tensor is made of: a storage cell, a chain of views of it, and a place on the tape.
+
+A storage cell points at the node of its present value; writing in place points it at another node. A view is the same
+cell and a chain of steps; it is read by replaying the steps and written by putting the new elements back through them.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import numpy as np
+
+from flambeau.differentiation.modes import MODE
+from flambeau.differentiation.tape import Edge, GradFn, Tracked, tape
+from flambeau.base.config import config
+from flambeau.base.shapes import Size, contiguous_strides
+from flambeau.devices.device import device
+from flambeau.dtypes.kinds import dtype
+from flambeau.dtypes.promotion import can_cast
+from flambeau.graph.node import Aval, Node, leaf
+from flambeau.graph.record import PENDING, record, settle
+from flambeau.primitives import pointwise
+from flambeau.primitives.movement import View, write_view
+from flambeau.primitives.primitive import Primitive, picks
+
+if TYPE_CHECKING:
+    from flambeau.tensors.tensor import Tensor
+
+__all__ = ["Core", "Storage", "call", "call_in_place", "call_view", "made", "operand", "wrap_array"]
+
+
+class Storage:
+    """A cell that holds the present value of a tensor and of every view of it.
+
+    Attributes:
+        node: the present value.
+        version: number of writes so far.
+    """
+
+    __slots__ = ("__weakref__", "node", "version")
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.version = 0
+
+
+class Core:
+    """State and plumbing of ``Tensor``; the methods people call are in the families beside this file."""
+
+    # Defaults stand on the class, so that making a tensor sets one attribute only.
+    _storage: Storage
+    _steps: tuple[View, ...] | None = None  # from the storage's whole value to this tensor; None: all of it
+    _node: Node | None = None  # a view's own value as of version _seen
+    _seen: int = 0
+    _base: "Core | None" = None  # the tensor that this one is a differentiable view of
+    _own_steps: tuple[View, ...] = ()  # from _base to this tensor
+    _requires_grad: bool = False
+    _grad: "Tensor | None" = None
+    _grad_fn: GradFn | None = None
+    _output_nr: int = 0
+    _leaf_hooks: dict[int, Callable[..., Any]] | None = None
+    _inference: bool = False
+
+    kind: ClassVar[type[Any]]  # the class of results: Tensor
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def read(self) -> Node:
+        """The node of the tensor's present value."""
+        return self._storage.node if self._steps is None else self._current()
+
+    def _current(self) -> Node:
+        """A view's node, replayed if the storage was written since."""
+        storage = self._storage
+        if self._seen != storage.version or self._node is None:
+            base, steps = self._base, self._steps
+            if base is not None:
+                steps = self._own_steps
+                tracked = Tracked(base.read(), base.edge())
+            else:
+                tracked = Tracked(storage.node, None)
+            assert steps is not None
+            for view, static in steps:
+                tracked = _taped_one(view, (tracked,), static)
+            self._node = tracked.node
+            self._seen = storage.version
+            if tracked.edge is not None:
+                self._grad_fn, self._output_nr = tracked.edge
+                self._requires_grad = True
+        return self._node
+
+    def edge(self) -> Edge | None:
+        """Where the tensor's gradient goes, or None."""
+        if not self._requires_grad:
+            return None
+        if self._steps is not None and self._seen != self._storage.version:
+            self._current()
+        return (self, 0) if self._grad_fn is None else (self._grad_fn, self._output_nr)
+
+    @property
+    def aval(self) -> Aval:
+        """Shape, data type and device."""
+        return self._storage.node.aval if self._steps is None else self._current().aval
+
+    @property
+    def shape(self) -> Size:
+        """Size of every dimension."""
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> dtype:
+        """Data type of the elements."""
+        return self.aval.dtype
+
+    @property
+    def device(self) -> device:
+        """Device the values are on."""
+        return self.aval.device
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def write(self, tracked: Tracked) -> None:
+        """Replace the tensor's elements, and those of everything that shares them; same shape and type."""
+        storage = self._storage
+        base = self._base
+        if not self._steps:
+            storage.node = tracked.node
+            storage.version += 1
+        elif base is not None:
+            place = base.edge() if MODE.grad else None
+            base.write(_taped_one(write_view, (Tracked(base.read(), place), tracked), (self._own_steps,)))
+            if MODE.grad and base._grad_fn is not None:
+                self._requires_grad = True
+            return
+        else:
+            storage.node = record(write_view, (storage.node, tracked.node), (self._steps,))
+            storage.version += 1
+            self._node, self._seen = tracked.node, storage.version
+        if MODE.grad:
+            if tracked.edge is not None:
+                self._grad_fn, self._output_nr = tracked.edge
+                self._requires_grad = True
+            elif not (self._requires_grad and self._grad_fn is None):
+                self._grad_fn = None
+                self._requires_grad = False
+
+    def check_writable(self) -> None:
+        """Raise RuntimeError, in PyTorch's words, where writing in place would break the tape."""
+        if not MODE.grad:
+            return
+        if self._inference and not MODE.inference:
+            raise RuntimeError(
+                "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
+                "normal tensor before doing inplace update."
+            )
+        if self._requires_grad and self._grad_fn is None:
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        base = self._base
+        if base is not None and base._requires_grad and base._grad_fn is None:
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+
+    def alias(self) -> "Tensor":
+        """The same elements, off the tape."""
+        result = cast("Tensor", object.__new__(self.kind))
+        result._storage = self._storage
+        if self._steps is not None:
+            result._steps = self._steps
+            result._node = self._current()
+            result._seen = self._seen
+        return result
+
+    def take_storage(self, other: "Core") -> None:
+        """Show another tensor's elements from now on (what assigning ``.data`` does)."""
+        self._storage = other._storage
+        self._steps, self._node, self._seen = other._steps, other._node, other._seen
+        self._base, self._own_steps = None, ()
+
+    # -- geometry ------------------------------------------------------------------------------------------------
+
+    def geometry(self) -> tuple[int, tuple[int, ...]]:
+        """Offset and strides, in elements, with which PyTorch would show this tensor's storage."""
+        steps = self._steps
+        if not steps:
+            return 0, contiguous_strides(self.shape)
+        return strided(self._storage.node.aval.shape, steps)
+
+
+def strided(shape: tuple[int, ...], steps: Sequence[View]) -> tuple[int, tuple[int, ...]]:
+    """Offset and strides of a chain of views of a row-major tensor.
+
+    Found by showing the views where each element lies: one probe along every axis.
+    """
+    numel = int(np.prod(shape))
+    positions = np.lib.stride_tricks.as_strided(np.zeros(1, np.int8), shape, contiguous_strides(shape))
+    view: Any = positions
+    for primitive, static in steps:
+        view = _NUMPY_VIEWS[primitive.name](view, *static)
+    start = positions.__array_interface__["data"][0]
+    offset = view.__array_interface__["data"][0] - start if numel else 0
+    return offset, tuple(view.strides)
+
+
+def _numpy_index(x: Any, spec: tuple[Any, ...]) -> Any:
+    parts = [slice(*i[1:]) if i[0] == "slice" else i[1] if i[0] == "int" else None for i in spec]
+    return x[(*parts, Ellipsis)]
+
+
+def _numpy_unfold(x: Any, axis: int, size: int, step: int) -> Any:
+    windows = np.lib.stride_tricks.sliding_window_view(x, size, axis)
+    return windows[(slice(None),) * axis + (slice(None, None, step),)]
+
+
+# The views once more, in NumPy, which keeps strides.
+_NUMPY_VIEWS: dict[str, Callable[..., Any]] = {
+    "reshape": lambda x, shape: x.reshape(shape),
+    "permute": lambda x, axes: x.transpose(axes),
+    "expand": lambda x, shape: np.broadcast_to(x, shape),
+    "basic_index": _numpy_index,
+    "diagonal": np.diagonal,
+    "unfold": _numpy_unfold,
+}
+
+
+# -- making tensors ------------------------------------------------------------------------------------------------
+
+
+def made(node: Node, edge: Edge | None = None) -> "Tensor":
+    """A new tensor that shows a node."""
+    result = cast("Tensor", object.__new__(Core.kind))
+    result._storage = Storage(node)
+    if edge is not None:
+        result._grad_fn, result._output_nr = edge
+        result._requires_grad = True
+    if MODE.inference:
+        result._inference = True
+    return result
+
+
+def wrap_array(array: Any, kind: dtype, place: device) -> "Tensor":
+    """A new tensor of values known from the start: an array nobody else writes to."""
+    return made(leaf(array, Aval.of(tuple(array.shape), kind, place)))
+
+
+def operand(value: Any) -> Any:
+    """An argument as ``call`` takes it: tensors and Python numbers stay, NumPy's scalars become Python's."""
+    if isinstance(value, (Core, float, int, complex)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"unsupported operand: expected a Tensor or a number, but got {type(value).__name__}")
+
+
+# -- calling primitives --------------------------------------------------------------------------------------------
+
+
+def call(primitive: Primitive, inputs: Sequence[Any], static: tuple[Any, ...] = ()) -> Any:
+    """Record a primitive on tensors and Python numbers; returns a new tensor, or a tuple of them.
+
+    Args:
+        primitive: what to compute.
+        inputs: tensors, and Python numbers (which are inputs of the program, not part of it).
+        static: arguments that are part of the formula.
+    """
+    if config.eager or len(PENDING) >= config.pending_limit:
+        settle()
+    values: list[Any] = []
+    grad = False
+    for item in inputs:
+        if isinstance(item, Core):
+            values.append(item._storage.node if item._steps is None else item._current())
+            if item._requires_grad:
+                grad = True
+        else:
+            values.append(item)
+    node = record(primitive, tuple(values), static)
+    aval = node.aval
+    function = None
+    if grad and MODE.grad and primitive.differentiable:
+        function = _on_tape(primitive, inputs, values, node)
+    if type(aval) is tuple:
+        results = tuple(
+            [
+                made(part, None if function is None or not _carries(part.aval) else (function, index))
+                for index, part in enumerate(picks(node))
+            ]
+        )
+        if function is not None and primitive.checks == "output":
+            function.guards = tuple([(item._storage, 0, item.aval) for item in results])
+        return results
+    result = cast("Tensor", object.__new__(Core.kind))
+    result._storage = Storage(node)
+    if function is not None and _carries(aval):
+        result._grad_fn = function
+        result._requires_grad = True
+        if primitive.checks == "output":
+            function.guards = ((result._storage, 0, aval),)
+    if MODE.inference:
+        result._inference = True
+    return result
+
+
+def _carries(aval: Aval) -> bool:
+    """Whether values of this type can have gradients."""
+    return aval.dtype.is_floating_point or aval.dtype.is_complex
+
+
+def _on_tape(primitive: Primitive, inputs: Sequence[Any], values: list[Any], node: Node) -> GradFn:
+    """Tape a recorded operation, with guards on the tensors PyTorch would keep for backward."""
+    edges = [item.edge() if isinstance(item, Core) else None for item in inputs]
+    operation = node.operation
+    assert operation is not None
+    function = tape(operation, values, edges)
+    checks = primitive.checks
+    saves = primitive.saves
+    if checks != "output" and saves != ():
+        tracked = sum([edge is not None for edge in edges])
+        function.guards = [
+            (item._storage, item._storage.version, item.aval)
+            for index, item in enumerate(inputs)
+            if isinstance(item, Core)
+            and (saves is None or index in saves)
+            and (checks != "others" or tracked > (edges[index] is not None))
+        ]
+    return function
+
+
+def _taped_one(primitive: Primitive, inputs: Sequence[Any], static: tuple[Any, ...]) -> Tracked:
+    """Record a primitive with one result on tracked values, taped if gradients are on."""
+    values = tuple([item.node if isinstance(item, Tracked) else item for item in inputs])
+    node = record(primitive, values, static)
+    edges = [item.edge if isinstance(item, Tracked) else None for item in inputs]
+    if not (MODE.grad and any(edges)):
+        return Tracked(node, None)
+    assert node.operation is not None
+    return Tracked(node, (tape(node.operation, values, edges), 0))
+
+
+def call_view(view: Primitive, tensor: Core, static: tuple[Any, ...]) -> "Tensor":
+    """A view of a tensor: the same storage, one more step."""
+    if config.eager or len(PENDING) >= config.pending_limit:
+        settle()
+    source = tensor.read()
+    node = record(view, (source,), static)
+    result = cast("Tensor", object.__new__(Core.kind))
+    step = ((view, static),)
+    result._storage = tensor._storage
+    result._steps = step if tensor._steps is None else tensor._steps + step
+    result._node = node
+    result._seen = tensor._storage.version
+    base = tensor._base
+    if base is None:
+        result._base, result._own_steps = tensor, step
+    else:
+        result._base, result._own_steps = base, tensor._own_steps + step
+    if tensor._requires_grad and MODE.grad:
+        assert node.operation is not None
+        result._grad_fn = tape(node.operation, (source,), (tensor.edge(),))
+        result._requires_grad = True
+    if MODE.inference:
+        result._inference = True
+    return result
+
+
+def call_in_place(tensor: Core, primitive: Primitive, inputs: Sequence[Any], static: tuple[Any, ...] = ()) -> "Tensor":
+    """Record a primitive and write its result into ``tensor``, which keeps its shape and type.
+
+    Raises:
+        RuntimeError: the result does not fit (shape or type), or the tensor may not be written (see the tape).
+    """
+    tensor.check_writable()
+    result = call(primitive, inputs, static)
+    own = tensor.aval
+    new = result.aval
+    if new.shape != own.shape:
+        message = f"output with shape {list(own.shape)} doesn't match the broadcast shape {list(new.shape)}"
+        raise RuntimeError(message)
+    if new.dtype is not own.dtype:
+        if not can_cast(new.dtype, own.dtype):
+            names = [kind.tensor_type.removesuffix("Tensor") for kind in (new.dtype, own.dtype)]
+            raise RuntimeError(f"result type {names[0]} can't be cast to the desired output type {names[1]}")
+        result = call(pointwise.cast, (result,), (own.dtype,))
+    tensor.write(Tracked(result.read(), result.edge()))
+    guards = result._grad_fn.guards if result._grad_fn is not None else ()
+    if guards and guards[0][0] is result._storage and result._grad_fn is not None:
+        storage = tensor._storage
+        result._grad_fn.guards = ((storage, storage.version, own),)
+    return cast("Tensor", tensor)

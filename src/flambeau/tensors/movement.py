@@ -1,0 +1,326 @@
+"""Views and shapes: methods of ``Tensor`` that arrange the same elements another way."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from flambeau.base.shapes import Size, contiguous_strides, infer_shape, normalize_axis
+from flambeau.dtypes.kinds import dtype
+from flambeau.primitives import movement as p
+from flambeau.primitives.pointwise import UNARY
+from flambeau.tensors.core import Core, call, call_view
+
+if TYPE_CHECKING:
+    from flambeau.tensors.tensor import Tensor
+
+__all__ = ["Movement", "sizes"]
+
+
+def sizes(arguments: Sequence[Any]) -> tuple[int, ...]:
+    """Sizes given one by one or as one sequence: ``view(2, 3)`` and ``view((2, 3))``."""
+    if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
+        arguments = arguments[0]
+    return tuple([item if type(item) is int else int(item) for item in arguments])
+
+
+class Movement(Core):
+    """Methods that show the same elements in another arrangement."""
+
+    # -- what the tensor is ------------------------------------------------------------------------------------
+
+    def size(self, dim: int | None = None) -> Any:
+        """Shape, or the size of one dimension.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.size.html
+        """
+        shape = self.shape
+        return shape if dim is None else shape[normalize_axis(dim, len(shape))]
+
+    def dim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    nelement = numel
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Strides in elements, or that of one dimension.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.stride.html
+        """
+        strides = self.geometry()[1]
+        return strides if dim is None else strides[normalize_axis(dim, len(strides))]
+
+    def storage_offset(self) -> int:
+        """Position of the first element in the storage, in elements."""
+        return self.geometry()[0]
+
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Whether the elements lie in row-major order."""
+        if not self._steps:
+            return True
+        shape = self.shape
+        expected = contiguous_strides(shape)
+        strides = self.geometry()[1]
+        return 0 in shape or all(
+            size == 1 or one == other for size, one, other in zip(shape, strides, expected, strict=True)
+        )
+
+    # -- views -------------------------------------------------------------------------------------------------
+
+    def view(self, *shape: Any) -> "Tensor":
+        """The same elements in another shape; raises RuntimeError where that needs a copy.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.view.html
+        """
+        if len(shape) == 1 and isinstance(shape[0], dtype):
+            raise NotImplementedError("Tensor.view(dtype) is not supported; use .to(dtype) to convert the values")
+        wanted = infer_shape(sizes(shape), self.numel())
+        if self._steps and not self.is_contiguous() and not _mergeable(self.shape, self.stride(), wanted):
+            raise RuntimeError(
+                "view size is not compatible with input tensor's size and stride (at least one dimension spans across "
+                "two contiguous subspaces). Use .reshape(...) instead."
+            )
+        return call_view(p.reshape, self, (wanted,))
+
+    def reshape(self, *shape: Any) -> "Tensor":
+        """The same elements in another shape, as a view where that is possible and a copy otherwise.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.reshape.html
+        """
+        wanted = infer_shape(sizes(shape), self.numel())
+        if self._steps and not self.is_contiguous() and not _mergeable(self.shape, self.stride(), wanted):
+            return call(p.reshape, (self,), (wanted,))
+        return call_view(p.reshape, self, (wanted,))
+
+    def view_as(self, other: "Tensor") -> "Tensor":
+        """View in another tensor's shape."""
+        return self.view(other.shape)
+
+    def reshape_as(self, other: "Tensor") -> "Tensor":
+        """Reshape to another tensor's shape."""
+        return self.reshape(other.shape)
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> "Tensor":
+        """Join dimensions ``start_dim`` to ``end_dim`` into one.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.flatten.html
+        """
+        shape = self.shape
+        start, end = normalize_axis(start_dim, len(shape)), normalize_axis(end_dim, len(shape))
+        if start > end:
+            raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+        if not shape:
+            return self.reshape(1)
+        return self.reshape((*shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :]))
+
+    def unflatten(self, dim: int, sizes: Sequence[int]) -> "Tensor":
+        """Split one dimension into several.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.unflatten.html
+        """
+        shape = self.shape
+        axis = normalize_axis(dim, len(shape))
+        try:
+            parts = infer_shape(sizes, shape[axis])
+        except RuntimeError:
+            message = f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {axis} "
+            raise RuntimeError(message + f"({shape[axis]}) in the input tensor") from None
+        return self.view((*shape[:axis], *parts, *shape[axis + 1 :]))
+
+    def squeeze(self, dim: int | Sequence[int] | None = None) -> "Tensor":
+        """Without dimensions of size 1 (all of them, or those named).
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.squeeze.html
+        """
+        shape = self.shape
+        chosen = range(len(shape)) if dim is None else [dim] if isinstance(dim, int) else dim
+        drop = {normalize_axis(axis, len(shape)) for axis in chosen}
+        kept = tuple([size for axis, size in enumerate(shape) if axis not in drop or size != 1])
+        return call_view(p.reshape, self, (kept,))
+
+    def unsqueeze(self, dim: int) -> "Tensor":
+        """With a dimension of size 1 inserted at ``dim``.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.unsqueeze.html
+        """
+        shape = self.shape
+        axis = normalize_axis(dim, len(shape) + 1)
+        return call_view(p.reshape, self, ((*shape[:axis], 1, *shape[axis:]),))
+
+    def permute(self, *dims: Any) -> "Tensor":
+        """With the dimensions in another order.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.permute.html
+        """
+        rank = len(self.shape)
+        order = sizes(dims)
+        if len(order) != rank:
+            message = "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the"
+            message += f" desired ordering of dimensions i.e. input.dim() = {rank} is not equal to len(dims) = "
+            raise RuntimeError(f"{message}{len(order)}")
+        axes = tuple([normalize_axis(axis, rank) for axis in order])
+        if len(set(axes)) != rank:
+            raise RuntimeError("permute(): duplicate dims are not allowed.")
+        return call_view(p.permute, self, (axes,))
+
+    def transpose(self, dim0: int, dim1: int) -> "Tensor":
+        """With two dimensions exchanged.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.transpose.html
+        """
+        rank = len(self.shape)
+        first, second = normalize_axis(dim0, rank), normalize_axis(dim1, rank)
+        axes = list(range(rank))
+        if rank:
+            axes[first], axes[second] = second, first
+        return call_view(p.permute, self, (tuple(axes),))
+
+    swapaxes, swapdims = transpose, transpose
+
+    def t(self) -> "Tensor":
+        """Transpose of a matrix; a vector stays itself."""
+        rank = len(self.shape)
+        if rank > 2:
+            raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {rank}D")
+        return self.transpose(0, 1) if rank == 2 else self.permute(*range(rank))
+
+    @property
+    def T(self) -> "Tensor":  # noqa: N802  (PyTorch's name)
+        """With all dimensions in reverse order."""
+        return self.permute(*reversed(range(len(self.shape))))
+
+    @property
+    def mT(self) -> "Tensor":  # noqa: N802  (PyTorch's name)
+        """With the last two dimensions exchanged."""
+        return self.transpose(-2, -1)
+
+    def movedim(self, source: int | Sequence[int], destination: int | Sequence[int]) -> "Tensor":
+        """With dimensions moved from ``source`` to ``destination``.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.movedim.html
+        """
+        rank = len(self.shape)
+        start = [normalize_axis(axis, rank) for axis in ([source] if isinstance(source, int) else source)]
+        goal = [normalize_axis(axis, rank) for axis in ([destination] if isinstance(destination, int) else destination)]
+        order = [axis for axis in range(rank) if axis not in start]
+        for target, axis in sorted(zip(goal, start, strict=True)):
+            order.insert(target, axis)
+        return self.permute(order)
+
+    moveaxis = movedim
+
+    def expand(self, *size: Any) -> "Tensor":
+        """Repeated along dimensions of size 1 without copying; -1 keeps a size.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.expand.html
+        """
+        return call_view(p.expand, self, (_expanded(self.shape, sizes(size)),))
+
+    def expand_as(self, other: "Tensor") -> "Tensor":
+        """Expand to another tensor's shape."""
+        return self.expand(other.shape)
+
+    def narrow(self, dim: int, start: int, length: int) -> "Tensor":
+        """Elements ``start`` to ``start + length`` along a dimension.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.narrow.html
+        """
+        shape = self.shape
+        axis = normalize_axis(dim, len(shape))
+        begin = start + shape[axis] if start < 0 else start
+        if length < 0 or begin < 0 or begin + length > shape[axis]:
+            message = f"start ({start}) + length ({length}) exceeds dimension size ({shape[axis]})."
+            raise RuntimeError(message)
+        spec = (*[("slice", 0, size, 1) for size in shape[:axis]], ("slice", begin, begin + length, 1))
+        return call_view(p.basic_index, self, (spec,))
+
+    def select(self, dim: int, index: int) -> "Tensor":
+        """The slice at one index of a dimension, without that dimension.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.select.html
+        """
+        shape = self.shape
+        axis = normalize_axis(dim, len(shape))
+        if not shape:
+            raise IndexError("select() cannot be applied to a 0-dim tensor.")
+        if not -shape[axis] <= index < shape[axis]:
+            message = f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {axis}"
+            raise IndexError(message)
+        spec = (*[("slice", 0, size, 1) for size in shape[:axis]], ("int", index % shape[axis]))
+        return call_view(p.basic_index, self, (spec,))
+
+    def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> "Tensor":
+        """Diagonal of two dimensions, as the last dimension.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.diagonal.html
+        """
+        rank = len(self.shape)
+        return call_view(p.diagonal, self, (offset, normalize_axis(dim1, rank), normalize_axis(dim2, rank)))
+
+    def unfold(self, dimension: int, size: int, step: int) -> "Tensor":
+        """All windows of ``size`` elements, ``step`` apart, along a dimension; the window is the last dimension.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.unfold.html
+        """
+        return call_view(p.unfold, self, (normalize_axis(dimension, len(self.shape)), size, step))
+
+    def contiguous(self, memory_format: Any = None) -> "Tensor":
+        """Itself if its elements lie in row-major order, else a copy that does."""
+        return self if self.is_contiguous() else call(UNARY["clone"], (self,))  # pyright: ignore[reportReturnType]
+
+
+def _expanded(shape: Size, wanted: tuple[int, ...]) -> tuple[int, ...]:
+    """Sizes of an expanded tensor; raises RuntimeError in PyTorch's words."""
+    extra = len(wanted) - len(shape)
+    if extra < 0:
+        raise RuntimeError(
+            f"expand(torch.FloatTensor{{{list(shape)}}}, size={list(wanted)}): the number of sizes provided "
+            f"({len(wanted)}) must be greater or equal to the number of dimensions in the tensor ({len(shape)})"
+        )
+    result: list[int] = []
+    for axis, size in enumerate(wanted):
+        own = shape[axis - extra] if axis >= extra else 1
+        if size == -1 and axis < extra:
+            message = f"The expanded size of the tensor ({size}) isn't allowed in a leading, non-existing dimension "
+            raise RuntimeError(message + str(axis))
+        if size not in (-1, own) and own != 1:
+            message = f"The expanded size of the tensor ({size}) must match the existing size ({own}) at non-singleton "
+            message += f"dimension {axis}.  Target sizes: {list(wanted)}.  Tensor sizes: {list(shape)}"
+            raise RuntimeError(message)
+        result.append(own if size == -1 else size)
+    return tuple(result)
+
+
+def _mergeable(shape: Sequence[int], strides: Sequence[int], wanted: Sequence[int]) -> bool:
+    """Whether a strided tensor can be viewed in another shape: each new dimension must stay inside one run.
+
+    A run is a group of neighboring dimensions whose strides continue one another.
+    """
+    runs: list[int] = []
+    previous = 0
+    for size, stride in zip(shape, strides, strict=True):
+        if size == 1:
+            continue
+        if runs and previous == stride * size:
+            runs[-1] *= size
+        else:
+            runs.append(size)
+        previous = stride
+    rest = [size for size in wanted if size != 1]
+    for run in runs:
+        while run > 1:
+            if not rest or run % rest[0]:
+                return False
+            run //= rest.pop(0)  # noqa: PLW2901  (what is left of the run)
+    return True

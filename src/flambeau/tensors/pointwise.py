@@ -1,0 +1,438 @@
+"""Element-wise methods of ``Tensor``: operators, functions of one value, comparisons, and their in-place forms."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flambeau.primitives import pointwise as p
+from flambeau.primitives.pointwise import BINARY, COMPARISONS, UNARY
+from flambeau.primitives.primitive import Primitive
+from flambeau.tensors.core import Core, call, call_in_place, operand
+
+if TYPE_CHECKING:
+    from flambeau.tensors.tensor import Tensor
+
+__all__ = ["Pointwise"]
+
+_ROUNDINGS = {None: p.div, "floor": BINARY["floor_divide"], "trunc": BINARY["trunc_divide"]}
+
+
+def _scaled(other: Any, alpha: Any) -> Any:
+    """``other * alpha``, which costs nothing where alpha is 1."""
+    if type(alpha) is int and alpha == 1:
+        return operand(other)
+    return call(p.mul, (other, alpha)) if isinstance(other, Core) else operand(other) * alpha
+
+
+def _rounding(mode: str | None) -> Primitive:
+    if mode not in _ROUNDINGS:
+        message = f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{mode}'"
+        raise RuntimeError(message)
+    return _ROUNDINGS[mode]
+
+
+# -- methods made from the tables ----------------------------------------------------------------------------------
+
+Method = Callable[["Pointwise"], "Tensor"]
+BinaryMethod = Callable[["Pointwise", Any], "Tensor"]
+
+
+def _named(function: Any, primitive: Primitive, suffix: str) -> Any:
+    function.__name__ = primitive.name + suffix
+    function.__qualname__ = f"Tensor.{function.__name__}"
+    kind = "In-place" if suffix else "Element-wise"
+    function.__doc__ = f"{kind} {primitive.name}; see ``flambeau.{primitive.name}``."
+    return function
+
+
+def _unary(name: str) -> tuple[Method, Method]:
+    """The method of a function of one value, and its in-place form."""
+    primitive = UNARY[name]
+
+    def plain(self: Core) -> Any:
+        return call(primitive, (self,))
+
+    def in_place(self: Core) -> Any:
+        return call_in_place(self, primitive, (self,))
+
+    return _named(plain, primitive, ""), _named(in_place, primitive, "_")
+
+
+def _binary(primitive: Primitive) -> tuple[BinaryMethod, BinaryMethod]:
+    """The method of a function of two values, and its in-place form."""
+
+    def plain(self: Core, other: Any) -> Any:
+        return call(primitive, (self, operand(other)))
+
+    def in_place(self: Core, other: Any) -> Any:
+        return call_in_place(self, primitive, (self, operand(other)))
+
+    return _named(plain, primitive, ""), _named(in_place, primitive, "_")
+
+
+class Pointwise(Core):
+    """Methods that work on every element by itself."""
+
+    # -- arithmetic ----------------------------------------------------------------------------------------------
+
+    def add(self, other: Any, *, alpha: Any = 1) -> "Tensor":
+        """self + alpha * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.add.html"""
+        return call(p.add, (self, _scaled(other, alpha)))
+
+    def add_(self, other: Any, *, alpha: Any = 1) -> "Tensor":
+        """In-place ``add``."""
+        return call_in_place(self, p.add, (self, _scaled(other, alpha)))
+
+    def sub(self, other: Any, *, alpha: Any = 1) -> "Tensor":
+        """self - alpha * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.sub.html"""
+        return call(p.sub, (self, _scaled(other, alpha)))
+
+    def sub_(self, other: Any, *, alpha: Any = 1) -> "Tensor":
+        """In-place ``sub``."""
+        return call_in_place(self, p.sub, (self, _scaled(other, alpha)))
+
+    def mul(self, other: Any) -> "Tensor":
+        """self * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.mul.html"""
+        return call(p.mul, (self, operand(other)))
+
+    def mul_(self, other: Any) -> "Tensor":
+        """In-place ``mul``."""
+        return call_in_place(self, p.mul, (self, operand(other)))
+
+    def div(self, other: Any, *, rounding_mode: str | None = None) -> "Tensor":
+        """self / other, rounded as asked. Source: https://docs.pytorch.org/docs/stable/generated/torch.div.html"""
+        return call(_rounding(rounding_mode), (self, operand(other)))
+
+    def div_(self, other: Any, *, rounding_mode: str | None = None) -> "Tensor":
+        """In-place ``div``."""
+        return call_in_place(self, _rounding(rounding_mode), (self, operand(other)))
+
+    def pow(self, exponent: Any) -> "Tensor":
+        """self ** exponent. Source: https://docs.pytorch.org/docs/stable/generated/torch.pow.html"""
+        return call(*_power(self, exponent))
+
+    def pow_(self, exponent: Any) -> "Tensor":
+        """In-place ``pow``."""
+        return call_in_place(self, *_power(self, exponent))
+
+    def addcmul(self, tensor1: "Tensor", tensor2: "Tensor", *, value: Any = 1) -> "Tensor":
+        """self + value * tensor1 * tensor2.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.addcmul.html
+        """
+        return self.add(tensor1.mul(tensor2), alpha=value)
+
+    def addcdiv(self, tensor1: "Tensor", tensor2: "Tensor", *, value: Any = 1) -> "Tensor":
+        """self + value * tensor1 / tensor2.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.addcdiv.html
+        """
+        return self.add(tensor1.div(tensor2), alpha=value)
+
+    def addcmul_(self, tensor1: "Tensor", tensor2: "Tensor", *, value: Any = 1) -> "Tensor":
+        """In-place ``addcmul``."""
+        return self.add_(tensor1.mul(tensor2), alpha=value)
+
+    def addcdiv_(self, tensor1: "Tensor", tensor2: "Tensor", *, value: Any = 1) -> "Tensor":
+        """In-place ``addcdiv``."""
+        return self.add_(tensor1.div(tensor2), alpha=value)
+
+    def lerp(self, end: "Tensor", weight: Any) -> "Tensor":
+        """self + weight * (end - self). Source: https://docs.pytorch.org/docs/stable/generated/torch.lerp.html"""
+        return call(p.lerp, (self, end, operand(weight)))
+
+    def lerp_(self, end: "Tensor", weight: Any) -> "Tensor":
+        """In-place ``lerp``."""
+        return call_in_place(self, p.lerp, (self, end, operand(weight)))
+
+    def clamp(self, min: Any = None, max: Any = None) -> "Tensor":  # noqa: A002  (PyTorch's names)
+        """Limited to [min, max]. Source: https://docs.pytorch.org/docs/stable/generated/torch.clamp.html"""
+        return call(*_clamp(self, min, max))
+
+    def clamp_(self, min: Any = None, max: Any = None) -> "Tensor":  # noqa: A002  (PyTorch's names)
+        """In-place ``clamp``."""
+        return call_in_place(self, *_clamp(self, min, max))
+
+    clip, clip_ = clamp, clamp_
+    subtract, subtract_ = sub, sub_
+    multiply, multiply_ = mul, mul_
+    divide, divide_ = div, div_
+    true_divide, true_divide_ = div, div_
+
+    def clamp_min(self, min: Any) -> "Tensor":  # noqa: A002  (PyTorch's name)
+        """Limited from below."""
+        return self.clamp(min=min)
+
+    def clamp_max(self, max: Any) -> "Tensor":  # noqa: A002  (PyTorch's name)
+        """Limited from above."""
+        return self.clamp(max=max)
+
+    def where(self, condition: "Tensor", other: Any) -> "Tensor":
+        """self where the condition holds, else other.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.where.html
+        """
+        return call(p.where, (condition, self, operand(other)))
+
+    def masked_fill(self, mask: "Tensor", value: Any) -> "Tensor":
+        """``value`` where the mask is True, else self.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.masked_fill_.html
+        """
+        return call(p.where, (mask, _like(self, value), self))
+
+    def masked_fill_(self, mask: "Tensor", value: Any) -> "Tensor":
+        """In-place ``masked_fill``."""
+        return call_in_place(self, p.where, (mask, _like(self, value), self))
+
+    def fill_(self, value: Any) -> "Tensor":
+        """Set every element. Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.fill_.html"""
+        return call_in_place(self, p.filled, (self, operand(value)))
+
+    def zero_(self) -> "Tensor":
+        """Set every element to 0."""
+        return self.fill_(0)
+
+    def copy_(self, src: Any, non_blocking: bool = False) -> "Tensor":
+        """Set the elements to another tensor's, converted and broadcast.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.copy_.html
+        """
+        source = operand(src)
+        if isinstance(source, Core) and source.device != self.device:
+            source = source.to(self.device)  # pyright: ignore[reportAttributeAccessIssue]  # every Core is a Tensor
+        return call_in_place(self, p.filled, (self, source))
+
+    # -- functions of one value, and of two: the method and its in-place form ----------------------------------
+
+    exp, exp_ = _unary("exp")
+    exp2, exp2_ = _unary("exp2")
+    expm1, expm1_ = _unary("expm1")
+    log, log_ = _unary("log")
+    log2, log2_ = _unary("log2")
+    log10, log10_ = _unary("log10")
+    log1p, log1p_ = _unary("log1p")
+    sqrt, sqrt_ = _unary("sqrt")
+    rsqrt, rsqrt_ = _unary("rsqrt")
+    sin, sin_ = _unary("sin")
+    cos, cos_ = _unary("cos")
+    tan, tan_ = _unary("tan")
+    asin, asin_ = _unary("asin")
+    acos, acos_ = _unary("acos")
+    atan, atan_ = _unary("atan")
+    sinh, sinh_ = _unary("sinh")
+    cosh, cosh_ = _unary("cosh")
+    tanh, tanh_ = _unary("tanh")
+    asinh, asinh_ = _unary("asinh")
+    acosh, acosh_ = _unary("acosh")
+    atanh, atanh_ = _unary("atanh")
+    sigmoid, sigmoid_ = _unary("sigmoid")
+    erf, erf_ = _unary("erf")
+    erfc, erfc_ = _unary("erfc")
+    erfinv, erfinv_ = _unary("erfinv")
+    lgamma, lgamma_ = _unary("lgamma")
+    digamma, digamma_ = _unary("digamma")
+    reciprocal, reciprocal_ = _unary("reciprocal")
+    logit, logit_ = _unary("logit")
+    neg, neg_ = _unary("neg")
+    relu, relu_ = _unary("relu")
+    abs, abs_ = _unary("abs")
+    sign, sign_ = _unary("sign")
+    floor, floor_ = _unary("floor")
+    ceil, ceil_ = _unary("ceil")
+    trunc, trunc_ = _unary("trunc")
+    frac, frac_ = _unary("frac")
+    square, square_ = _unary("square")
+    bitwise_not, bitwise_not_ = _unary("bitwise_not")
+    logical_not, logical_not_ = _unary("logical_not")
+    conj = _unary("conj")[0]
+    clone = _unary("clone")[0]
+    isnan = _unary("isnan")[0]
+    isinf = _unary("isinf")[0]
+    isfinite = _unary("isfinite")[0]
+    signbit = _unary("signbit")[0]
+    floor_divide, floor_divide_ = _binary(BINARY["floor_divide"])
+    remainder, remainder_ = _binary(BINARY["remainder"])
+    fmod, fmod_ = _binary(BINARY["fmod"])
+    bitwise_and, bitwise_and_ = _binary(BINARY["bitwise_and"])
+    bitwise_or, bitwise_or_ = _binary(BINARY["bitwise_or"])
+    bitwise_xor, bitwise_xor_ = _binary(BINARY["bitwise_xor"])
+    bitwise_left_shift, bitwise_left_shift_ = _binary(BINARY["bitwise_left_shift"])
+    bitwise_right_shift, bitwise_right_shift_ = _binary(BINARY["bitwise_right_shift"])
+    atan2, atan2_ = _binary(BINARY["atan2"])
+    hypot, hypot_ = _binary(BINARY["hypot"])
+    xlogy, xlogy_ = _binary(BINARY["xlogy"])
+    maximum = _binary(BINARY["maximum"])[0]
+    minimum = _binary(BINARY["minimum"])[0]
+    logaddexp = _binary(BINARY["logaddexp"])[0]
+    eq, eq_ = _binary(COMPARISONS["eq"])
+    ne, ne_ = _binary(COMPARISONS["ne"])
+    lt, lt_ = _binary(COMPARISONS["lt"])
+    le, le_ = _binary(COMPARISONS["le"])
+    gt, gt_ = _binary(COMPARISONS["gt"])
+    ge, ge_ = _binary(COMPARISONS["ge"])
+    logical_and, logical_and_ = _binary(COMPARISONS["logical_and"])
+    logical_or, logical_or_ = _binary(COMPARISONS["logical_or"])
+    logical_xor, logical_xor_ = _binary(COMPARISONS["logical_xor"])
+    absolute, absolute_, negative, negative_ = abs, abs_, neg, neg_
+    arctan2, greater, less, not_equal = atan2, gt, lt, ne
+
+    # -- operators -----------------------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> "Tensor":
+        return call(p.add, (self, operand(other)))
+
+    def __sub__(self, other: Any) -> "Tensor":
+        return call(p.sub, (self, operand(other)))
+
+    def __mul__(self, other: Any) -> "Tensor":
+        return call(p.mul, (self, operand(other)))
+
+    def __truediv__(self, other: Any) -> "Tensor":
+        return call(p.div, (self, operand(other)))
+
+    def __floordiv__(self, other: Any) -> "Tensor":
+        return call(BINARY["floor_divide"], (self, operand(other)))
+
+    def __mod__(self, other: Any) -> "Tensor":
+        return call(BINARY["remainder"], (self, operand(other)))
+
+    def __pow__(self, other: Any) -> "Tensor":
+        return self.pow(other)
+
+    def __radd__(self, other: Any) -> "Tensor":
+        return call(p.add, (operand(other), self))
+
+    def __rsub__(self, other: Any) -> "Tensor":
+        return call(p.sub, (operand(other), self))
+
+    def __rmul__(self, other: Any) -> "Tensor":
+        return call(p.mul, (operand(other), self))
+
+    def __rtruediv__(self, other: Any) -> "Tensor":
+        return call(p.div, (operand(other), self))
+
+    def __rfloordiv__(self, other: Any) -> "Tensor":
+        return call(BINARY["floor_divide"], (operand(other), self))
+
+    def __rmod__(self, other: Any) -> "Tensor":
+        return call(BINARY["remainder"], (operand(other), self))
+
+    def __rpow__(self, other: Any) -> "Tensor":
+        return call(p.power, (operand(other), self))
+
+    def __neg__(self) -> "Tensor":
+        return call(UNARY["neg"], (self,))
+
+    def __pos__(self) -> "Tensor":
+        return self  # pyright: ignore[reportReturnType]  # every Core is a Tensor
+
+    def __abs__(self) -> "Tensor":
+        return call(UNARY["abs"], (self,))
+
+    def __invert__(self) -> "Tensor":
+        return call(UNARY["bitwise_not"], (self,))
+
+    def __and__(self, other: Any) -> "Tensor":
+        return call(BINARY["bitwise_and"], (self, operand(other)))
+
+    def __or__(self, other: Any) -> "Tensor":
+        return call(BINARY["bitwise_or"], (self, operand(other)))
+
+    def __xor__(self, other: Any) -> "Tensor":
+        return call(BINARY["bitwise_xor"], (self, operand(other)))
+
+    def __lshift__(self, other: Any) -> "Tensor":
+        return call(BINARY["bitwise_left_shift"], (self, operand(other)))
+
+    def __rshift__(self, other: Any) -> "Tensor":
+        return call(BINARY["bitwise_right_shift"], (self, operand(other)))
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __iadd__(self, other: Any) -> "Tensor":
+        return self.add_(other)
+
+    def __isub__(self, other: Any) -> "Tensor":
+        return self.sub_(other)
+
+    def __imul__(self, other: Any) -> "Tensor":
+        return self.mul_(other)
+
+    def __itruediv__(self, other: Any) -> "Tensor":
+        return self.div_(other)
+
+    def __ifloordiv__(self, other: Any) -> "Tensor":
+        return self.div_(other, rounding_mode="floor")
+
+    def __imod__(self, other: Any) -> "Tensor":
+        return call_in_place(self, BINARY["remainder"], (self, operand(other)))
+
+    def __ipow__(self, other: Any) -> "Tensor":
+        return self.pow_(other)
+
+    def __iand__(self, other: Any) -> "Tensor":
+        return call_in_place(self, BINARY["bitwise_and"], (self, operand(other)))
+
+    def __ior__(self, other: Any) -> "Tensor":
+        return call_in_place(self, BINARY["bitwise_or"], (self, operand(other)))
+
+    def __ixor__(self, other: Any) -> "Tensor":
+        return call_in_place(self, BINARY["bitwise_xor"], (self, operand(other)))
+
+    def __eq__(self, other: object) -> "Tensor":  # pyright: ignore[reportIncompatibleMethodOverride]  # element-wise
+        return _compared("eq", self, other)
+
+    def __ne__(self, other: object) -> "Tensor":  # pyright: ignore[reportIncompatibleMethodOverride]  # element-wise
+        return _compared("ne", self, other)
+
+    def __lt__(self, other: Any) -> "Tensor":
+        return _compared("lt", self, other)
+
+    def __le__(self, other: Any) -> "Tensor":
+        return _compared("le", self, other)
+
+    def __gt__(self, other: Any) -> "Tensor":
+        return _compared("gt", self, other)
+
+    def __ge__(self, other: Any) -> "Tensor":
+        return _compared("ge", self, other)
+
+    __hash__ = object.__hash__
+
+
+def _compared(name: str, tensor: Core, other: Any) -> Any:
+    """A comparison; with something that is no number, equality is Python's own."""
+    if not isinstance(other, (Core, float, int, complex)):
+        try:
+            other = operand(other)
+        except TypeError:
+            return NotImplemented
+    return call(COMPARISONS[name], (tensor, other))
+
+
+def _power(tensor: Core, exponent: Any) -> tuple[Primitive, tuple[Any, ...], tuple[Any, ...]]:
+    """The primitive for a power and its arguments: a Python exponent is part of the formula."""
+    exponent = operand(exponent)
+    if isinstance(exponent, Core) or isinstance(exponent, complex):
+        return p.power, (tensor, exponent), ()
+    whole = not (tensor.dtype.is_floating_point or tensor.dtype.is_complex)
+    if whole and type(exponent) is int and exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    return p.power_static, (tensor,), (type(exponent).__name__, float(exponent))
+
+
+def _clamp(tensor: Core, low: Any, high: Any) -> tuple[Primitive, tuple[Any, ...], tuple[Any, ...]]:
+    if low is None and high is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    bounds = [0 if bound is None else operand(bound) for bound in (low, high)]
+    return p.clamp, (tensor, *bounds), ((low is not None, high is not None),)
+
+
+def _like(tensor: Core, value: Any) -> Any:
+    """A fill value in the tensor's own type, so that filling promotes nothing."""
+    value = operand(value)
+    if isinstance(value, Core):
+        return call(p.cast, (value,), (tensor.dtype,))
+    if tensor.dtype.is_floating_point:
+        return float(value)
+    return value
