@@ -2,7 +2,6 @@
 
 import platform
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -243,7 +242,7 @@ def _assert_in_step(generator: Any, stream: Stream) -> None:
     assert stream.get_state().tobytes() == generator.get_state().numpy().tobytes()
 
 
-@pytest.mark.filterwarnings("ignore:.*is out of bounds:UserWarning", "ignore:.*invalid value encountered in cast")
+@pytest.mark.filterwarnings("ignore:.*is out of bounds:UserWarning")
 @pytest.mark.parametrize(
     ("case", "dtype"), [pytest.param(c, d, id=f"{c.name}-{d}") for c in ALL_CASES for d in c.dtypes]
 )
@@ -295,26 +294,25 @@ def test_multinomial(dtype: str, samples: int, replacement: bool, shape: tuple[i
         _assert_in_step(generator, stream)
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 16383, 16384, 16385, 16386, 50_000, 1_000_003])
+@pytest.mark.parametrize("n", [0, 1, 2, 4095, 4096, 4097, 4098, 50_000, 1_000_003])
 def test_permutations_of_many(n: int) -> None:
     generator, stream = _pair(n)
     assert (draws.permutation(stream, n) == torch.randperm(n, generator=generator).numpy()).all()
     _assert_in_step(generator, stream)
 
 
+@pytest.mark.filterwarnings("ignore:.*is out of bounds:UserWarning")
 def test_mixed_draws_stay_in_step() -> None:
     generator, stream = _pair(77)
     chooser = np.random.RandomState(3)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for _ in range(400):
-            case = ALL_CASES[chooser.randint(len(ALL_CASES))]
-            dtype = case.dtypes[chooser.randint(len(case.dtypes))]
-            size = int(chooser.choice([1, 2, 3, 7, 15, 16, 17, 33, 250, 700]))
-            theirs, ours = DTYPES[dtype]
-            expected = _bytes(case.theirs(torch.empty(size, dtype=theirs), generator))
-            assert case.ours(stream, (size,), ours).tobytes() == expected, f"{case.name} {dtype} {size}"
-            _assert_in_step(generator, stream)
+    for _ in range(400):
+        case = ALL_CASES[chooser.randint(len(ALL_CASES))]
+        dtype = case.dtypes[chooser.randint(len(case.dtypes))]
+        size = int(chooser.choice([1, 2, 3, 7, 15, 16, 17, 33, 250, 700]))
+        theirs, ours = DTYPES[dtype]
+        expected = _bytes(case.theirs(torch.empty(size, dtype=theirs), generator))
+        assert case.ours(stream, (size,), ours).tobytes() == expected, f"{case.name} {dtype} {size}"
+        _assert_in_step(generator, stream)
 
 
 def test_large_draws_cross_blocks() -> None:

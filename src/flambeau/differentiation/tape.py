@@ -8,8 +8,9 @@ from flambeau.differentiation.modes import MODE
 from flambeau.graph.node import Node, Operation
 from flambeau.graph.record import record, record_operation
 from flambeau.primitives.primitive import Primitive, picks, pullback, saved_positions
+from flambeau.primitives.residuals import residual_pullback, with_residuals
 
-__all__ = ["Edge", "GradFn", "Leaf", "Tracked", "Versioned", "taped"]
+__all__ = ["Edge", "GradFn", "Leaf", "Tracked", "Versioned", "tape", "tape_with_residuals", "taped"]
 
 _serial = count()
 
@@ -92,13 +93,11 @@ class GradFn:
 
     def pull(self, cotangents: Sequence[Tracked | None], wanted: Sequence[bool], create: bool) -> list[Tracked | None]:
         """Gradients of the inputs from the gradients of the results; at least one of these is given."""
-        operation = self.operation
-        assert operation is not None
         saved = self.unpacked()
-        wrt = tuple([index for index, want in enumerate(wanted) if want])
+        wrt = self.positions(wanted)
         mask = tuple([index for index, item in enumerate(cotangents) if item is not None])
         given = [item for item in cotangents if item is not None]
-        back = pullback(operation, wrt, mask)
+        back = self.back(wrt, mask)
         inputs = (*saved, *[item.node for item in given])
         node = record_operation(back, inputs)
         results: list[Tracked | None] = [None] * len(wanted)
@@ -109,6 +108,15 @@ class GradFn:
         for index, (position, part) in enumerate(zip(wrt, parts, strict=True)):
             results[position] = Tracked(part, None if edge is None else (edge, index))
         return results
+
+    def back(self, wrt: tuple[int, ...], mask: tuple[int, ...]) -> Operation:
+        """The operation that computes the gradients."""
+        assert self.operation is not None
+        return pullback(self.operation, wrt, mask)
+
+    def positions(self, wanted: Sequence[bool]) -> tuple[int, ...]:
+        """Positions of the inputs whose gradients are computed."""
+        return tuple([index for index, want in enumerate(wanted) if want])
 
     def unpacked(self) -> Sequence[Any]:
         """What was saved; raises RuntimeError if it was released, or changed in place since."""
@@ -134,6 +142,40 @@ class GradFn:
         self.saved = None
         self.saved_edges = ()
         self.guards = ()
+
+
+class ResidualGradFn(GradFn):
+    """A ``GradFn`` whose forward pass left residuals for it, instead of its inputs."""
+
+    __slots__ = ("forward",)
+
+    def __init__(self, operation: Operation, forward: Operation, values: Sequence[Any], edges: Sequence[Edge | None],
+                 parts: Sequence[Node]) -> None:  # fmt: skip
+        again = tape(forward, values, edges)
+        count = forward.primitive.count
+        saved_edges = [(again, index) if _differentiable(part) else None for index, part in enumerate(parts)]
+        super().__init__(operation, list(parts[count:]), saved_edges[count:], edges)
+        self.forward = forward
+
+    def back(self, wrt: tuple[int, ...], mask: tuple[int, ...]) -> Operation:
+        return residual_pullback(self.forward, mask)
+
+    def positions(self, wanted: Sequence[bool]) -> tuple[int, ...]:
+        return self.forward.primitive.wrt
+
+
+def _differentiable(node: Node) -> bool:
+    return node.aval.dtype.is_floating_point or node.aval.dtype.is_complex
+
+
+def tape_with_residuals(
+    operation: Operation, values: Sequence[Any], edges: Sequence[Edge | None]
+) -> tuple[ResidualGradFn, list[Node]]:
+    """Record an operation together with its residuals; returns its place on the tape and the nodes of its results."""
+    wrt = tuple([index for index, edge in enumerate(edges) if edge is not None])
+    forward, count = with_residuals(operation, wrt)
+    parts = picks(record_operation(forward, tuple(values)))
+    return ResidualGradFn(operation, forward, values, edges, parts), parts[:count]
 
 
 class AccumulateGrad:

@@ -144,6 +144,7 @@ class _Transform:
 
     def _find_radius(self) -> None:
         """sqrt(-2 ln(1 - n / 2**24)) of the numerators n."""
+        # the waves come later, so their arrays serve here
         value, square, series, exponent = self._radius, self._square, self._cosine, self._sine
         np.subtract(_UNIT, self._numerators, out=self._numerators)
         value[:] = self._numerators

@@ -19,6 +19,7 @@ from flambeau.generators.kinds import (
     INTEGERS,
     KINDS,
     LARGEST,
+    SIGNED,
     element_count,
     supported,
 )
@@ -153,6 +154,8 @@ def _range(low: int, high: int | None, dtype: np.dtype[Any]) -> tuple[int, int]:
         stop = high
     if low >= stop:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={stop}")
+    _check_bound("from", low, dtype)
+    _check_bound("to - 1", stop - 1, dtype)
     if dtype in FLOATS:
         low = _raised(low, dtype)
         stop = stop if high is None else _lowered(stop, dtype)
@@ -161,30 +164,30 @@ def _range(low: int, high: int | None, dtype: np.dtype[Any]) -> tuple[int, int]:
                 "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, "
                 f"but got from={low} >= to={stop}"
             )
-    _check_bound("from", low, dtype)
-    _check_bound("to - 1", stop - 1, dtype)
+        _warn_of_gaps("from", low, dtype)
+        _warn_of_gaps("to - 1", stop - 1, dtype)
     return low, stop - low
 
 
 def _check_bound(name: str, value: int, dtype: np.dtype[Any]) -> None:
-    """Raise (or warn, for a floating dtype) in PyTorch's words if `value` does not fit `dtype`."""
+    """Raise in PyTorch's words unless `value` lies between the least and the greatest value of `dtype`."""
     kind = KINDS[dtype]
-    limit = 1 << kind.digits
-    if dtype in FLOATS:
-        if abs(value) <= limit:
-            return
-        if abs(value) > LARGEST[dtype]:
-            raise RuntimeError(f"{name} is out of bounds for {kind.cpp_name}: got {value}")
+    highest = int(LARGEST[dtype]) if dtype in FLOATS else (1 << kind.digits) - 1
+    lowest = -highest if dtype in FLOATS else -highest - 1 if dtype in SIGNED else 0
+    if not lowest <= value <= highest:
+        raise RuntimeError(f"{name} is out of bounds for {kind.cpp_name}: {value} is not in [{lowest}, {highest}]")
+
+
+def _warn_of_gaps(name: str, value: int, dtype: np.dtype[Any]) -> None:
+    """Warn in PyTorch's words if `value` lies where a floating dtype skips integers."""
+    kind = KINDS[dtype]
+    if abs(value) > 1 << kind.digits:
         warnings.warn(
             f"{name} is out of bounds [-(2^{kind.digits}), 2^{kind.digits}]. Due to precision limitations "
             f"{kind.cpp_name} can support discrete uniform distribution only within this range.",
             UserWarning,
             stacklevel=4,
         )
-        return
-    lowest = -limit if np.issubdtype(dtype, np.signedinteger) else 0
-    if not lowest <= value < limit:
-        raise RuntimeError(f"{name} is out of bounds for {kind.cpp_name}: {value} is not in [{lowest}, {limit - 1}]")
 
 
 def _raised(low: int, dtype: np.dtype[Any]) -> int:

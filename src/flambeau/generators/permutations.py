@@ -12,7 +12,7 @@ from flambeau.generators.streams import Stream
 _LONG = 0xFFFFFFFF // 20
 """From this length on PyTorch draws 64-bit words and runs the shuffle in the other direction."""
 
-_SHORT = 16384
+_SHORT = 4096
 """Up to this length exchanging one after another is as fast as in blocks."""
 
 
@@ -81,7 +81,7 @@ def _targets_ahead(stream: Stream, n: int, start: int, size: int) -> NDArray[np.
 def _shuffle_inside_out(stream: Stream, order: NDArray[Any]) -> None:
     """Exchange each element with one at or before it."""
     marks = np.empty(order.size, np.int32)
-    _exchange_in_turn(order, 0, _targets_behind(stream, 0, _SHORT))
+    _exchange_in_turn(order, 0, _targets_behind(stream, 0, min(_SHORT, order.size)))
     start = _SHORT
     while start < order.size:
         size = min(_block_size(start), order.size - start)
@@ -98,7 +98,7 @@ def _targets_behind(stream: Stream, start: int, size: int) -> NDArray[np.int64]:
 
 def _block_size(candidates: int) -> int:
     """How many exchanges to do at once: the cost of a block against that of the collisions inside it."""
-    return min(8 * math.isqrt(candidates), 16384)
+    return min(6 * math.isqrt(candidates), 16384)
 
 
 def _exchange(order: NDArray[Any], marks: NDArray[np.int32], start: int, targets: NDArray[np.int64]) -> None:

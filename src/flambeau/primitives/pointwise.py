@@ -13,6 +13,7 @@ from flambeau.primitives.primitive import (
     Primitive,
     Scalar,
     as_array,
+    check_broadcast,
     common_dtype,
     floating,
     primitive,
@@ -42,6 +43,7 @@ _HALF = ("float16", "bfloat16")
 
 def _arithmetic(function: Callable[[Array, Array], Array], x: Any, y: Any) -> Array:
     """Apply to promoted operands; a half type meets a Python number in float32, as in PyTorch."""
+    check_broadcast(x, y)
     kind = common_dtype(x, y)
     wide = DTYPES["float32"] if kind.name in _HALF and (isinstance(x, Scalar) or isinstance(y, Scalar)) else kind
     return function(as_array(x, wide), as_array(y, wide)).astype(kind.numpy)

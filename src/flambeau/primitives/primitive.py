@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from flambeau.base.shapes import broadcast
 from flambeau.devices.device import CPU, device
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype, python_dtype
 from flambeau.dtypes.promotion import Category, result_type
@@ -18,6 +19,7 @@ __all__ = [
     "Primitive",
     "Scalar",
     "as_array",
+    "check_broadcast",
     "common_dtype",
     "floating",
     "picks",
@@ -162,8 +164,14 @@ def as_array(x: Any, kind: dtype) -> Array:
     return jnp.asarray(value.real, kind.numpy)
 
 
+def check_broadcast(*operands: Any) -> None:
+    """Raise RuntimeError, in PyTorch's words, unless the operands broadcast."""
+    broadcast(*[x.shape for x in operands if not isinstance(x, Scalar)])
+
+
 def promoted(*operands: Any) -> list[Array]:
-    """Operands converted to their common data type."""
+    """Operands converted to their common data type; raises RuntimeError if they do not broadcast."""
+    check_broadcast(*operands)
     kind = common_dtype(*operands)
     return [as_array(x, kind) for x in operands]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 
 from flambeau.differentiation.modes import MODE
-from flambeau.differentiation.tape import Edge, GradFn, Tracked, tape
+from flambeau.differentiation.tape import Edge, GradFn, Tracked, tape, tape_with_residuals
 from flambeau.base.config import config
 from flambeau.base.shapes import Size, contiguous_strides
 from flambeau.devices.device import device
@@ -19,7 +19,7 @@ from flambeau.dtypes.promotion import can_cast
 from flambeau.graph.node import Aval, Node, leaf
 from flambeau.graph.record import PENDING, record, settle
 from flambeau.primitives import pointwise
-from flambeau.primitives.movement import View, write_view
+from flambeau.primitives.movement import View, basic_subscript, chained, write_view
 from flambeau.primitives.primitive import Primitive, picks
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ class Core:
             else:
                 tracked = Tracked(storage.node, None)
             assert steps is not None
-            for view, static in steps:
-                tracked = _taped_one(view, (tracked,), static)
+            for view, static, numbers in steps:
+                tracked = _taped_one(view, (tracked, *numbers), static)
             self._node = tracked.node
             self._seen = storage.version
             if tracked.edge is not None:
@@ -127,12 +127,14 @@ class Core:
             storage.version += 1
         elif base is not None:
             place = base.edge() if MODE.grad else None
-            base.write(_taped_one(write_view, (Tracked(base.read(), place), tracked), (self._own_steps,)))
+            chain, numbers = chained(self._own_steps)
+            base.write(_taped_one(write_view, (Tracked(base.read(), place), tracked, *numbers), (chain,)))
             if MODE.grad and base._grad_fn is not None:
                 self._requires_grad = True
             return
         else:
-            storage.node = record(write_view, (storage.node, tracked.node), (self._steps,))
+            chain, numbers = chained(self._steps)
+            storage.node = record(write_view, (storage.node, tracked.node, *numbers), (chain,))
             storage.version += 1
             self._node, self._seen = tracked.node, storage.version
         if MODE.grad:
@@ -192,16 +194,15 @@ def strided(shape: tuple[int, ...], steps: Sequence[View]) -> tuple[int, tuple[i
     numel = int(np.prod(shape))
     positions = np.lib.stride_tricks.as_strided(np.zeros(1, np.int8), shape, contiguous_strides(shape))
     view: Any = positions
-    for primitive, static in steps:
-        view = _NUMPY_VIEWS[primitive.name](view, *static)
+    for primitive, static, numbers in steps:
+        view = _NUMPY_VIEWS[primitive.name](view, *numbers, *static)
     start = positions.__array_interface__["data"][0]
     offset = view.__array_interface__["data"][0] - start if numel else 0
     return offset, tuple(view.strides)
 
 
-def _numpy_index(x: Any, spec: tuple[Any, ...]) -> Any:
-    parts = [slice(*i[1:]) if i[0] == "slice" else i[1] if i[0] == "int" else None for i in spec]
-    return x[(*parts, Ellipsis)]
+def _numpy_index(x: Any, *arguments: Any) -> Any:
+    return x[(*basic_subscript(arguments[-1], arguments[:-1]), Ellipsis)]
 
 
 def _numpy_unfold(x: Any, axis: int, size: int, step: int) -> Any:
@@ -275,14 +276,11 @@ def call(primitive: Primitive, inputs: Sequence[Any], static: tuple[Any, ...] = 
     aval = node.aval
     function = None
     if grad and MODE.grad and primitive.differentiable:
+        if primitive.residuals:
+            return _with_residuals(node, inputs, values)
         function = _on_tape(primitive, inputs, values, node)
     if type(aval) is tuple:
-        results = tuple(
-            [
-                made(part, None if function is None or not _carries(part.aval) else (function, index))
-                for index, part in enumerate(picks(node))
-            ]
-        )
+        results = _several(picks(node), function)
         if function is not None and primitive.checks == "output":
             function.guards = tuple([(item._storage, 0, item.aval) for item in results])
         return results
@@ -296,6 +294,25 @@ def call(primitive: Primitive, inputs: Sequence[Any], static: tuple[Any, ...] = 
     if MODE.inference:
         result._inference = True
     return result
+
+
+def _several(parts: Sequence[Node], function: GradFn | None) -> "tuple[Tensor, ...]":
+    """Tensors of an operation's results."""
+    return tuple(
+        [
+            made(part, None if function is None or not _carries(part.aval) else (function, index))
+            for index, part in enumerate(parts)
+        ]
+    )
+
+
+def _with_residuals(node: Node, inputs: Sequence[Any], values: list[Any]) -> Any:
+    """Results of an operation just recorded, recorded anew so that it leaves residuals for its gradient."""
+    assert node.operation is not None
+    edges = [item.edge() if isinstance(item, Core) else None for item in inputs]
+    function, parts = tape_with_residuals(node.operation, values, edges)
+    results = _several(parts, function)
+    return results if isinstance(node.aval, tuple) else results[0]
 
 
 def _carries(aval: Aval) -> bool:
@@ -334,14 +351,16 @@ def _taped_one(primitive: Primitive, inputs: Sequence[Any], static: tuple[Any, .
     return Tracked(node, (tape(node.operation, values, edges), 0))
 
 
-def call_view(view: Primitive, tensor: Core, static: tuple[Any, ...]) -> "Tensor":
-    """A view of a tensor: the same storage, one more step."""
+def call_view(
+    view: Primitive, tensor: Core, static: tuple[Any, ...], numbers: tuple[int, ...] = ()
+) -> "Tensor":
+    """A view of a tensor: the same storage, one more step; ``numbers`` (positions) are inputs of the program."""
     if config.eager or len(PENDING) >= config.pending_limit:
         settle()
     source = tensor.read()
-    node = record(view, (source,), static)
+    node = record(view, (source, *numbers), static)
     result = cast("Tensor", object.__new__(Core.kind))
-    step = ((view, static),)
+    step = ((view, static, numbers),)
     result._storage = tensor._storage
     result._steps = step if tensor._steps is None else tensor._steps + step
     result._node = node
@@ -353,7 +372,7 @@ def call_view(view: Primitive, tensor: Core, static: tuple[Any, ...]) -> "Tensor
         result._base, result._own_steps = base, tensor._own_steps + step
     if tensor._requires_grad and MODE.grad:
         assert node.operation is not None
-        result._grad_fn = tape(node.operation, (source,), (tensor.edge(),))
+        result._grad_fn = tape(node.operation, (source, *numbers), (tensor.edge(), *[None] * len(numbers)))
         result._requires_grad = True
     if MODE.inference:
         result._inference = True
@@ -379,8 +398,15 @@ def call_in_place(tensor: Core, primitive: Primitive, inputs: Sequence[Any], sta
             raise RuntimeError(f"result type {names[0]} can't be cast to the desired output type {names[1]}")
         result = call(pointwise.cast, (result,), (own.dtype,))
     tensor.write(Tracked(result.read(), result.edge()))
-    guards = result._grad_fn.guards if result._grad_fn is not None else ()
-    if guards and guards[0][0] is result._storage and result._grad_fn is not None:
-        storage = tensor._storage
-        result._grad_fn.guards = ((storage, storage.version, own),)
+    if result._grad_fn is not None:
+        _guard_written(result._grad_fn, tensor._storage, result._storage)
     return cast("Tensor", tensor)
+
+
+def _guard_written(function: GradFn, storage: Storage, result: Storage) -> None:
+    """Guards of an operation in place: what it read of its target is kept by the tape, what it wrote is watched."""
+    function.guards = [
+        (storage, storage.version, aval) if held is result else (held, version, aval)
+        for held, version, aval in function.guards
+        if held is not storage
+    ]

@@ -242,8 +242,7 @@ class Movement(Core):
         if length < 0 or begin < 0 or begin + length > shape[axis]:
             message = f"start ({start}) + length ({length}) exceeds dimension size ({shape[axis]})."
             raise RuntimeError(message)
-        spec = (*[("slice", 0, size, 1) for size in shape[:axis]], ("slice", begin, begin + length, 1))
-        return call_view(p.basic_index, self, (spec,))
+        return call_view(p.basic_index, self, (((("all",),) * axis + (("slice", length, 1),)),), (begin,))
 
     def select(self, dim: int, index: int) -> "Tensor":
         """The slice at one index of a dimension, without that dimension.
@@ -257,8 +256,7 @@ class Movement(Core):
         if not -shape[axis] <= index < shape[axis]:
             message = f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {axis}"
             raise IndexError(message)
-        spec = (*[("slice", 0, size, 1) for size in shape[:axis]], ("int", index % shape[axis]))
-        return call_view(p.basic_index, self, (spec,))
+        return call_view(p.basic_index, self, (((("all",),) * axis + (("int",),)),), (index % shape[axis],))
 
     def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> "Tensor":
         """Diagonal of two dimensions, as the last dimension.
