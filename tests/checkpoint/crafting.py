@@ -31,6 +31,7 @@ class Part:
     central_extra: bytes = b""
     gap: bytes = b""
     after: bytes = b""
+    signature: bytes = b"PK\x03\x04"
 
 
 def deflate(data: bytes) -> bytes:
@@ -54,7 +55,7 @@ def zip_bytes(parts: Iterable[Part], *, end: Mapping[str, int] | None = None, be
             **common,
             **part.central,
         }
-        body += LOCAL.pack(b"PK\x03\x04", *(local.get(key, 0) for key in LOCAL_FIELDS[1:])) + local_name + part.extra
+        body += LOCAL.pack(part.signature, *(local.get(key, 0) for key in LOCAL_FIELDS[1:])) + local_name + part.extra
         body += stored + part.after
         directory += CENTRAL.pack(b"PK\x01\x02", *(central.get(key, 0) for key in CENTRAL_FIELDS[1:]))
         directory += name + part.central_extra

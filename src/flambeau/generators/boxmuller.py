@@ -14,7 +14,7 @@ Source: Box and Muller, "A note on the generation of random normal deviates", An
 import numpy as np
 from numpy.typing import NDArray
 
-from flambeau.generators.arithmetic import by_c_library, fused32, fused64
+from flambeau.generators.arithmetic import by_c_library, fused64
 from flambeau.generators.streams import Stream
 from flambeau.generators.uniform import double_fraction_blocks, double_fractions, mantissas
 
@@ -140,7 +140,19 @@ class _Transform:
         target = out.view(_HALF_GROUP).reshape(-1, 2)
         for half, wave in ((0, self._cosine), (1, self._sine)):
             wave *= self._radius
-            target[:, half] = fused32(wave, self._std, self._mean).view(_HALF_GROUP)
+            self._place(wave)
+            target[:, half] = wave.view(_HALF_GROUP)
+
+    def _place(self, standard: Singles) -> None:
+        """Give standard normal values their mean and deviation, with one rounding."""
+        if self._mean == 0:
+            standard *= self._std
+            standard += self._mean  # turns -0 into +0, as the fused operation does
+        else:
+            self._product[:] = standard
+            self._product *= np.float64(self._std)
+            self._product += np.float64(self._mean)
+            standard[:] = self._product
 
     def _find_radius(self) -> None:
         """sqrt(-2 ln(1 - n / 2**24)) of the numerators n."""

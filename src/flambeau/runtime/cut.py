@@ -124,7 +124,7 @@ def _connected(alive: list[Node], targets: Sequence[Node]) -> tuple[list[Node], 
             if type(item) is Node and item.value is None:
                 other = item.index
                 while parent[other] != other:
-                    other = parent[other]
+                    parent[other] = other = parent[parent[other]]
                 if group == 0:
                     group = other
                 elif other != group:
@@ -136,7 +136,7 @@ def _connected(alive: list[Node], targets: Sequence[Node]) -> tuple[list[Node], 
 
     def root(group: int) -> int:
         while parent[group] != group:
-            group = parent[group]
+            parent[group] = group = parent[parent[group]]
         return group
 
     wanted = {root(target.index) for target in targets if target.value is None}

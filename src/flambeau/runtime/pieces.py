@@ -14,6 +14,7 @@ from flambeau.graph.node import Node
 __all__ = ["pieces"]
 
 _LONGEST_PERIOD = 512
+_NEAR = 128
 
 
 def pieces(nodes: list[Node]) -> list[list[Node]]:
@@ -47,11 +48,12 @@ def pieces(nodes: list[Node]) -> list[list[Node]]:
 def _tokens(nodes: list[Node]) -> Any:
     """One number a node, equal for nodes of the same operation wired alike (how far back each near input lies)."""
     place = {id(node): index for index, node in enumerate(nodes)}
+    far = -_NEAR
     known: dict[Any, int] = {}
     tokens = np.empty(len(nodes), np.int64)
     for index, node in enumerate(nodes):
         distances = tuple(
-            [min(index - place.get(id(item), -1), _LONGEST_PERIOD) for item in node.inputs if type(item) is Node]
+            [min(index - place.get(id(item), far), _NEAR) for item in node.inputs if type(item) is Node]
         )
         key = (node.operation.serial if node.operation else 0, distances)
         tokens[index] = known.setdefault(key, len(known))

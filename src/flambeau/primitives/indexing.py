@@ -1,0 +1,274 @@
+"""Reading and writing at positions given by tensors: gather, scatter, masks, triangles and diagonals."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from flambeau.dtypes.kinds import from_numpy_dtype
+from flambeau.primitives.primitive import Array, Primitive, Scalar, as_array, primitive
+
+__all__ = [
+    "diag_embed",
+    "gather",
+    "index",
+    "index_add",
+    "index_put",
+    "index_select",
+    "masked_scatter",
+    "put",
+    "scatter",
+    "scatter_reduce",
+    "take",
+    "tril",
+    "triu",
+]
+
+_MANY = tuple(range(2, 34))  # positions of index tensors among the inputs of a variadic primitive
+
+
+# -- writing, with PyTorch's gradient -----------------------------------------------------------------------------
+
+
+def _filled_in(spec: tuple[bool, ...], indices: Sequence[Array]) -> tuple[Any, ...]:
+    """A subscript: index arrays where ``spec`` is true, whole axes elsewhere."""
+    rest = iter(indices)
+    return tuple([next(rest) if taken else slice(None) for taken in spec])
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _replaced(spec: tuple[bool, ...], x: Array, value: Array, indices: tuple[Array, ...]) -> Array:
+    """x with ``value`` at positions. Each value gets the gradient at its position, even if another one overwrote it."""
+    return x.at[_filled_in(spec, indices)].set(value)
+
+
+def _replaced_forward(spec: tuple[bool, ...], x: Array, value: Array, indices: tuple[Array, ...]) -> Any:
+    return _replaced(spec, x, value, indices), indices
+
+
+def _replaced_backward(spec: tuple[bool, ...], indices: tuple[Array, ...], gradient: Array) -> Any:
+    where = _filled_in(spec, indices)
+    return gradient.at[where].set(0), gradient[where], None
+
+
+_replaced.defvjp(_replaced_forward, _replaced_backward)
+
+
+def _along(x: Array, axis: int, index: Array) -> tuple[Array, ...]:
+    """Positions of ``x``, one array an axis, that an index of the same rank names along one axis."""
+    grid = list(jnp.meshgrid(*[jnp.arange(size) for size in index.shape], indexing="ij", sparse=True))
+    grid[axis] = jnp.where(index < 0, index + x.shape[axis], index)
+    return tuple(jnp.broadcast_arrays(*grid))
+
+
+def _cut(source: Array, shape: Sequence[int]) -> Array:
+    """The leading part of an array."""
+    return source[tuple([slice(size) for size in shape])]
+
+
+# -- index tensors ------------------------------------------------------------------------------------------------
+
+
+@primitive(saves=_MANY[:-1] + (1,), grad_name="IndexBackward0", variadic=True)
+def index(inputs: tuple[Array, ...], spec: tuple[bool, ...]) -> Array:
+    """(x, index arrays...): x at these positions, whole axes where ``spec`` is false."""
+    x, *indices = inputs
+    return x.at[_filled_in(spec, indices)].get(mode="fill")
+
+
+@primitive(saves=_MANY, grad_name="IndexPutBackward0", variadic=True)
+def index_put(inputs: tuple[Array, ...], spec: tuple[bool, ...], accumulate: bool) -> Array:
+    """(x, value, index arrays...): x with ``value`` written to, or added at, these positions."""
+    x, value, *indices = inputs
+    where = _filled_in(spec, indices)
+    shape = jax.eval_shape(lambda array: array[where], x).shape
+    while value.ndim > len(shape) and value.shape[0] == 1:
+        value = value[0]
+    try:
+        value = jnp.broadcast_to(value, shape)
+    except ValueError:
+        message = f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of"
+        raise RuntimeError(f"{message} shape {list(shape)}") from None
+    value = value.astype(x.dtype)
+    return x.at[where].add(value) if accumulate else _replaced(spec, x, value, tuple(indices))
+
+
+@primitive(saves=(1,), grad_name="IndexSelectBackward0")
+def index_select(x: Array, where: Array, axis: int) -> Array:
+    if x.ndim == 0:
+        return x
+    return jnp.take(x, where.reshape(-1), axis=axis, mode="fill")
+
+
+@primitive(saves=(2, 3), grad_name="IndexAddBackward0")
+def index_add(x: Array, source: Array, where: Array, alpha: Scalar, axis: int) -> Array:
+    """x + alpha * source at positions along an axis."""
+    kind = from_numpy_dtype(x.dtype)
+    added = source * as_array(alpha, kind)
+    if x.ndim == 0:
+        return x + added.reshape(())
+    return x.at[(slice(None),) * axis + (where.reshape(-1),)].add(added)
+
+
+@primitive(saves=(1,), grad_name="GatherBackward0")
+def gather(x: Array, where: Array, axis: int) -> Array:
+    if x.ndim == 0 or where.ndim == 0:
+        return jnp.broadcast_to(x.reshape(()), where.shape)
+    return x.at[_along(x, axis, where)].get(mode="fill")
+
+
+@primitive(saves=(2,), grad_name="ScatterBackward0")
+def scatter(x: Array, source: Any, where: Array, axis: int) -> Array:
+    """x with elements of ``source`` (or a number) written to positions along an axis."""
+    if where.size == 0:
+        return x
+    value = _source_like(x, source, where)
+    if x.ndim == 0:
+        return value.reshape(())
+    return _replaced((True,) * x.ndim, x, value, _along(x, axis, where))
+
+
+def _source_like(x: Array, source: Any, where: Array) -> Array:
+    """What is scattered, in the target's type and the index's shape."""
+    if isinstance(source, Scalar):
+        return jnp.broadcast_to(as_array(source, from_numpy_dtype(x.dtype)), where.shape)
+    return _cut(source, where.shape).astype(x.dtype) if where.ndim else source.reshape(()).astype(x.dtype)
+
+
+@primitive(grad_name="ScatterReduceBackward0")
+def scatter_reduce(x: Array, source: Any, where: Array, axis: int, reduce: str, include_self: bool) -> Array:
+    """x combined with elements of ``source`` that land on the same position."""
+    value = _source_like(x, source, where)
+    flat = x.reshape((1,)) if x.ndim == 0 else x
+    at = _along(flat, axis, where.reshape(flat.shape) if x.ndim == 0 else where)
+    value = value.reshape(at[0].shape)
+    if not include_self:
+        neutral = _NEUTRAL[reduce](flat.dtype)
+        flat = flat if where.size == 0 else _replaced((True,) * flat.ndim, flat, jnp.full_like(value, neutral), at)
+    return _SCATTERED[reduce](flat, value, at, include_self).reshape(x.shape)
+
+
+def _scatter_sum(x: Array, value: Array, at: Any, include_self: bool) -> Array:
+    return x.at[at].add(value)
+
+
+def _scatter_mean(x: Array, value: Array, at: Any, include_self: bool) -> Array:
+    own = jnp.ones_like(x) if include_self else jnp.ones_like(x).at[at].set(0)
+    count = jnp.maximum(own.at[at].add(1), 1)
+    total = x.at[at].add(value)
+    return total / count if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.floor_divide(total, count)
+
+
+def _scatter_extreme(largest: bool) -> Callable[..., Array]:
+    """Largest or smallest; the gradient is shared equally among ties, as PyTorch does."""
+
+    def lower(x: Array, value: Array, at: Any, include_self: bool) -> Array:
+        fixed, given = jax.lax.stop_gradient(x), jax.lax.stop_gradient(value)
+        best = fixed.at[at].max(given) if largest else fixed.at[at].min(given)
+        if not jnp.issubdtype(x.dtype, jnp.inexact):
+            return best
+        own, other = (fixed == best).astype(x.dtype), (given == best[at]).astype(x.dtype)
+        count = jnp.maximum(own.at[at].add(other), 1)
+        change = (own * (x - fixed)).at[at].add(other * (value - given)) / count
+        return best + jnp.where(jnp.isfinite(change), change, 0)
+
+    return lower
+
+
+def _scatter_prod(x: Array, value: Array, at: Any, include_self: bool) -> Array:
+    """Product; each factor's gradient is the product of the others."""
+    fixed, given = jax.lax.stop_gradient(x), jax.lax.stop_gradient(value)
+    product = fixed.at[at].mul(given)
+    if not jnp.issubdtype(x.dtype, jnp.inexact):
+        return product
+    zeros = (fixed == 0).astype(x.dtype).at[at].add((given == 0).astype(x.dtype))
+    rest = jnp.where(fixed == 0, 1, fixed).at[at].mul(jnp.where(given == 0, 1, given))
+
+    def others(factor: Array, zeros: Array, rest: Array) -> Array:
+        """Product of the other factors."""
+        safe = jnp.where(factor == 0, 1, factor)
+        return jnp.where(zeros == (factor == 0), rest / safe, 0)
+
+    change = (x - fixed) * others(fixed, zeros, rest)
+    return product + change.at[at].add((value - given) * others(given, zeros[at], rest[at]))
+
+
+_SCATTERED: dict[str, Callable[..., Array]] = {
+    "sum": _scatter_sum,
+    "mean": _scatter_mean,
+    "prod": _scatter_prod,
+    "amax": _scatter_extreme(largest=True),
+    "amin": _scatter_extreme(largest=False),
+}
+
+
+def _lowest(kind: Any) -> Any:
+    return -jnp.inf if jnp.issubdtype(kind, jnp.floating) else jnp.iinfo(kind).min
+
+
+def _highest(kind: Any) -> Any:
+    return jnp.inf if jnp.issubdtype(kind, jnp.floating) else jnp.iinfo(kind).max
+
+
+_NEUTRAL: dict[str, Callable[[Any], Any]] = {
+    "sum": lambda kind: 0,
+    "mean": lambda kind: 0,
+    "prod": lambda kind: 1,
+    "amax": _lowest,
+    "amin": _highest,
+}
+
+
+# -- the tensor as one row of elements ----------------------------------------------------------------------------
+
+
+@primitive(saves=(1,), grad_name="TakeBackward0")
+def take(x: Array, where: Array) -> Array:
+    return jnp.take(x.reshape(-1), where, mode="fill")
+
+
+@primitive(saves=(2,), grad_name="PutBackward0")
+def put(x: Array, source: Array, where: Array, accumulate: bool) -> Array:
+    flat, positions = x.reshape(-1), where.reshape(-1)
+    value = source.reshape(-1).astype(x.dtype)
+    result = flat.at[positions].add(value) if accumulate else _replaced((True,), flat, value, (positions,))
+    return result.reshape(x.shape)
+
+
+@primitive(saves=(1,), grad_name="MaskedScatterBackward0")
+def masked_scatter(x: Array, mask: Array, source: Array) -> Array:
+    """x with consecutive elements of ``source`` where the mask is true."""
+    if source.size == 0:
+        return x
+    shape = jnp.broadcast_shapes(x.shape, mask.shape)
+    chosen = jnp.broadcast_to(mask, shape)
+    order = jnp.maximum(jnp.cumsum(chosen.reshape(-1)) - 1, 0).reshape(shape)
+    return jnp.where(chosen, jnp.take(source.reshape(-1), order, mode="clip"), x)
+
+
+# -- triangles and diagonals --------------------------------------------------------------------------------------
+
+
+def _triangle(name: str, function: Callable[..., Array]) -> Primitive:
+    def lower(x: Array, diagonal: int) -> Array:
+        if x.ndim < 2:
+            raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
+        return function(x, diagonal)
+
+    return Primitive(name, lower, saves=())
+
+
+tril = _triangle("tril", jnp.tril)
+triu = _triangle("triu", jnp.triu)
+
+
+@primitive(saves=(), grad_name="DiagEmbedBackward0")
+def diag_embed(x: Array, offset: int, axis1: int, axis2: int) -> Array:
+    """Matrices, in two new axes, with the last axis of ``x`` on a diagonal."""
+    size = x.shape[-1] + abs(offset)
+    rows = jnp.arange(x.shape[-1]) + max(-offset, 0)
+    columns = jnp.arange(x.shape[-1]) + max(offset, 0)
+    matrices = jnp.zeros((*x.shape[:-1], size, size), x.dtype).at[..., rows, columns].set(x)
+    return jnp.moveaxis(matrices, (-2, -1), (axis1, axis2))
