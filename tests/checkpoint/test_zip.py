@@ -259,10 +259,10 @@ def test_deflated_storage_of_another_size(content):
     ("stream", "match"),
     [
         (b"\xff" * 99, "cannot be inflated: .*invalid"),
-        (deflate(SIX)[:-1] + b"\0", "cannot be inflated: the compressed bytes end too early|invalid"),
+        (b"\x01\x18\x00\xe7\xff" + SIX, "cannot be inflated: the compressed bytes end too early"),
         (deflate(SIX[:8]).ljust(99, b"\0"), "cannot be inflated: bytes follow the compressed ones"),
     ],
-    ids=["nonsense", "a tail cut off", "something behind it"],
+    ids=["nonsense", "cut off", "something behind it"],
 )
 def test_deflated_storage_that_is_garbled(stream, match):
     parts = parts_of(pickled(tensor()), {"0": SIX})

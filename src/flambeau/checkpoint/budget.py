@@ -79,7 +79,7 @@ class Budget:
             elif isinstance(part, str | bytes):
                 self._spend(len(part))
             elif isinstance(part, int):
-                self._spend(1 + part.bit_length() // 8)
+                self._spend(part.bit_length())
         self._spend(64 * parts)
 
     def _count_collision(self, key: object) -> None:

@@ -67,7 +67,8 @@ def build_array(context: Context, target: object, state: object) -> None:
     if count * kind.itemsize != len(data):
         raise context.error(BadPickle, f"a NumPy array of shape {sizes} and type {kind} has {len(data)} bytes")
     context.budget.charge(len(data))
-    array.__setstate__((1, sizes, kind, np.bool_(fortran), data))
+    # NumPy takes a plain bool here, though its annotation says otherwise.
+    array.__setstate__((1, sizes, kind, fortran, data))  # pyright: ignore[reportArgumentType]
 
 
 def _sizes(context: Context, shape: object) -> tuple[int, ...]:

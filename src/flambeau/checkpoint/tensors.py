@@ -94,7 +94,7 @@ def make_parameter(
     context: Context, data: object, requires_grad: object, hooks: object, state: object = None
 ) -> object:
     """Make a parameter of a tensor that was rebuilt before."""
-    if context.tensors.get(id(data)) is not data:
+    if id(data) not in context.tensors:
         raise context.error(BadTensor, "a parameter is made of something other than a tensor")
     if type(requires_grad) is not bool:
         raise context.error(BadTensor, "the requires_grad of a parameter is not a bool")

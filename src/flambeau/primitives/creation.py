@@ -10,7 +10,7 @@ from flambeau.dtypes.kinds import dtype
 from flambeau.graph.node import Aval
 from flambeau.primitives.primitive import Array, Primitive, Scalar, as_array
 
-__all__ = ["full"]
+__all__ = ["DRAWS", "full"]
 
 
 def _full(number: Scalar, shape: tuple[int, ...], kind: dtype, place: device) -> Array:
@@ -31,3 +31,23 @@ class _Full(Primitive):
 
 
 full = _Full("full", _full, differentiable=False)
+
+
+def _drawn(drawn: Array, *sources: Array) -> Array:
+    return drawn
+
+
+# Random numbers on the tape of the tensors they were drawn with: to these flow gradients of zero.
+DRAWS = {
+    name: Primitive(name, _drawn, saves=(), grad_name=f"{name.title().replace('_', '')}Backward0")
+    for name in (
+        "normal",
+        "uniform",
+        "random",
+        "bernoulli",
+        "exponential",
+        "geometric",
+        "log_normal",
+        "cauchy",
+    )
+}

@@ -79,11 +79,13 @@ def index(inputs: tuple[Array, ...], spec: tuple[bool, ...]) -> Array:
 
 
 @primitive(saves=_MANY, grad_name="IndexPutBackward0", variadic=True)
-def index_put(inputs: tuple[Array, ...], spec: tuple[bool, ...], accumulate: bool) -> Array:
+def index_put(inputs: tuple[Any, ...], spec: tuple[bool, ...], accumulate: bool) -> Array:
     """(x, value, index arrays...): x with ``value`` written to, or added at, these positions."""
     x, value, *indices = inputs
     where = _filled_in(spec, indices)
     shape = jax.eval_shape(lambda array: array[where], x).shape
+    if isinstance(value, Scalar):
+        value = as_array(value, from_numpy_dtype(x.dtype))
     while value.ndim > len(shape) and value.shape[0] == 1:
         value = value[0]
     try:

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from sys import getrefcount
 from typing import Any, NamedTuple
 
-import jax
-
 from flambeau.graph.node import Aval, Node
+from flambeau.runtime.placement import on_device
 
 __all__ = ["Cut", "needed", "program_of"]
 
@@ -60,10 +59,15 @@ def needed(pending: list[Node], targets: Sequence[Node]) -> tuple[list[Node], li
     Returns:
         The nodes to run and the nodes that stay pending, both in order.
     """
+    unseen = 0
     for target in targets:
         target.index = -1
+        target.uses = 1
+        unseen += 1
     alive: list[Node] = []
     for node in reversed(pending):
+        if node.uses:
+            unseen -= 1
         if node.value is None and (node.index or getrefcount(node) > _OWN + node.uses):
             node.index = -1
             alive.append(node)
@@ -71,6 +75,8 @@ def needed(pending: list[Node], targets: Sequence[Node]) -> tuple[list[Node], li
             node.index = 0
         for item in node.inputs:
             if type(item) is Node and item.value is None:
+                if item.uses == 0:
+                    unseen += 1
                 item.uses += 1
                 if node.index:
                     item.index = -1
@@ -78,18 +84,22 @@ def needed(pending: list[Node], targets: Sequence[Node]) -> tuple[list[Node], li
         node.uses = 0
     pending.clear()
     alive.reverse()
-    alive = _with_strays(alive, targets)
+    if unseen:
+        alive = _with_strays(alive, targets)
     return _connected(alive, targets)
 
 
 def _with_strays(alive: list[Node], targets: Sequence[Node]) -> list[Node]:
     """Add pending ancestors that are no longer on the pending list (they were dropped before somebody used them)."""
+    for target in targets:
+        target.uses = 0
     listed = set(map(id, alive))
     strays: list[Node] = []
     stack = [item for node in (*alive, *targets) for item in (node, *node.inputs) if type(item) is Node]
     while stack:
         node = stack.pop()
         if node.value is None and id(node) not in listed:
+            node.uses = 0
             listed.add(id(node))
             strays.append(node)
             stack.extend(item for item in node.inputs if type(item) is Node)
@@ -178,6 +188,9 @@ def program_of(nodes: list[Node]) -> Cut:
             else:
                 integers.append(item)
     node = item = nodes[0].operation  # the loops' variables must not count as references
+    for leaf in leaves:
+        on_device(leaf)
+    leaf = node
     outputs = _outputs(nodes)
     donated = _donated(leaves, [nodes[index].aval for index in outputs])
     for node in nodes:
@@ -206,7 +219,7 @@ def _donated(leaves: list[Node], results: list[Any]) -> tuple[int, ...]:
     for node in leaves:
         if getrefcount(node) > _OUTER + node.uses or not room.get(node.aval):
             continue
-        if isinstance(node.value, jax.Array) and getrefcount(node.value) <= _OWN_VALUE:
+        if getrefcount(node.value) <= _OWN_VALUE:
             room[node.aval] -= 1
             found.append(-1 - node.index)
     return tuple(found)

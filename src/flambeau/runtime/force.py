@@ -7,14 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from flambeau.devices.backend import jax_device
 from flambeau.devices.device import device
 from flambeau.graph.node import Node
 from flambeau.graph.record import PENDING, watch_overflow
 from flambeau.runtime.compiling import program_for
 from flambeau.runtime.cut import Cut, needed, program_of
 from flambeau.runtime.pieces import pieces
-from flambeau.runtime.report import COMPILATIONS
+from flambeau.runtime.placement import placed
 
 __all__ = ["RUNS", "force", "force_all", "host_value", "transferred"]
 
@@ -41,8 +40,14 @@ def force(targets: Sequence[Node]) -> None:
 def force_all() -> None:
     """Run everything pending."""
     with _lock:
+        PENDING[:] = [node for node in PENDING if not _on_meta(node.aval)]
         while PENDING:
             force([PENDING[-1]])
+
+
+def _on_meta(aval: Any) -> bool:
+    """Whether a node has a shape only, and will never have a value."""
+    return (aval[0] if isinstance(aval, tuple) else aval).device.type == "meta"
 
 
 def _run(nodes: list[Node]) -> None:
@@ -72,7 +77,7 @@ def _constant(node: Node) -> bool:
 
 def _execute(cut: Cut) -> None:
     """RUN: call the program and put what it returns into the nodes."""
-    values = [_on_device(leaf) for leaf in cut.leaves]
+    values = [leaf.value for leaf in cut.leaves]
     program = program_for(cut)
     numbers = (
         np.array(cut.reals, np.float64) if cut.reals else None,
@@ -89,15 +94,6 @@ def _execute(cut: Cut) -> None:
     RUNS["programs"] += 1
 
 
-def _on_device(leaf: Node) -> Any:
-    """A leaf's value as JAX has it; an array of NumPy moves to the device on first use."""
-    value = leaf.value
-    if isinstance(value, np.ndarray):
-        with jax.enable_x64(True):
-            value = leaf.value = jax.device_put(value, jax_device(leaf.aval.device))
-    return value
-
-
 def host_value(node: Node) -> Any:
     """A node's value as an array of NumPy, not to be written to; blocks until it is there."""
     if node.value is None:
@@ -111,9 +107,7 @@ def transferred(node: Node, place: device) -> Any:
         force((node,))
     if place.type == "cpu" and isinstance(node.value, np.ndarray):
         return node.value
-    with jax.enable_x64(True):
-        return jax.device_put(node.value, jax_device(place))
+    return placed(node.value, place)
 
 
 watch_overflow(force_all)
-_ = COMPILATIONS

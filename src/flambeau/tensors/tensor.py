@@ -7,12 +7,13 @@ from flambeau.tensors.matmul import Matmul
 from flambeau.tensors.movement import Movement
 from flambeau.tensors.pointwise import Pointwise
 from flambeau.tensors.printing import Printing
+from flambeau.tensors.random import Random
 from flambeau.tensors.reduction import Reduction
 
 __all__ = ["Tensor"]
 
 
-class Tensor(Pointwise, Reduction, Movement, Matmul, Gradients, Conversion, Printing):
+class Tensor(Pointwise, Reduction, Movement, Matmul, Gradients, Conversion, Printing, Random):
     """An array of numbers of one type on one device, whose operations are recorded and compiled when looked at.
 
     Source: https://docs.pytorch.org/docs/stable/tensors.html

@@ -1,0 +1,72 @@
+"""What the steps of all optimizers share: record an update, write its results, have it run."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flambeau.differentiation.modes import enable_grad
+from flambeau.differentiation.tape import Tracked
+from flambeau.graph.record import record
+from flambeau.primitives.primitive import picks
+from flambeau.primitives.update import Update
+from flambeau.runtime.force import force
+from flambeau.tensors.tensor import Tensor
+
+__all__ = ["check_options", "check_rate", "dispatch", "update", "value_of"]
+
+
+def update(
+    primitive: Update, numbers: Sequence[float], columns: Sequence[list[Tensor]], flags: tuple[bool, ...]
+) -> Tensor:
+    """Record one update of several parameters and write its results; call it where nothing is taped.
+
+    Args:
+        primitive: the algorithm.
+        numbers: its Python numbers, all floats.
+        columns: the parameters, their gradients, and their states, a list each.
+        flags: its flags.
+
+    Returns:
+        The first parameter, to be handed to ``dispatch``.
+    """
+    parameters = columns[0]
+    nodes = [tensor.read() for column in columns for tensor in column]
+    node = record(primitive, (*numbers, *nodes), (len(parameters), flags))
+    parts = iter(picks(node))
+    for column in (parameters, *columns[2:]):
+        for tensor in column:
+            tensor.write(Tracked(next(parts), None))
+    return parameters[0]
+
+
+def dispatch(written: Sequence[Tensor]) -> None:
+    """Start computing what was written, and all that is pending with it, without waiting for it."""
+    force([tensor.read() for tensor in written])
+
+
+def value_of(closure: Callable[[], Any] | None) -> Any:
+    """What a step's closure returns, computed with gradients; None without one."""
+    if closure is None:
+        return None
+    with enable_grad():
+        return closure()
+
+
+def check_rate(rate: Any) -> None:
+    """Raise ValueError, in PyTorch's words, unless this can be a learning rate."""
+    if isinstance(rate, Tensor) and rate.numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
+    if not 0.0 <= rate:
+        raise ValueError(f"Invalid learning rate: {rate}")
+
+
+def check_options(foreach: bool | None, fused: bool | None, differentiable: bool) -> None:
+    """Check how an optimizer is asked to run: any way gives the one compiled program, except the taped one."""
+    if fused and differentiable:
+        raise RuntimeError("`fused` does not support `differentiable`")
+    if fused and foreach:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+    if differentiable:
+        raise NotImplementedError(
+            "differentiable=True is not supported: an optimizer's step is not taped; to differentiate through an update "
+            "write it with tensor operations"
+        )

@@ -1,0 +1,162 @@
+"""Convolution in one, two and three dimensions, channels first."""
+
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from flambeau.dtypes.kinds import from_numpy_dtype
+from flambeau.primitives.primitive import Array, Primitive
+
+__all__ = ["convolution", "convolution_transpose"]
+
+_LETTERS = "DHW"
+_CPP_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "bfloat16": "c10::BFloat16"}
+
+# On the CPU a convolution with few products for each output is quicker as one matrix product over gathered columns
+# (measured: 1.7 to 3 times for 3 and 6 channels of 5 x 5; 4 times slower for 64 channels of 3 x 3).
+_FEW_PRODUCTS = 256
+
+
+def _layout(rank: int) -> tuple[str, str, str]:
+    letters = _LETTERS[3 - rank :]
+    return "NC" + letters, "OI" + letters, "NC" + letters
+
+
+def _kind_name(x: Array) -> str:
+    return from_numpy_dtype(x.dtype).tensor_type.removesuffix("Tensor")
+
+
+def _check_types(x: Array, weight: Array, bias: Array | None) -> None:
+    if x.dtype != weight.dtype:
+        raise RuntimeError(f"expected scalar type {_kind_name(x)} but found {_kind_name(weight)}")
+    if bias is not None and bias.dtype != x.dtype:
+        names = [_CPP_NAMES.get(item.dtype.name, item.dtype.name) for item in (x, bias)]
+        raise RuntimeError(f"Input type ({names[0]}) and bias type ({names[1]}) should be the same")
+
+
+def _check_channels(x: Array, weight: Array, bias: Array | None, groups: int, transposed: bool) -> None:
+    shape = list(weight.shape)
+    channels = x.shape[1]
+    start = f"Given {'transposed=1' if transposed else f'groups={groups}'}, "
+    if weight.shape[0] % groups:
+        at = f"expected weight to be divisible by {groups} at dimension 0, but got weight of size [{shape}] instead"
+        raise RuntimeError(f"Given groups={groups}, {at}")
+    wanted = weight.shape[0] if transposed else weight.shape[1] * groups
+    if channels != wanted:
+        raise RuntimeError(
+            f"{start}weight of size {shape}, expected input{list(x.shape)} to have {wanted} channels, but got "
+            f"{channels} channels instead"
+        )
+    outputs = weight.shape[1] * groups if transposed else weight.shape[0]
+    if bias is not None and bias.shape != (outputs,):
+        raise RuntimeError(
+            f"Given {'transposed=1, ' if transposed else ''}weight of size {shape}, expected bias to be 1-dimensional "
+            f"with {outputs} elements, but got bias of size {list(bias.shape)} instead"
+        )
+
+
+def _check_sizes(
+    x: Array, weight: Array, padding: tuple[tuple[int, int], ...], dilation: tuple[int, ...]
+) -> None:
+    padded = [size + sum(pair) for size, pair in zip(x.shape[2:], padding, strict=True)]
+    kernel = [step * (size - 1) + 1 for size, step in zip(weight.shape[2:], dilation, strict=True)]
+    if any(size < window for size, window in zip(padded, kernel, strict=True)):
+        sizes = [" x ".join(map(str, item)) for item in (padded, kernel)]
+        raise RuntimeError(
+            f"Calculated padded input size per channel: ({sizes[0]}). Kernel size: ({sizes[1]}). Kernel size can't be "
+            "greater than actual input size"
+        )
+
+
+def _columns(x: Array, weight: Array, stride: tuple[int, ...], padding: tuple[tuple[int, int], ...],
+             dilation: tuple[int, ...]) -> Array:  # fmt: skip
+    """Convolution without groups as one matrix product: (outputs, products) @ (products, batch * positions)."""
+    rank = weight.ndim - 2
+    swapped = jnp.pad(jnp.swapaxes(x, 0, 1), ((0, 0), (0, 0), *padding))
+    windows: list[list[int]] = [[]]
+    for size in weight.shape[2:]:
+        windows = [[*window, offset] for window in windows for offset in range(size)]
+    spatial = tuple(
+        (swapped.shape[2 + axis] - dilation[axis] * (weight.shape[2 + axis] - 1) - 1) // stride[axis] + 1
+        for axis in range(rank)
+    )
+    parts = [
+        jax.lax.slice(
+            swapped,
+            (0, 0, *[offset * step for offset, step in zip(window, dilation, strict=True)]),
+            (*swapped.shape[:2], *[offset * step + (count - 1) * jump + 1 for offset, step, count, jump in
+                                   zip(window, dilation, spatial, stride, strict=True)]),
+            (1, 1, *stride),
+        )
+        for window in windows
+    ]  # fmt: skip
+    columns = jnp.stack(parts, 1).reshape(prod(weight.shape[1:]), x.shape[0] * prod(spatial))
+    product = weight.reshape(weight.shape[0], -1) @ columns
+    return jnp.swapaxes(product.reshape(weight.shape[0], x.shape[0], *spatial), 0, 1)
+
+
+def _convolution(
+    inputs: tuple[Array, ...],
+    stride: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, ...],
+    groups: int,
+) -> Array:
+    """Convolve a batch: inputs (N, C, ...), weight (O, C / groups, ...), and a bias (O,) if there is one."""
+    x, weight = inputs[:2]
+    bias = inputs[2] if len(inputs) == 3 else None
+    _check_types(x, weight, bias)
+    _check_channels(x, weight, bias, groups, transposed=False)
+    _check_sizes(x, weight, padding, dilation)
+
+    def direct(x: Array, weight: Array) -> Array:
+        return jax.lax.conv_general_dilated(
+            x, weight, stride, padding, (1,) * len(stride), dilation, _layout(len(stride)), groups
+        )
+
+    def columns(x: Array, weight: Array) -> Array:
+        return _columns(x, weight, stride, padding, dilation)
+
+    if groups == 1 and x.size and prod(weight.shape[1:]) <= _FEW_PRODUCTS:
+        result: Array = jax.lax.platform_dependent(x, weight, cpu=columns, default=direct)
+    else:
+        result = direct(x, weight)
+    return result if bias is None else result + bias.reshape(-1, *(1,) * len(stride))
+
+
+def _convolution_transpose(
+    inputs: tuple[Array, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    output_padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int,
+) -> Array:
+    """The gradient of a convolution as an operation: inputs (N, C, ...), weight (C, O / groups, ...)."""
+    x, weight = inputs[:2]
+    bias = inputs[2] if len(inputs) == 3 else None
+    _check_types(x, weight, bias)
+    _check_channels(x, weight, bias, groups, transposed=True)
+    channels, outputs = weight.shape[0], weight.shape[1]
+    grouped = weight.reshape(groups, channels // groups, *weight.shape[1:])
+    swapped = jnp.swapaxes(grouped, 1, 2).reshape(groups * outputs, channels // groups, *weight.shape[2:])
+    flipped = jnp.flip(swapped, tuple(range(2, weight.ndim)))
+    pads = tuple(
+        (step * (size - 1) - pad, step * (size - 1) - pad + extra)
+        for size, step, pad, extra in zip(weight.shape[2:], dilation, padding, output_padding, strict=True)
+    )
+    result = jax.lax.conv_general_dilated(
+        x, flipped, (1,) * len(stride), pads, stride, dilation, _layout(len(stride)), groups
+    )
+    return result if bias is None else result + bias.reshape(-1, *(1,) * len(stride))
+
+
+def _made(name: str, lower: Any) -> Primitive:
+    return Primitive(name, lower, saves=(0, 1), checks="others", grad_name="ConvolutionBackward0", variadic=True)
+
+
+convolution = _made("convolution", _convolution)
+convolution_transpose = _made("convolution_transpose", _convolution_transpose)
+

@@ -1,0 +1,123 @@
+"""Normalization: by batch, layer, group and root mean square."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from flambeau.primitives.activation import unsupported, wide
+from flambeau.primitives.primitive import Array, Scalar, primitive
+
+__all__ = [
+    "batch_norm_eval",
+    "batch_norm_train",
+    "group_norm",
+    "layer_norm",
+    "moved_average",
+    "rms_norm",
+]
+
+
+def _affine(x: Array, weight: Array | None, bias: Array | None) -> Array:
+    if weight is not None:
+        x = x * weight
+    return x if bias is None else x + bias
+
+
+def _standardized(x: Array, axes: tuple[int, ...], eps: Any) -> Array:
+    """Zero mean, unit variance over the axes."""
+    distance = x - jnp.mean(x, axes, keepdims=True)
+    variance = jnp.mean(distance * distance, axes, keepdims=True)
+    return distance * jax.lax.rsqrt(variance + eps.value.astype(x.dtype))
+
+
+def _parameters(rest: tuple[Array, ...], present: tuple[bool, bool], dtype: Any) -> list[Array | None]:
+    """Weight and bias in the type of the computation; ``present`` says which are there."""
+    items = iter(rest)
+    return [next(items).astype(dtype) if there else None for there in present]
+
+
+def _channels(rank: int) -> tuple[int, ...]:
+    """The shape of one number per channel against a batch of this rank."""
+    return (1, -1) + (1,) * (rank - 2)
+
+
+def _per_channel(parameters: list[Array | None], rank: int) -> list[Array | None]:
+    return [None if item is None else item.reshape(_channels(rank)) for item in parameters]
+
+
+@primitive(grad_name="NativeBatchNormBackward0", variadic=True)
+def batch_norm_train(inputs: tuple[Any, ...], present: tuple[bool, bool]) -> tuple[Array, Array, Array]:
+    """Normalize by the batch's own statistics.
+
+    Takes (x, eps, weight and bias if present); returns the result, the mean and the unbiased variance per channel.
+    """
+    x, eps, *rest = inputs
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise unsupported("batch_norm", x)
+    value = wide(x)
+    axes = (0, *range(2, x.ndim))
+    count = x.size // max(x.shape[1], 1)
+    mean = jnp.mean(value, axes, keepdims=True)
+    distance = value - mean
+    variance = jnp.mean(distance * distance, axes, keepdims=True)
+    scaled = distance * jax.lax.rsqrt(variance + eps.value.astype(value.dtype))
+    weight, bias = _per_channel(_parameters(tuple(rest), present, value.dtype), x.ndim)
+    unbiased = variance.reshape(-1) * (count / max(count - 1, 1))
+    return _affine(scaled, weight, bias).astype(x.dtype), mean.reshape(-1), unbiased
+
+
+@primitive(grad_name="NativeBatchNormBackward0", variadic=True)
+def batch_norm_eval(inputs: tuple[Any, ...], present: tuple[bool, bool]) -> Array:
+    """Normalize by given statistics: takes (x, eps, mean, variance, weight and bias if present)."""
+    x, eps, mean, variance, *rest = inputs
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise unsupported("batch_norm", x)
+    value = wide(x)
+    shape = _channels(x.ndim)
+    inverse = jax.lax.rsqrt(variance.astype(value.dtype) + eps.value.astype(value.dtype)).reshape(shape)
+    weight, bias = _per_channel(_parameters(tuple(rest), present, value.dtype), x.ndim)
+    return _affine((value - mean.astype(value.dtype).reshape(shape)) * inverse, weight, bias).astype(x.dtype)
+
+
+@primitive(differentiable=False)
+def moved_average(old: Array, new: Array, momentum: Any) -> Array:
+    """(1 - momentum) * old + momentum * new, for a number or a 0-d array."""
+    share = (momentum.value if isinstance(momentum, Scalar) else momentum).astype(old.dtype)
+    return (1 - share) * old + share * new.astype(old.dtype)
+
+
+@primitive(grad_name="NativeLayerNormBackward0", variadic=True)
+def layer_norm(inputs: tuple[Any, ...], rank: int, present: tuple[bool, bool]) -> Array:
+    """Normalize over the last ``rank`` axes: takes (x, eps, weight and bias if present)."""
+    x, eps, *rest = inputs
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise unsupported("LayerNormKernelImpl", x)
+    value = wide(x)
+    scaled = _standardized(value, tuple(range(x.ndim - rank, x.ndim)), eps)
+    return _affine(scaled, *_parameters(tuple(rest), present, value.dtype)).astype(x.dtype)
+
+
+@primitive(grad_name="NativeGroupNormBackward0", variadic=True)
+def group_norm(inputs: tuple[Any, ...], groups: int, present: tuple[bool, bool]) -> Array:
+    """Normalize over each group of channels: takes (x, eps, weight and bias if present)."""
+    x, eps, *rest = inputs
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise unsupported("GroupNormKernelImpl", x)
+    value = wide(x)
+    grouped = value.reshape(x.shape[0], groups, -1)
+    scaled = _standardized(grouped, (2,), eps).reshape(x.shape)
+    parameters = _per_channel(_parameters(tuple(rest), present, value.dtype), x.ndim)
+    return _affine(scaled, *parameters).astype(x.dtype)
+
+
+@primitive(grad_name="MulBackward0", variadic=True)
+def rms_norm(inputs: tuple[Any, ...], rank: int, present: tuple[bool, bool]) -> Array:
+    """Divide by the root mean square over the last ``rank`` axes: takes (x, eps, weight if present)."""
+    x, eps, *rest = inputs
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise unsupported("rms_norm", x)
+    value = wide(x)
+    squares = jnp.mean(value * value, tuple(range(x.ndim - rank, x.ndim)), keepdims=True)
+    scaled = value * jax.lax.rsqrt(squares + eps.value.astype(value.dtype))
+    return _affine(scaled, *_parameters(tuple(rest), present, value.dtype)).astype(x.dtype)

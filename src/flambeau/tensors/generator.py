@@ -1,0 +1,218 @@
+"""``Generator``: a host-side random stream as PyTorch's users hold it, and the default one's state."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from flambeau.devices import device as devices
+from flambeau.devices.device import CPU
+from flambeau.dtypes.kinds import DTYPES
+from flambeau.generators.draws import integers
+from flambeau.generators.streams import Stream, default_stream
+from flambeau.tensors.core import Core, wrap_array
+
+if TYPE_CHECKING:
+    from flambeau.tensors.tensor import Tensor
+
+__all__ = [
+    "Generator",
+    "default_generator",
+    "device_key",
+    "fork_rng",
+    "get_rng_state",
+    "initial_seed",
+    "manual_seed",
+    "seed",
+    "set_rng_state",
+]
+
+
+class Generator:
+    """A seeded sequence of random numbers, the one PyTorch's CPU generator gives from the same seed.
+
+    Numbers are drawn on the host, also for tensors on an accelerator: there they are reproducible, but they are not
+    those of PyTorch's CUDA generator.
+
+    Args:
+        device: the device of the tensors to draw for.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.tensors.generator import Generator
+        >>> from flambeau.tensors.random import rand
+        >>> rand(2, generator=Generator().manual_seed(0))
+        tensor([0.4963, 0.7682])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Generator.html
+    """
+
+    def __init__(self, device: "str | devices.device | int | None" = None) -> None:
+        place = devices.device("cpu" if device is None else device)
+        if place.type == "meta":
+            raise RuntimeError("META device type not an accelerator.")
+        self._device = place
+        self._stream = Stream()
+
+    @property
+    def device(self) -> devices.device:
+        """The device of the tensors to draw for."""
+        return self._device
+
+    @property
+    def stream(self) -> Stream:
+        """The stream that the numbers are drawn from."""
+        return self._stream
+
+    def manual_seed(self, seed: int) -> "Generator":
+        """Restart from ``seed``; returns the generator.
+
+        Raises:
+            RuntimeError: the seed is no whole number.
+            ValueError: it does not fit 64 bits.
+        """
+        self._stream.manual_seed(seed)
+        return self
+
+    def seed(self) -> int:
+        """Restart from a seed of the operating system's randomness, and return it."""
+        return self._stream.seed()
+
+    def initial_seed(self) -> int:
+        """The seed it was last started from."""
+        return self._stream.initial_seed()
+
+    def get_state(self) -> "Tensor":
+        """The state as 5,056 bytes (a uint8 tensor), which PyTorch's CPU generator accepts."""
+        return wrap_array(self._stream.get_state(), DTYPES["uint8"], CPU)
+
+    def set_state(self, new_state: "Tensor") -> None:
+        """Continue from a state of this class, or of PyTorch's CPU generator.
+
+        Raises:
+            TypeError: the state is no uint8 tensor.
+            RuntimeError: its length or its content is not that of a state.
+        """
+        if not isinstance(new_state, Core):
+            raise TypeError(f"expected a torch.ByteTensor, but got {type(new_state).__name__}")
+        self._stream.set_state(new_state.host())
+
+    def clone_state(self) -> "Generator":
+        """A new generator that will draw what this one would draw next."""
+        return _restored(str(self._device), self._stream.get_state())
+
+    def __reduce__(self) -> tuple[Any, tuple[str, Any]]:
+        return _restored, (str(self._device), self._stream.get_state())
+
+
+def _restored(place: str, state: Any) -> Generator:
+    """A generator in a given state."""
+    made = Generator(place)
+    made.stream.set_state(state)
+    return made
+
+
+def _of_stream(stream: Stream) -> Generator:
+    made = Generator()
+    made._stream = stream  # pyright: ignore[reportPrivateUsage]  # the default one wraps the room's own stream
+    return made
+
+
+default_generator: Final = _of_stream(default_stream())
+
+
+def stream_of(generator: Generator | None, place: devices.device) -> Stream:
+    """The stream to draw from for tensors on a device; raises where the generator is for others, or is none."""
+    if generator is None:
+        return default_stream()
+    if not isinstance(generator, Generator):
+        raise TypeError(f"argument 'generator' must be torch.Generator, not {type(generator).__name__}")
+    if generator.device.type != place.type and place.type != "meta":
+        raise RuntimeError(f"Expected a '{place.type}' device type for generator but found '{generator.device.type}'")
+    return generator.stream
+
+
+def manual_seed(seed: Any) -> Generator:
+    """Restart the default generator from ``seed``, and return it.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.tensors.random import manual_seed, randn
+        >>> _ = manual_seed(0)
+        >>> randn(3)
+        tensor([ 1.5410, -0.2934, -2.1788])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.manual_seed.html
+    """
+    return default_generator.manual_seed(int(seed))
+
+
+def seed() -> int:
+    """Restart the default generator from the operating system's randomness; returns the seed.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.seed.html
+    """
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The seed the default generator was last started from.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.initial_seed.html
+    """
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> "Tensor":
+    """The default generator's state, as 5,056 bytes.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.get_rng_state.html
+    """
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: "Tensor") -> None:
+    """Continue the default generator from a state.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.set_rng_state.html
+    """
+    default_generator.set_state(new_state)
+
+
+@contextmanager
+def fork_rng(
+    devices: Any = None,
+    enabled: bool = True,
+    _caller: str = "fork_rng",
+    _devices_kw: str = "devices",
+    device_type: str = "cuda",
+) -> Iterator[None]:
+    """Put the default generator back, at the end of the ``with`` block, to where it was at its beginning.
+
+    Args:
+        devices, device_type: accepted; every draw comes from the one host-side generator.
+        enabled: whether to do so.
+
+    Source: https://docs.pytorch.org/docs/stable/random.html#torch.random.fork_rng
+    """
+    state = default_generator.stream.get_state() if enabled else None
+    try:
+        yield
+    finally:
+        if state is not None:
+            default_generator.stream.set_state(state)
+
+
+def device_key(generator: Generator | None = None, device: "str | devices.device | int | None" = None) -> "Tensor":
+    """Two random words, a uint32 tensor of shape (2,), to seed draws made on the device.
+
+    The words are a leaf, so that a program reads them as an input and need not be compiled again for others.
+
+    Args:
+        generator: where to draw them from; the default one if None.
+        device: where the draws will be made; the CPU if None.
+    """
+    stream = default_stream() if generator is None else generator.stream
+    place = CPU if device is None else devices.as_device(device)
+    return wrap_array(integers(stream, (2,), 0, 1 << 32, np.uint32), DTYPES["uint32"], place)

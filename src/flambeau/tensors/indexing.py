@@ -1,0 +1,680 @@
+"""Reading and writing parts of a tensor: subscripts, and positions given by tensors."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+
+from flambeau.base.shapes import broadcast, normalize_axis
+from flambeau.differentiation.modes import MODE
+from flambeau.dtypes.kinds import DTYPES
+from flambeau.primitives import indexing as p
+from flambeau.primitives import pointwise
+from flambeau.primitives.movement import basic_index
+from flambeau.tensors.core import Core, call, call_in_place, call_view, operand, wrap_array
+from flambeau.tensors.creation import tensor as make_tensor
+
+if TYPE_CHECKING:
+    from flambeau.tensors.tensor import Tensor
+
+__all__ = ["Indexing", "check_positions", "nonzero_positions"]
+
+_MASKS = ("bool", "uint8")
+_VALID = "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices"
+
+
+class _Parsed(NamedTuple):
+    """A subscript taken apart: what is basic, and the tensors to look up afterwards, by axis of the basic result."""
+
+    spec: tuple[Any, ...]
+    numbers: tuple[int, ...]
+    tensors: "list[tuple[int, Tensor]]"
+    masked: bool  # whether positions came out of a mask
+
+
+# -- taking a subscript apart -------------------------------------------------------------------------------------
+
+
+def _item(item: Any) -> Any:
+    """One part of a subscript: a Python number, slice, None, Ellipsis or bool, or a tensor with dimensions."""
+    if item is None or item is Ellipsis or isinstance(item, (bool, int, slice)):
+        return item
+    if isinstance(item, Core):
+        if not item.shape and item.dtype.name == "bool":
+            return bool(item)
+        whole = not (item.dtype.is_floating_point or item.dtype.is_complex)
+        if not item.shape and whole and item.dtype.name != "uint8":
+            return int(item)  # pyright: ignore[reportArgumentType]  # every Core is a Tensor
+        if item.dtype.name not in ("bool", "uint8", "int32", "int64"):
+            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+        return item
+    if isinstance(item, (np.generic, np.ndarray)):
+        return _item(item.item() if item.ndim == 0 else make_tensor(item))
+    if isinstance(item, Sequence) and not isinstance(item, str):
+        listed = cast("Sequence[Any]", item)
+        return _item(make_tensor(list(listed), dtype=None if len(listed) else DTYPES["int64"]))
+    if isinstance(item, str):
+        raise TypeError("new(): invalid data type 'str'")
+    raise IndexError(f"{_VALID} (got {type(item).__name__})")
+
+
+def _width(item: Any) -> int:
+    """How many dimensions of the tensor a part of a subscript stands for."""
+    if item is None or item is Ellipsis or isinstance(item, bool):
+        return 0
+    if isinstance(item, Core) and item.dtype.name in _MASKS:
+        return len(item.shape)
+    return 1
+
+
+def _position(index: int, shape: Sequence[int], axis: int) -> int:
+    size = shape[axis]
+    if not -size <= index < size:
+        raise IndexError(f"index {index} is out of bounds for dimension {axis} with size {size}")
+    return index + size if index < 0 else index
+
+
+def _sliced(item: slice, size: int) -> tuple[Any, tuple[int, ...]]:
+    """A slice's part of the spec, and its number."""
+    start, stop, step = item.indices(size)
+    if step < 0:
+        raise ValueError("step must be greater than zero")
+    count = max(0, (stop - start + step - 1) // step)
+    if count == size:
+        return ("all",), ()
+    if count == 0:
+        return ("fixed", 0, 0, 1), ()
+    return ("slice", count, step if count > 1 else 1), (start,)
+
+
+def _mask_positions(mask: "Tensor", shape: Sequence[int], axis: int, out: int) -> "list[Tensor]":
+    """Where a mask is true, a tensor of positions for each of its dimensions; waits for its values."""
+    for offset, size in enumerate(mask.shape):
+        if size != shape[axis + offset]:
+            raise IndexError(
+                f"The shape of the mask {list(mask.shape)} at index {offset} does not match the shape of the indexed "
+                f"tensor {list(shape)} at index {out + offset}"
+            )
+    return nonzero_positions(mask)
+
+
+def nonzero_positions(tensor: "Tensor") -> "list[Tensor]":
+    """Where a tensor is not zero: a tensor of positions for each dimension; waits for its values."""
+    found = np.nonzero(np.atleast_1d(tensor.host()))
+    return [wrap_array(part.astype(np.int64), DTYPES["int64"], tensor.device) for part in found]
+
+
+def _parse(tensor: Core, items: Sequence[Any]) -> _Parsed:
+    """Take a subscript apart; raises IndexError, ValueError and TypeError in PyTorch's words."""
+    shape = tensor.shape
+    missing = len(shape) - sum(map(_width, items))
+    if missing < 0:
+        if not shape and isinstance(items[0], int):
+            raise IndexError(
+                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
+                "convert a 0-dim tensor to a number"
+            )
+        raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
+    spec: list[Any] = []
+    numbers: list[int] = []
+    tensors: list[tuple[int, Tensor]] = []
+    axis = out = 0
+    masked = False
+    for item in items:
+        if item is Ellipsis:
+            spec += [("all",)] * missing
+            axis, out, missing = axis + missing, out + missing, 0
+        elif item is None or isinstance(item, bool):
+            if item is not None:
+                tensors.append((out, _switch(item, tensor)))
+            spec.append(("new",))
+            out += 1
+        elif isinstance(item, int):
+            spec.append(("int",))
+            numbers.append(_position(item, shape, axis))
+            axis += 1
+        elif isinstance(item, slice):
+            part, start = _sliced(item, shape[axis])
+            spec.append(part)
+            numbers += start
+            axis, out = axis + 1, out + 1
+        else:
+            found = [item]
+            if item.dtype.name in _MASKS:
+                masked = True
+                found = _mask_positions(item, shape, axis, out)
+            tensors += enumerate(found, out)
+            spec += [("all",)] * len(found)
+            axis, out = axis + len(found), out + len(found)
+    while spec and spec[-1] == ("all",):
+        spec.pop()
+    return _Parsed(tuple(spec), tuple(numbers), tensors, masked)
+
+
+def _switch(on: bool, tensor: Core) -> "Tensor":
+    """What a Python bool looks up in the axis of size 1 it stands for."""
+    return wrap_array(np.zeros(int(on), np.int64), DTYPES["int64"], tensor.device)
+
+
+def _items(index: Any) -> list[Any]:
+    return [_item(item) for item in cast("tuple[Any, ...]", index if isinstance(index, tuple) else (index,))]
+
+
+def check_positions(
+    positions: Core, size: int, message: str = "", error: type[Exception] = IndexError, negative: bool = True
+) -> None:
+    """Raise unless positions lie inside an axis. Only values that are there already are looked at: nothing waits.
+
+    Args:
+        positions: whole numbers.
+        size: size of the axis.
+        message: what the error says, with ``{}`` for the position.
+        error: its class.
+        negative: whether positions may count from the end.
+    """
+    value = positions.read().value
+    if value is None or positions.device.type != "cpu" or not positions.shape.numel():
+        return
+    if not isinstance(value, np.ndarray) and not value.is_ready():
+        return
+    host = np.asarray(value)
+    low, high = int(host.min()), int(host.max())
+    if low < (-size if negative else 0) or high >= size:
+        raise error(message.format(high if high >= size else low))
+
+
+def _looked_up(view: "Tensor", parsed: _Parsed) -> "tuple[tuple[bool, ...], list[Tensor]]":
+    """Which axes of the basic result are looked up, and the positions in order; raises if they do not fit."""
+    axes = dict(parsed.tensors)
+    shape = view.shape
+    found = [axes[axis] for axis in sorted(axes)]
+    try:
+        broadcast(*[item.shape for item in found])
+    except RuntimeError:
+        shapes = ", ".join([str(list(item.shape)) for item in found])
+        message = "shape mismatch: indexing tensors could not be broadcast together with shapes "
+        raise IndexError(message + shapes) from None
+    for axis, item in axes.items():
+        message = f"index {{}} is out of bounds for dimension {axis} with size {shape[axis]}"
+        check_positions(item, shape[axis], message)
+    return tuple([axis in axes for axis in range(len(shape))]), found
+
+
+class Indexing(Core):
+    """Methods that read and write parts of a tensor."""
+
+    # -- subscripts --------------------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> "Tensor":
+        if type(index) is int and self.shape:
+            return call_view(basic_index, self, ((("int",),),), (_position(index, self.shape, 0),))
+        parsed = _parse(self, _items(index))
+        view = cast("Tensor", self)
+        if parsed.spec or not parsed.tensors:
+            view = call_view(basic_index, self, (parsed.spec,), parsed.numbers)
+        if not parsed.tensors:
+            return view
+        spec, found = _looked_up(view, parsed)
+        if parsed.masked and view.device.type == "cpu" and not (MODE.grad and view.requires_grad):
+            return _looked_up_by_numpy(view, spec, found)
+        return call(p.index, (view, *found), (spec,))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if not isinstance(value, (Core, int, float, complex, np.generic)):
+            raise TypeError(f"can't assign a {_type_name(value)} to a torch.{self.dtype.tensor_type}")
+        source = operand(value)
+        if isinstance(source, complex) and not self.dtype.is_complex:
+            raise RuntimeError("value cannot be converted to type float without overflow")
+        items = _items(index)
+        if _fill_by_mask(cast("Tensor", self), items, source):
+            return
+        parsed = _parse(self, items)
+        view = cast("Tensor", self)
+        if parsed.spec:
+            view = call_view(basic_index, self, (parsed.spec,), parsed.numbers)
+        if parsed.tensors:
+            spec, found = _looked_up(view, parsed)
+            _check_source(view, source)
+            call_in_place(view, p.index_put, (view, source, *found), (spec, False))
+            return
+        if isinstance(source, Core) and source.shape != view.shape:
+            shape = source.shape
+            while len(shape) > len(view.shape) and shape[0] == 1:
+                shape = shape[1:]
+            source = cast("Tensor", source).reshape(shape).expand(view.shape)
+        view.copy_(source)
+
+    def __iter__(self) -> "Iterator[Tensor]":
+        if not self.shape:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter([self[position] for position in range(self.shape[0])])
+
+    # -- positions along one axis ------------------------------------------------------------------------------
+
+    def index_select(self, dim: int, index: "Tensor") -> "Tensor":
+        """Slices at the positions in ``index`` along a dimension.
+
+        Raises:
+            IndexError: a position is out of range, or ``index`` is no vector.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.index_select.html
+        """
+        axis = normalize_axis(dim, len(self.shape))
+        if len(index.shape) > 1:
+            raise IndexError("index_select(): Index is supposed to be a vector")
+        _expect_positions("index_select(): Expected dtype int32 or int64 for index", index)
+        size = self.shape[axis] if self.shape else 1
+        check_positions(index, size, "index out of range in self", negative=False)
+        return call(p.index_select, (self, index), (axis,))
+
+    def gather(self, dim: int, index: "Tensor", *, sparse_grad: bool = False) -> "Tensor":
+        """Elements at positions along a dimension: ``out[i][j] = self[index[i][j]][j]`` for dim 0.
+
+        Raises:
+            RuntimeError: shapes do not fit, or a position is out of range.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.gather.html
+        """
+        axis = _along("gather()", self, dim, index)
+        shape, own = index.shape, self.shape
+        for other in range(len(shape)):
+            if other != axis and shape[other] > own[other]:
+                raise RuntimeError(
+                    f"Size does not match at dimension {other} expected index {list(shape)} to be no larger than self "
+                    f"{list(own)} apart from dimension {axis}"
+                )
+        return call(p.gather, (self, index), (axis,))
+
+    def take_along_dim(self, indices: "Tensor", dim: int | None = None) -> "Tensor":
+        """Elements at positions along a dimension, where the other dimensions broadcast.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.take_along_dim.html
+        """
+        tensor = cast("Tensor", self)
+        if dim is None:
+            return tensor.reshape(-1).gather(0, indices.reshape(-1))
+        axis = normalize_axis(dim, len(self.shape))
+        if len(indices.shape) != len(self.shape):
+            raise RuntimeError(
+                "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+                f"{len(self.shape)} dimensions for input, and {len(indices.shape)} dimensions for indices"
+            )
+        own, other = list(self.shape), list(indices.shape)
+        own[axis] = other[axis] = 1
+        common = broadcast(own, other)
+        sizes = [(*common[:axis], item.shape[axis], *common[axis + 1 :]) for item in (tensor, indices)]
+        return tensor.expand(sizes[0]).gather(axis, indices.expand(sizes[1]))
+
+    def scatter(self, dim: int, index: "Tensor", src: Any = None, *, reduce: Any = None, value: Any = None) -> "Tensor":
+        """A copy with elements of ``src`` (or a number) written to positions along a dimension.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.scatter.html
+        """
+        return call(*_scattered(self, dim, index, value if src is None else src, reduce))
+
+    def scatter_(
+        self, dim: int, index: "Tensor", src: Any = None, *, reduce: Any = None, value: Any = None
+    ) -> "Tensor":
+        """In-place ``scatter``."""
+        return call_in_place(self, *_scattered(self, dim, index, value if src is None else src, reduce))
+
+    def scatter_add(self, dim: int, index: "Tensor", src: "Tensor") -> "Tensor":
+        """A copy with elements of ``src`` added at positions along a dimension.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.scatter_add.html
+        """
+        return call(*_reduced_at(self, dim, index, src, "sum", name="scatter_add()"))
+
+    def scatter_add_(self, dim: int, index: "Tensor", src: "Tensor") -> "Tensor":
+        """In-place ``scatter_add``."""
+        return call_in_place(self, *_reduced_at(self, dim, index, src, "sum", name="scatter_add()"))
+
+    def scatter_reduce(
+        self, dim: int, index: "Tensor", src: "Tensor", reduce: str, *, include_self: bool = True
+    ) -> "Tensor":
+        """A copy with elements of ``src`` combined by sum, prod, mean, amax or amin at positions along a dimension.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.scatter_reduce.html
+        """
+        return call(*_reduced_at(self, dim, index, src, reduce, include_self))
+
+    def scatter_reduce_(
+        self, dim: int, index: "Tensor", src: "Tensor", reduce: str, *, include_self: bool = True
+    ) -> "Tensor":
+        """In-place ``scatter_reduce``."""
+        return call_in_place(self, *_reduced_at(self, dim, index, src, reduce, include_self))
+
+    def index_add(self, dim: int, index: "Tensor", source: "Tensor", *, alpha: Any = 1) -> "Tensor":
+        """A copy with ``alpha * source`` added to the slices at positions along a dimension.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.index_add.html
+        """
+        return call(*_index_added(self, dim, index, source, alpha))
+
+    def index_add_(self, dim: int, index: "Tensor", source: "Tensor", *, alpha: Any = 1) -> "Tensor":
+        """In-place ``index_add``."""
+        return call_in_place(self, *_index_added(self, dim, index, source, alpha))
+
+    def index_copy(self, dim: int, index: "Tensor", source: "Tensor") -> "Tensor":
+        """A copy with the slices at positions along a dimension replaced.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.index_copy.html
+        """
+        return call(*_index_copied(self, dim, index, source))
+
+    def index_copy_(self, dim: int, index: "Tensor", source: "Tensor") -> "Tensor":
+        """In-place ``index_copy``."""
+        return call_in_place(self, *_index_copied(self, dim, index, source))
+
+    def index_fill(self, dim: int, index: "Tensor", value: Any) -> "Tensor":
+        """A copy with the slices at positions along a dimension filled with a number.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_fill_.html
+        """
+        return call(*_index_filled(self, dim, index, value))
+
+    def index_fill_(self, dim: int, index: "Tensor", value: Any) -> "Tensor":
+        """In-place ``index_fill``."""
+        return call_in_place(self, *_index_filled(self, dim, index, value))
+
+    def index_put(self, indices: "Sequence[Tensor]", values: "Tensor", accumulate: bool = False) -> "Tensor":
+        """A copy with ``values`` written to, or added at, positions given by one tensor a dimension.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_put_.html
+        """
+        return call(*_put_at(cast("Tensor", self), indices, values, accumulate))
+
+    def index_put_(self, indices: "Sequence[Tensor]", values: "Tensor", accumulate: bool = False) -> "Tensor":
+        """In-place ``index_put``."""
+        return call_in_place(self, *_put_at(cast("Tensor", self), indices, values, accumulate))
+
+    # -- positions in the flattened tensor, and masks ----------------------------------------------------------
+
+    def take(self, index: "Tensor") -> "Tensor":
+        """Elements at positions of the flattened tensor.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.take.html
+        """
+        _check_flat(self, index)
+        return call(p.take, (self, index))
+
+    def put(self, index: "Tensor", source: "Tensor", accumulate: bool = False) -> "Tensor":
+        """A copy with elements written to positions of the flattened tensor."""
+        _check_flat(self, index)
+        return call(p.put, (self, source, index), (accumulate,))
+
+    def put_(self, index: "Tensor", source: "Tensor", accumulate: bool = False) -> "Tensor":
+        """In-place ``put``."""
+        _check_flat(self, index)
+        return call_in_place(self, p.put, (self, source, index), (accumulate,))
+
+    def masked_select(self, mask: "Tensor") -> "Tensor":
+        """Elements where the mask is true, in one row; waits for the mask.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.masked_select.html
+        """
+        if mask.dtype.name != "bool":
+            raise RuntimeError("masked_select: expected BoolTensor for mask")
+        shape = broadcast(self.shape, mask.shape)
+        return cast("Tensor", self).expand(shape)[mask.expand(shape)].reshape(-1)
+
+    def masked_scatter(self, mask: "Tensor", source: "Tensor") -> "Tensor":
+        """A copy with consecutive elements of ``source`` where the mask is true.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.masked_scatter_.html
+        """
+        return call(*_mask_scattered(self, mask, source))
+
+    def masked_scatter_(self, mask: "Tensor", source: "Tensor") -> "Tensor":
+        """In-place ``masked_scatter``."""
+        return call_in_place(self, *_mask_scattered(self, mask, source))
+
+    def nonzero(self, *, as_tuple: bool = False) -> Any:
+        """Positions of the elements that are not zero, a row each; or a tensor for each dimension.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.nonzero.html
+        """
+        tensor = cast("Tensor", self)
+        if as_tuple:
+            return tuple(nonzero_positions(tensor))
+        found = np.argwhere(tensor.host()).astype(np.int64)
+        return wrap_array(found, DTYPES["int64"], self.device)
+
+    def argwhere(self) -> "Tensor":
+        """Positions of the elements that are not zero, a row each."""
+        return self.nonzero()
+
+    # -- triangles and diagonals -------------------------------------------------------------------------------
+
+    def tril(self, diagonal: int = 0) -> "Tensor":
+        """Matrices with zeros above a diagonal.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.tril.html
+        """
+        return call(p.tril, (self,), (diagonal,))
+
+    def tril_(self, diagonal: int = 0) -> "Tensor":
+        """In-place ``tril``."""
+        return call_in_place(self, p.tril, (self,), (diagonal,))
+
+    def triu(self, diagonal: int = 0) -> "Tensor":
+        """Matrices with zeros below a diagonal.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.triu.html
+        """
+        return call(p.triu, (self,), (diagonal,))
+
+    def triu_(self, diagonal: int = 0) -> "Tensor":
+        """In-place ``triu``."""
+        return call_in_place(self, p.triu, (self,), (diagonal,))
+
+    def diag(self, diagonal: int = 0) -> "Tensor":
+        """The matrix with this vector on a diagonal, or a matrix's diagonal.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.diag.html
+        """
+        rank = len(self.shape)
+        if rank not in (1, 2):
+            raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {rank}D")
+        return self.diag_embed(diagonal) if rank == 1 else cast("Tensor", self).diagonal(diagonal).clone()
+
+    def diag_embed(self, offset: int = 0, dim1: int = -2, dim2: int = -1) -> "Tensor":
+        """Matrices with the last dimension on a diagonal.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.diag_embed.html
+        """
+        rank = len(self.shape) + 1
+        axes = normalize_axis(dim1, rank), normalize_axis(dim2, rank)
+        if axes[0] == axes[1]:
+            raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+        if axes[0] > axes[1]:
+            return call(p.diag_embed, (self,), (-offset, axes[1], axes[0]))
+        return call(p.diag_embed, (self,), (offset, *axes))
+
+    def diagflat(self, offset: int = 0) -> "Tensor":
+        """The matrix with all elements on a diagonal."""
+        return cast("Tensor", self).reshape(-1).diag_embed(offset)
+
+    def fill_diagonal_(self, fill_value: Any, wrap: bool = False) -> "Tensor":
+        """Set the main diagonal of a matrix to a number.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.fill_diagonal_.html
+        """
+        tensor = cast("Tensor", self)
+        if wrap or len(self.shape) != 2:
+            raise NotImplementedError("fill_diagonal_ is supported for matrices, without wrap=True")
+        tensor.diagonal().fill_(fill_value)
+        return tensor
+
+
+# -- what the methods and their in-place forms share --------------------------------------------------------------
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
+def _expect_positions(message: str, index: Core) -> None:
+    if index.dtype.name not in ("int32", "int64"):
+        raise (RuntimeError if "select" in message or "gather" in message else IndexError)(message)
+
+
+def _along(name: str, tensor: Core, dim: int, index: Core) -> int:
+    """The axis of an operation with positions along it; checks the index as ``gather`` and ``scatter`` do."""
+    axis = normalize_axis(dim, len(tensor.shape))
+    if index.dtype.name not in ("int32", "int64"):
+        raise RuntimeError(f"{name}: Expected dtype int32/int64 for index")
+    if max(len(index.shape), 1) != max(len(tensor.shape), 1):
+        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
+    size = tensor.shape[axis] if tensor.shape else 1
+    message = f"index {{}} is out of bounds for dimension {axis} with size {size}"
+    check_positions(index, size, message, RuntimeError, negative=False)
+    return axis
+
+
+def _check_source(target: Core, source: Any, name: str = "") -> None:
+    """Raise RuntimeError unless a tensor that is written has the target's type."""
+    if not isinstance(source, Core) or source.dtype is target.dtype:
+        return
+    if name:
+        raise RuntimeError(f"{name}: Expected self.dtype to be equal to src.dtype")
+    kinds = [item.dtype.tensor_type.removesuffix("Tensor") for item in (target, source)]
+    raise RuntimeError(
+        f"Index put requires the source and destination dtypes match, got {kinds[0]} for the destination and "
+        f"{kinds[1]} for the source."
+    )
+
+
+def _fill_by_mask(tensor: "Tensor", items: list[Any], source: Any) -> bool:
+    """``x[mask] = number`` without waiting for the mask; returns whether it was that."""
+    if len(items) != 1 or not isinstance(items[0], Core) or items[0].dtype.name != "bool":
+        return False
+    mask = cast("Tensor", items[0])
+    rank = len(mask.shape)
+    if isinstance(source, Core) and source.shape.numel() != 1:
+        return False
+    if mask.shape != tensor.shape[:rank]:
+        return False
+    if isinstance(source, Core) and source.shape:
+        source = cast("Tensor", source).reshape(())
+    if rank < len(tensor.shape):
+        mask = mask.reshape((*mask.shape, *[1] * (len(tensor.shape) - rank)))
+    tensor.masked_fill_(mask, source)
+    return True
+
+
+def _looked_up_by_numpy(view: "Tensor", spec: tuple[bool, ...], found: "list[Tensor]") -> "Tensor":
+    """Positions from a mask, without a program: there would be a new one for every number of true elements."""
+    rest = iter([item.host() for item in found])
+    subscript = tuple([next(rest) if taken else slice(None) for taken in spec])
+    return wrap_array(view.host()[subscript], view.dtype, view.device)
+
+
+_REDUCTIONS = {"add": "sum", "multiply": "prod"}
+
+
+def _check_scattered(tensor: Core, axis: int, index: Core, src: Core) -> None:
+    own, shape, given = tensor.shape, index.shape, src.shape
+    if not shape.numel():
+        return
+    if len(given) != len(shape) or any(
+        (other != axis and shape[other] > own[other]) or shape[other] > given[other] for other in range(len(shape))
+    ):
+        raise RuntimeError(
+            f"Expected index {list(shape)} to be no larger than self {list(own)} apart from dimension {axis} and to be "
+            f"no larger size than src {list(given)}"
+        )
+
+
+def _scattered(tensor: Core, dim: int, index: "Tensor", source: Any, reduce: str | None) -> Any:
+    axis = _along("scatter()", tensor, dim, index)
+    source = operand(source)
+    if isinstance(source, Core):
+        _check_source(tensor, source, "scatter()")
+        _check_scattered(tensor, axis, index, source)
+    if reduce is None:
+        return p.scatter, (tensor, source, index), (axis,)
+    if reduce not in _REDUCTIONS:
+        raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce}")
+    return p.scatter_reduce, (tensor, source, index), (axis, _REDUCTIONS[reduce], True)
+
+
+def _reduced_at(
+    tensor: Core,
+    dim: int,
+    index: "Tensor",
+    src: "Tensor",
+    reduce: str,
+    include_self: bool = True,
+    name: str = "scatter_reduce()",
+) -> Any:
+    axis = _along(name, tensor, dim, index)
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    _check_source(tensor, src, name.replace("scatter_add", "scatter"))
+    _check_scattered(tensor, axis, index, src)
+    return p.scatter_reduce, (tensor, src, index), (axis, reduce, include_self)
+
+
+def _index_added(tensor: Core, dim: int, index: "Tensor", source: "Tensor", alpha: Any) -> Any:
+    axis = normalize_axis(dim, len(tensor.shape))
+    size = tensor.shape[axis] if tensor.shape else 1
+    given = source.shape[axis] if source.shape else 1
+    if index.numel() != given:
+        message = f"index_add_(): Number of indices ({index.numel()}) should be equal to source.size(dim): ({given}), "
+        raise RuntimeError(f"{message}for dim: {axis}")
+    if source.dtype is not tensor.dtype:
+        raise RuntimeError("index_add_(): self and source are expected to have the same dtype, but got different types")
+    message = f"index {{}} is out of bounds for dimension {axis} with size {size}"
+    check_positions(index, size, message, RuntimeError, negative=False)
+    return p.index_add, (tensor, source, index, operand(alpha)), (axis,)
+
+
+def _at_axis(tensor: Core, dim: int, index: "Tensor") -> tuple[bool, ...]:
+    axis = normalize_axis(dim, len(tensor.shape))
+    size = tensor.shape[axis]
+    check_positions(index, size, f"index {{}} is out of bounds for dimension {axis} with size {size}")
+    return (*[False] * axis, True, *[False] * (len(tensor.shape) - axis - 1))
+
+
+def _index_copied(tensor: Core, dim: int, index: "Tensor", source: "Tensor") -> Any:
+    axis = normalize_axis(dim, len(tensor.shape))
+    given = source.shape[axis] if source.shape else 1
+    if index.numel() != given:
+        message = f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim) ({given})"
+        raise IndexError(message)
+    if source.dtype is not tensor.dtype:
+        raise RuntimeError("index_copy_(): self and source expected to have the same dtype")
+    return p.index_put, (tensor, source, index), (_at_axis(tensor, dim, index), False)
+
+
+def _index_filled(tensor: Core, dim: int, index: "Tensor", value: Any) -> Any:
+    if isinstance(value, Core) and value.shape:
+        message = f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {len(value.shape)}"
+        raise RuntimeError(f"{message} dimension(s).")
+    return p.index_put, (tensor, operand(value), index), (_at_axis(tensor, dim, index), False)
+
+
+def _put_at(tensor: "Tensor", indices: "Sequence[Tensor]", values: "Tensor", accumulate: bool) -> Any:
+    parsed = _parse(tensor, _items(tuple([slice(None) if item is None else item for item in indices])))
+    spec, found = _looked_up(tensor, parsed)
+    _check_source(tensor, values)
+    return p.index_put, (tensor, values, *found), (spec, accumulate)
+
+
+def _check_flat(tensor: Core, index: Core) -> None:
+    size = tensor.shape.numel()
+    message = f"out of range: tried to access index {{}} on a tensor of {size} elements."
+    check_positions(index, size, message)
+
+
+def _mask_scattered(tensor: Core, mask: "Tensor", source: "Tensor") -> Any:
+    if source.numel() < broadcast(tensor.shape, mask.shape).__len__() and not source.numel():
+        return p.masked_scatter, (tensor, mask, source), ()
+    if source.numel() < mask.numel() and source.numel() < int(mask.expand(tensor.shape).sum()):
+        raise RuntimeError("Number of elements of source < number of ones in mask")
+    return p.masked_scatter, (tensor, mask, source), ()
+
+
+_ = pointwise

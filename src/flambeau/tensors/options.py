@@ -1,0 +1,164 @@
+"""What every function that makes a tensor accepts: ``dtype``, ``device``, ``requires_grad`` and their like."""
+
+from collections.abc import Sequence
+from operator import index
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+
+import numpy as np
+
+from flambeau.devices import device as devices
+from flambeau.dtypes import kinds
+from flambeau.dtypes.layouts import LAYOUTS, layout, memory_format
+from flambeau.tensors.core import Core, wrap_array
+
+if TYPE_CHECKING:
+    from flambeau.tensors.tensor import Tensor
+
+__all__ = ["Device", "Options", "Settings", "hollow", "settings", "shape_of"]
+
+Device = str | devices.device | int | None
+
+
+class Options(TypedDict, total=False):
+    """Keywords of functions that make tensors.
+
+    Attributes:
+        dtype: data type; a Python class (``float``) means PyTorch's type of it.
+        device: where the tensor lives; the default device if None.
+        requires_grad: whether operations on it are taped.
+        out: a tensor of the right shape to write the result into.
+        layout: ``torch.strided``; tensors have no other.
+        pin_memory, names: accepted as far as they change nothing.
+        memory_format: accepted; XLA orders memory by itself.
+    """
+
+    dtype: kinds.dtype | type | None
+    device: Device
+    requires_grad: bool
+    out: Any
+    layout: layout | None
+    pin_memory: bool | None
+    memory_format: memory_format | None
+
+
+class Settings(NamedTuple):
+    """Options once they are checked and filled in."""
+
+    dtype: kinds.dtype
+    device: devices.device
+    requires_grad: bool
+    out: Any
+
+    def deliver(self, result: "Tensor") -> "Tensor":
+        """The result as the caller asked for it: written into ``out``, or with its flag set."""
+        out = self.out
+        if out is not None:
+            if out.shape != result.shape:
+                raise NotImplementedError(
+                    f"out= has shape {list(out.shape)} and the result has shape {list(result.shape)}: a tensor cannot "
+                    "be resized; assign the result instead"
+                )
+            return out.copy_(result)
+        return result.requires_grad_() if self.requires_grad else result
+
+    def wrap(self, values: Any) -> "Tensor":
+        """Values that nobody else writes to, as a tensor as the caller asked for it."""
+        return self.deliver(wrap_array(values, self.dtype, self.device))
+
+
+_PYTHON = {bool: "bool", int: "int64", float: "float64", complex: "complex128"}
+_NAMES = Options.__annotations__.keys() | {"names"}
+
+
+def settings(
+    name: str, options: Options | dict[str, Any], default: kinds.dtype | None = None, place: Device = None
+) -> Settings:
+    """Check the options of a function and fill in what was not given.
+
+    Args:
+        name: the function's name, for messages.
+        options: what the caller gave.
+        default: data type if none is given; the default floating type if None.
+        place: device if none is given; the default device if None.
+
+    Raises:
+        TypeError: an option is unknown or of the wrong type.
+        RuntimeError: a gradient is asked of whole numbers.
+        NotImplementedError: the layout is not ``torch.strided``.
+    """
+    given: dict[str, Any] = dict(options)
+    for key in given.keys() - _NAMES:
+        raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
+    wanted = given.get("layout")
+    if wanted is not None and wanted is not LAYOUTS["strided"]:
+        raise NotImplementedError(f"{name}(layout={wanted}) is not supported: every tensor is torch.strided (dense)")
+    if given.get("names") is not None:
+        raise NotImplementedError(f"{name}(names=...) is not supported: dimensions have no names")
+    out = given.get("out")
+    kind = as_dtype(name, given.get("dtype"))
+    if out is not None:
+        if kind is not None and kind is not out.dtype:
+            names = [item.tensor_type.removesuffix("Tensor") for item in (kind, out.dtype)]
+            raise RuntimeError(f"dtype {names[0]} does not match dtype of out parameter ({names[1]})")
+        kind, place = out.dtype, out.device
+    kind = kind or default or kinds.get_default_dtype()
+    where = given.get("device")
+    requires_grad = bool(given.get("requires_grad", False))
+    if requires_grad and not (kind.is_floating_point or kind.is_complex):
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+    return Settings(kind, devices.as_device(place if where is None else where), requires_grad, out)
+
+
+def as_dtype(name: str, given: Any) -> kinds.dtype | None:
+    """The data type a caller means; raises TypeError in PyTorch's words."""
+    if given is None or isinstance(given, kinds.dtype):
+        return given
+    if given in _PYTHON:
+        return kinds.DTYPES[_PYTHON[given]]
+    raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(given).__name__}")
+
+
+def shape_of(name: str, arguments: Sequence[Any], named: Any = None) -> tuple[int, ...]:
+    """A shape given as sizes one by one, as one sequence, or by the name ``size``.
+
+    Raises:
+        TypeError: the sizes are missing, or no whole numbers.
+        RuntimeError: a size is negative.
+    """
+    items: Any = arguments
+    if named is not None:
+        items = named
+    elif not arguments:
+        raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
+    elif len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
+        items = arguments[0]  # pyright: ignore[reportUnknownVariableType]  # checked below, one by one
+    shape = tuple([item if type(item) is int else _size(name, item, items is not arguments) for item in items])
+    for size in shape:
+        if size < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {size}: {list(shape)}")
+    return shape
+
+
+def _size(name: str, item: Any, inside: bool) -> int:
+    """One size; raises TypeError in PyTorch's words."""
+    try:
+        if isinstance(item, (bool, np.bool_)) and not inside:
+            raise TypeError
+        return index(item)
+    except TypeError:
+        kind = type(item).__name__
+        found = f", but found element of type {kind} at pos 0" if inside else f", not {kind}"
+        raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints{found}") from None
+
+
+def hollow(shape: tuple[int, ...], kind: kinds.dtype, place: devices.device) -> "Tensor":
+    """A tensor of the meta device: a shape without values."""
+    return wrap_array(np.broadcast_to(np.zeros((), kind.numpy), shape), kind, place)
+
+
+def tensor_argument(name: str, position: int, value: Any, argument: str = "input") -> Any:
+    """The value if it is a tensor; raises TypeError in PyTorch's words."""
+    if isinstance(value, Core):
+        return value
+    kind = type(value).__name__
+    raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {kind}")
