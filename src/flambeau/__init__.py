@@ -4,24 +4,15 @@
 first use, so that importing the package costs next to nothing and loads no JAX.
 """
 
+import math
 from importlib import import_module
 from typing import Any
 
+from flambeau._names import HOMES
+
 __version__ = "0.1.0"
 
-# Module -> the public names it holds.
-_ROOMS: dict[str, str] = {
-    "flambeau.tensors.tensor": "Tensor",
-    "flambeau.tensors.creation": "as_tensor empty from_numpy full ones tensor zeros",
-    "flambeau.base.shapes": "Size",
-    "flambeau.devices.device": "device get_default_device set_default_device",
-    "flambeau.dtypes.kinds": "dtype get_default_dtype",
-    "flambeau.differentiation.modes": (
-        "enable_grad inference_mode is_grad_enabled is_inference_mode_enabled no_grad set_grad_enabled"
-    ),
-}
-
-_SUBMODULES = ("nn", "optim", "utils", "testing", "autograd")
+_SUBMODULES = ("autograd", "nn", "optim", "random", "serialization", "testing", "utils")
 
 _DTYPES = (
     "bool uint8 int8 int16 int32 int64 uint16 uint32 uint64 float16 bfloat16 float32 float64 complex64 complex128 "
@@ -29,16 +20,18 @@ _DTYPES = (
     "float double half short int long cfloat cdouble"
 ).split()
 
-_HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
+_NUMBERS = {"e": math.e, "inf": math.inf, "nan": math.nan, "newaxis": None, "pi": math.pi}
 
-__all__ = sorted([*_HOME, *_DTYPES, *_SUBMODULES])  # pyright: ignore[reportUnsupportedDunderAll]  # the table's names
+__all__ = sorted([*HOMES, *_DTYPES, *_SUBMODULES, *_NUMBERS])  # pyright: ignore[reportUnsupportedDunderAll]  # tables
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(import_module(_HOME[name]), name)
+    if name in HOMES:
+        value = getattr(import_module(HOMES[name]), name)
     elif name in _DTYPES:
         value = import_module("flambeau.dtypes.kinds").named(name)
+    elif name in _NUMBERS:
+        value = _NUMBERS[name]
     elif name in _SUBMODULES:
         value = import_module(f"flambeau.{name}")
     else:

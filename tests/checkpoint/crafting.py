@@ -46,12 +46,17 @@ def zip_bytes(parts: Iterable[Part], *, end: Mapping[str, int] | None = None, be
         stored = deflate(part.data) if part.deflated else part.data
         name, local_name = part.name.encode(), (part.local_name or part.name).encode()
         common = {
-            **{"flags": part.flags, "method": 8 if part.deflated else 0, "crc": zlib.crc32(part.data)},
-            **{"stored": len(stored), "size": len(part.data)},
+            "flags": part.flags,
+            "method": 8 if part.deflated else 0,
+            "crc": zlib.crc32(part.data),
+            "stored": len(stored),
+            "size": len(part.data),
         }
         local = {"name": len(local_name), "extra": len(part.extra), **common, **part.local}
         central = {
-            **{"name": len(name), "extra": len(part.central_extra), "offset": len(body)},
+            "name": len(name),
+            "extra": len(part.central_extra),
+            "offset": len(body),
             **common,
             **part.central,
         }
@@ -61,8 +66,12 @@ def zip_bytes(parts: Iterable[Part], *, end: Mapping[str, int] | None = None, be
         directory += name + part.central_extra
         count += 1
     last = {
-        **{"disk_count": count, "count": count, "size": len(directory), "start": len(body)},
-        **{"comment": len(comment), **(end or {})},
+        "disk_count": count,
+        "count": count,
+        "size": len(directory),
+        "start": len(body),
+        "comment": len(comment),
+        **(end or {}),
     }
     ending = END.pack(b"PK\x05\x06", *(last.get(key, 0) for key in END_FIELDS[1:]))
     return body + directory + before_end + ending + comment

@@ -116,7 +116,7 @@ def mutated(data: bytes, generator: random.Random) -> bytes:
                 result[at:at] = piece
             case 3:
                 result[at : at + length] = generator.randbytes(length)
-            case 4:
+            case _:
                 other = generator.randrange(len(result))
                 result[other : other + length] = piece
     return bytes(result)

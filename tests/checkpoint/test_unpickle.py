@@ -4,28 +4,25 @@ import pickle
 import pickletools
 import struct
 from collections import Counter, OrderedDict
+from typing import Any
 
-import numpy as np
 import pytest
 
 from flambeau.base.errors import (
     BadCall,
     BadPickle,
-    DisallowedGlobal,
     LimitExceeded,
     LoadError,
     TruncatedPickle,
     UnhashableKey,
     UnsupportedOpcode,
-    UnsupportedTensor,
 )
-from flambeau.checkpoint import DeviceRecord, DtypeRecord, GlobalRecord, LayoutRecord, SizeRecord, read
-from flambeau.checkpoint.allowlist import CALLABLES
+from flambeau.checkpoint import DtypeRecord, SizeRecord, read
 from flambeau.checkpoint.opcodes import _ACTIONS, _REFUSED
-from tests.checkpoint.crafting import call, checkpoint, name, number, numbers, pickled, sequence, text
+from tests.checkpoint.crafting import call, checkpoint, name, number, pickled, sequence, text
 
 
-def load(data: bytes) -> object:
+def load(data: bytes) -> Any:
     return read(checkpoint(data)).obj
 
 
@@ -162,137 +159,11 @@ def test_deep_nesting_needs_no_recursion():
     assert value == []
 
 
-# Names ---------------------------------------------------------------------------------------------------------------
-
-
-def test_torch_values():
-    body = sequence(
-        call("torch.Size", numbers((2, 3))),
-        call("torch.device", text("cuda"), number(1)),
-        call("torch.device", text("cpu")),
-        call("torch.device", text("cuda:2")),
-        call("torch.serialization._get_layout", text("torch.strided")),
-        name("torch.float8_e4m3fn"),
-        name("torch.FloatStorage"),
-        name("collections.OrderedDict"),
-    )
-    assert load(pickled(body)) == (
-        SizeRecord((2, 3)),
-        DeviceRecord("cuda", 1),
-        DeviceRecord("cpu"),
-        DeviceRecord("cuda", 2),
-        LayoutRecord("strided"),
-        DtypeRecord("float8_e4m3fn"),
-        GlobalRecord("torch.FloatStorage"),
-        GlobalRecord("collections.OrderedDict"),
-    )
-
-
-def test_attributes_of_an_ordered_dictionary():
-    state = b"}" + text("_metadata") + b"}s"
-    loaded = load(pickled(call("collections.OrderedDict") + text("w") + b"K\1s" + state + b"b"))
-    assert loaded == {"w": 1}
-    assert loaded._metadata == {}
-
-
-@pytest.mark.parametrize("attribute", ["items", "__class__", "__reduce_ex__"])
-def test_attributes_that_would_hide_a_method(attribute):
-    with pytest.raises(BadPickle, match=f"an OrderedDict cannot have the attribute '{attribute}'"):
-        load(pickled(call("collections.OrderedDict") + b"}" + text(attribute) + b"K\1sb"))
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        np.float64(0.5),
-        np.float32(-1),
-        np.int64(7),
-        np.bool_(True),
-        np.str_("ab"),
-        np.arange(6, dtype=np.float32).reshape(2, 3),
-        np.asfortranarray(np.arange(6).reshape(2, 3)),
-        np.array(["a", "bc"]),
-        np.array(3.0),
-        np.zeros((0, 2)),
-        np.dtype("f4"),
-    ],
-    ids=repr,
-)
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_numpy_values(value, protocol):
-    loaded = load(pickle.dumps([value, value], protocol))
-    assert loaded[0] is loaded[1]
-    assert type(loaded[0]) is type(value)
-    np.testing.assert_array_equal(loaded[0], value, strict=not isinstance(value, np.dtype))
-
-
-HARMFUL = [
-    "os.system",
-    "posix.system",
-    "builtins.eval",
-    "builtins.exec",
-    "builtins.getattr",
-    "builtins.__import__",
-    "builtins.open",
-    "builtins.map",
-    "subprocess.Popen",
-    "importlib.import_module",
-    "sys.exit",
-    "operator.attrgetter",
-    "functools.partial",
-    "collections.defaultdict",
-    "copyreg._reconstructor",
-    "numpy.load",
-    "numpy.lib.npyio.load",
-    "torch.load",
-    "torch.hub.load",
-    "torch._utils._import_dotted_name",
-    "torch.storage._load_from_bytes",
-    "torch.Tensor.__init__",
-    "torch.serialization.load",
-    "flambeau.checkpoint.read",
-    "__main__.MyModel",
-]
-
-
-@pytest.mark.parametrize("harmful", HARMFUL)
-@pytest.mark.parametrize("form", ["GLOBAL", "STACK_GLOBAL"])
-def test_name_outside_the_allowlist(harmful, form):
-    module, _, last = harmful.rpartition(".")
-    named = name(harmful) if form == "GLOBAL" else text(module) + text(last) + b"\x93"
-    shown = harmful.removeprefix("builtins.")
-    with pytest.raises(
-        DisallowedGlobal,
-        match=rf"^Weights only load failed\. This file can still be loaded, to do so you have two options, .*"
-        rf"Unsupported global: GLOBAL {shown} was not an allowed global by default\. "
-        rf"Please use `torch\.serialization\.add_safe_globals\(\[{shown}\]\)`",
-    ):
-        load(pickled(named + sequence(text("echo harm")) + b"R"))
-
-
-def test_python_2_names_are_those_of_today():
-    assert load(pickled(call("__builtin__.set", b"](K\1e"))) == {1}
-    with pytest.raises(DisallowedGlobal, match="GLOBAL eval was"):
-        load(pickled(name("__builtin__.eval")))
-
-
-def test_name_with_control_characters_is_shown_escaped():
-    with pytest.raises(DisallowedGlobal, match=r"GLOBAL 'x\.\\x1b\[31m' was"):
-        load(pickled(name("x.\x1b[31m")))
-
-
-@pytest.mark.parametrize("kind", ["sparse_tensor", "qtensor", "nested_tensor", "wrapper_subclass"])
-def test_tensor_of_a_kind_that_is_not_read(kind):
-    with pytest.raises(NotImplementedError, match=f"_rebuild_{kind}"):
-        load(pickled(name(f"torch._utils._rebuild_{kind}")))
-    with pytest.raises(UnsupportedTensor, match="which is not read"):
-        load(pickled(name(f"torch._utils._rebuild_{kind}")))
-
-
 # Malformations -------------------------------------------------------------------------------------------------------
 
 ODICT = call("collections.OrderedDict")
 ARRAY = call("numpy._core.multiarray._reconstruct", name("numpy.ndarray"), b"K\0\x85", text("b"))
+U1 = call("numpy.dtype", text("U1"))
 FLOATS = call("numpy.dtype", text("f4"), b"\x89", b"\x88")
 
 MALFORMED: list[tuple[type[LoadError], str, bytes]] = [
@@ -333,12 +204,20 @@ MALFORMED: list[tuple[type[LoadError], str, bytes]] = [
     (BadPickle, "a name is 'int' instead of a string", b"K\1K\1\x93."),
     (BadPickle, "the arguments of a call are not a tuple", pickled(name("torch.Size") + b"]R")),
     (BadPickle, "a call has keyword arguments", pickled(name("torch.Size") + b")}K\1K\1s\x92")),
-    (BadPickle, "Trying to call reduce for unrecognized function torch.FloatStorage", pickled(call("torch.FloatStorage"))),
+    (
+        BadPickle,
+        "Trying to call reduce for unrecognized function torch.FloatStorage",
+        pickled(call("torch.FloatStorage")),
+    ),
     (BadPickle, "unrecognized function an object of type 'str'", pickled(text("os.system") + b")R")),
     (BadPickle, "unrecognized function an object of type 'DtypeRecord'", pickled(call("torch.float32"))),
     (BadPickle, "Can only build OrderedDict, but got an object of type 'dict'", pickled(b"}}b")),
     (BadPickle, "the state of an OrderedDict is not a dictionary", pickled(ODICT + b"Nb")),
-    (BadCall, "collections.OrderedDict is called with 2 arguments", pickled(call("collections.OrderedDict", b"N", b"N"))),
+    (
+        BadCall,
+        "collections.OrderedDict is called with 2 arguments",
+        pickled(call("collections.OrderedDict", b"N", b"N")),
+    ),
     (BadCall, "something other than pairs", pickled(call("collections.OrderedDict", b"]Na"))),
     (BadCall, "something other than pairs", pickled(call("collections.OrderedDict", b"]](NNNea"))),
     (BadCall, "something other than a list", pickled(call("collections.OrderedDict", b"}"))),
@@ -347,7 +226,11 @@ MALFORMED: list[tuple[type[LoadError], str, bytes]] = [
     (BadCall, "set is called with something other than a list", pickled(call("builtins.set", text("abc")))),
     (BadCall, "frozenset is called with something other", pickled(call("builtins.frozenset", b"K\1"))),
     (BadCall, "builtins.bytes is called with 1 arguments", pickled(call("builtins.bytes", number(1 << 40)))),
-    (BadCall, "bytearray is called with something other than bytes", pickled(call("builtins.bytearray", number(1 << 40)))),
+    (
+        BadCall,
+        "bytearray is called with something other than bytes",
+        pickled(call("builtins.bytearray", number(1 << 40))),
+    ),
     (BadCall, "other than a string and 'latin1'", pickled(call("_codecs.encode", text("x"), text("zlib")))),
     (BadCall, "other than a string and 'latin1'", pickled(call("_codecs.encode", b"C\1x", text("latin1")))),
     (BadCall, "characters that are no bytes", pickled(call("_codecs.encode", text("€"), text("latin1")))),
@@ -359,20 +242,47 @@ MALFORMED: list[tuple[type[LoadError], str, bytes]] = [
     (BadCall, "torch.device is called with something other", pickled(call("torch.device", b"K\1"))),
     (BadCall, "torch.device is called with something other", pickled(call("torch.device", text("cuda:x")))),
     (BadCall, "torch.device is called with something other", pickled(call("torch.device", text("cuda"), number(-1)))),
-    (BadCall, "_get_layout is called with something other", pickled(call("torch.serialization._get_layout", text("x")))),
+    (
+        BadCall,
+        "_get_layout is called with something other",
+        pickled(call("torch.serialization._get_layout", text("x"))),
+    ),
     (BadCall, "which is no number or text type", pickled(call("numpy.dtype", text("O8")))),
     (BadCall, "which is no number or text type", pickled(call("numpy.dtype", text("U99999999")))),
-    (BadCall, "a NumPy scalar is made of something other", pickled(call("numpy._core.multiarray.scalar", FLOATS, b"C\1x"))),
+    (
+        BadCall,
+        "a NumPy scalar is made of something other",
+        pickled(call("numpy._core.multiarray.scalar", FLOATS, b"C\1x")),
+    ),
+    (
+        BadPickle,
+        "numbers that are no characters",
+        pickled(call("numpy._core.multiarray.scalar", U1, b"C\4\xff\xff\xff\xff")),
+    ),
     (BadPickle, "the state of a NumPy array is malformed", pickled(ARRAY + b"Nb")),
-    (BadPickle, "the shape of a NumPy array is malformed", pickled(ARRAY + sequence(b"K\1", b"]", FLOATS, b"\x89", b"C\0") + b"b")),
-    (BadPickle, "only NumPy arrays of numbers or text", pickled(ARRAY + sequence(b"K\1", b")", FLOATS, b"\x89", b"]") + b"b")),
-    (BadPickle, r"of shape \(2,\) and type float32 has 4 bytes", pickled(ARRAY + sequence(b"K\1", b"K\2\x85", FLOATS, b"\x89", b"C\x04abcd") + b"b")),
+    (
+        BadPickle,
+        "the shape of a NumPy array is malformed",
+        pickled(ARRAY + sequence(b"K\1", b"]", FLOATS, b"\x89", b"C\0") + b"b"),
+    ),
+    (
+        BadPickle,
+        "only NumPy arrays of numbers or text",
+        pickled(ARRAY + sequence(b"K\1", b")", FLOATS, b"\x89", b"]") + b"b"),
+    ),
+    (
+        BadPickle,
+        r"of shape \(2,\) and type float32 has 4 bytes",
+        pickled(ARRAY + sequence(b"K\1", b"K\2\x85", FLOATS, b"\x89", b"C\x04abcd") + b"b"),
+    ),
     (BadPickle, "of the other byte order", pickled(FLOATS + sequence(b"K\3", text(">"), b"N") + b"b")),
+    (BadPickle, "of the other byte order", pickled(FLOATS + sequence(b"K\3", ARRAY, b"N") + b"b")),
+    (BadCall, "other than a string and 'latin1'", pickled(call("_codecs.encode", text("x"), ARRAY))),
     (UnhashableKey, "unhashable type in a key: 'list'", b"}]Ns."),
     (UnhashableKey, "unhashable type in a key: 'tuple'", b"}]\x85Ns."),
     (UnhashableKey, "unhashable type in a key: 'dict'", b"\x8f(}\x90."),
     (UnhashableKey, "unhashable type in a key: 'ndarray'", pickled(b"}" + ARRAY + b"Ns")),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("error", "match", "data"), MALFORMED, ids=[row[1] for row in MALFORMED])
@@ -381,21 +291,6 @@ def test_malformed(error, match, data):
         load(data)
     assert type(caught.value) is error
     assert "data.pkl" in str(caught.value)
-
-
-def test_every_permitted_name_refuses_nonsense():
-    """No argument of any type or number gets past a permitted name as anything but a value or a LoadError."""
-    values = [b"N", b"\x88", b"K\1", number(-1), b"G" + bytes(8), text("x"), b"C\1x", b")", b"]", b"}", FLOATS, ODICT]
-    values.append(name("torch.float32"))
-    refused = 0
-    for permitted in CALLABLES:
-        for count in range(9):
-            for value in values:
-                try:
-                    load(pickled(call(permitted, *[value] * count)))
-                except LoadError:
-                    refused += 1
-    assert refused > 2_000
 
 
 # Limits --------------------------------------------------------------------------------------------------------------
@@ -415,8 +310,13 @@ LIMITED = [
     ("a key has more than 256 parts", b"})" + b"\x85" * 100_000 + b"Ns."),
     ("a key has more than 256 parts", b"\x8f((" + b"K\1" * 300 + b"t\x90."),
     ("far more memory", b"\x80\x02(" + (b"h\0)R" * 500_000).replace(b"h\0", ODICT[:-3] + b"q\0", 1) + b"t."),
-    ("far more memory", pickled(text("x" * 1_000_000) + b"q\0" + b"".join(b"0c_codecs\nencode\n(h\0X\x06\0\0\0latin1tR" for _ in range(200)))),
-]  # fmt: skip
+    (
+        "far more memory",
+        pickled(
+            text("x" * 1_000_000) + b"q\0" + b"".join(b"0c_codecs\nencode\n(h\0X\x06\0\0\0latin1tR" for _ in range(200))
+        ),
+    ),
+]
 
 
 @pytest.mark.parametrize(("match", "data"), LIMITED, ids=[row[0] for row in LIMITED])

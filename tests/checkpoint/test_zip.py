@@ -129,11 +129,19 @@ CRAFTED: list[tuple[type[LoadError], str, bytes]] = [
     (BadZip, "one part of several", zip_bytes(parts_of(ONE), end={"disk": 1})),
     (BadZip, "one part of several", zip_bytes(parts_of(ONE), end={"count": 4})),
     (DuplicateRecord, "two records have the name 't/data.pkl'", zip_bytes([*parts_of(ONE), Part("t/data.pkl", ONE)])),
-    (OverlappingRecords, "record 't/data.pkl' overlap", changed(central={"stored": 99, "size": 99}, local={"stored": 99, "size": 99})),
+    (
+        OverlappingRecords,
+        "record 't/data.pkl' overlap",
+        changed(central={"stored": 99, "size": 99}, local={"stored": 99, "size": 99}),
+    ),
     (OverlappingRecords, "overlaps what follows", changed(1, central={"offset": 0})),
     (OverlappingRecords, "overlaps what follows", changed(local={"extra": 60_000})),
     (HiddenBytes, "6 bytes follow record 't/data.pkl'", changed(1, gap=b"hidden")),
-    (HiddenBytes, "6 bytes before record 't/data.pkl'", b"PK\x03\x04.." + zip_bytes([Part("t/data.pkl", ONE, gap=b"PK\x03\x04..")])[6:]),
+    (
+        HiddenBytes,
+        "6 bytes before record 't/data.pkl'",
+        b"PK\x03\x04.." + zip_bytes([Part("t/data.pkl", ONE, gap=b"PK\x03\x04..")])[6:],
+    ),
     (HiddenBytes, "which is no data descriptor", changed(flags=0x0808, after=b"12345")),
     (HiddenBytes, "which are no data descriptor", changed(flags=0x0808, after=b"1234567890123456")),
     (HeaderDisagreement, "data descriptor", changed(flags=0x0808, after=described(b"other", "<3L"))),
@@ -165,10 +173,12 @@ CRAFTED: list[tuple[type[LoadError], str, bytes]] = [
     (UnsupportedContainer, "TorchScript archive", zip_bytes([*parts_of(ONE), Part("t/constants.pkl", ONE)])),
     (UnsupportedContainer, "version '11'", zip_bytes([Part("t/data.pkl", ONE), Part("t/version", b"11\n")])),
     (UnsupportedContainer, "version 'x'", zip_bytes([Part("t/data.pkl", ONE), Part("t/version", b"x")])),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("error", "match", "content"), CRAFTED, ids=[f"{row[0].__name__}: {row[1]}" for row in CRAFTED])
+@pytest.mark.parametrize(
+    ("error", "match", "content"), CRAFTED, ids=[f"{row[0].__name__}: {row[1]}" for row in CRAFTED]
+)
 @pytest.mark.parametrize("opened", [bytes, io.BytesIO], ids=["bytes", "file"])
 def test_malformed(error, match, content, opened):
     with pytest.raises(error, match=match) as caught:
@@ -276,7 +286,7 @@ def test_deflated_storage_that_is_garbled(stream, match):
 def test_deflate_bomb_is_refused_before_it_is_inflated():
     bomb = zip_bytes([Part("t/data.pkl", bytes(4 << 20), deflated=True)])
     assert len(bomb) < 5_000
-    with pytest.raises(LimitExceeded, match="would inflate from .* to 4194304 bytes, the limit is 200 to 1"):
+    with pytest.raises(LimitExceeded, match=r"would inflate from \d+ to 4194304 bytes, the limit is 200 to 1"):
         read(bomb)
 
 

@@ -213,5 +213,5 @@ class MissingParent(SaveError):
     """The folder to write into does not exist."""
 
 
-class WriteFailed(SaveError, OSError):
+class WriteFailed(OSError, SaveError):  # OSError comes first, so that it sets errno and filename
     """The system refused to write: a full disk, a failed sync, a folder without permission."""

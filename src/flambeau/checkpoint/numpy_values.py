@@ -15,6 +15,7 @@ _NUMBERS: Final = frozenset(
     ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"),
 )
 _TEXT: Final = ("S", "U")
+_UTF32: Final = "utf-32-le" if np.little_endian else "utf-32-be"
 _NATIVE: Final = ("|", "=", "<" if np.little_endian else ">")
 
 
@@ -33,7 +34,7 @@ def _is_text(code: str) -> bool:
 def build_dtype(context: Context, target: object, state: object) -> None:
     """Check the state of a NumPy type, which repeats what its code says."""
     parts = as_tuple(state)
-    if parts is None or len(parts) < 2 or parts[1] not in _NATIVE:
+    if parts is None or len(parts) < 2 or not isinstance(parts[1], str) or parts[1] not in _NATIVE:
         raise context.error(BadPickle, "NumPy values of the other byte order, or of a compound type, are not read")
 
 
@@ -41,7 +42,9 @@ def make_scalar(context: Context, dtype: object, data: object) -> object:
     """Make a NumPy scalar of its bytes."""
     if not isinstance(dtype, np.dtype) or not isinstance(data, bytes) or len(data) != dtype.itemsize:
         raise context.error(BadCall, "a NumPy scalar is made of something other than a type and its bytes")
-    values: np.ndarray[Any, np.dtype[Any]] = np.frombuffer(data, cast("np.dtype[Any]", dtype))
+    kind = cast("np.dtype[Any]", dtype)
+    _check_characters(context, kind, data)
+    values: np.ndarray[Any, np.dtype[Any]] = np.frombuffer(data, kind)
     return values[0]
 
 
@@ -66,9 +69,19 @@ def build_array(context: Context, target: object, state: object) -> None:
         count *= size
     if count * kind.itemsize != len(data):
         raise context.error(BadPickle, f"a NumPy array of shape {sizes} and type {kind} has {len(data)} bytes")
+    _check_characters(context, kind, data)
     context.budget.charge(len(data))
     # NumPy takes a plain bool here, though its annotation says otherwise.
     array.__setstate__((1, sizes, kind, fortran, data))  # pyright: ignore[reportArgumentType]
+
+
+def _check_characters(context: Context, dtype: np.dtype[Any], data: bytes) -> None:
+    """Refuse numbers that are no characters, on which NumPy itself stumbles as soon as they are looked at."""
+    if dtype.kind == "U":
+        try:
+            data.decode(_UTF32, "surrogatepass")
+        except UnicodeDecodeError:
+            raise context.error(BadPickle, "NumPy text holds numbers that are no characters") from None
 
 
 def _sizes(context: Context, shape: object) -> tuple[int, ...]:

@@ -82,7 +82,7 @@ def make_frozenset(context: Context, items: object = ()) -> object:
 
 def make_encoded(context: Context, text: object, encoding: object) -> object:
     """Make bytes of a string with one character for each byte: how protocol 2 writes bytes."""
-    if not isinstance(text, str) or encoding not in _LATIN1:
+    if not isinstance(text, str) or not isinstance(encoding, str) or encoding not in _LATIN1:
         raise context.error(BadCall, "_codecs.encode is called with something other than a string and 'latin1'")
     context.budget.charge(_HEADER + len(text))
     try:

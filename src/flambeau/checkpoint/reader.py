@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from flambeau.base.errors import BadPickle
 from flambeau.checkpoint.budget import Budget
@@ -31,7 +32,7 @@ class Checkpoint:
         storages: the storages that the object's tensors view, by their keys.
     """
 
-    obj: object
+    obj: Any
     container: str
     byteorder: str
     checksums: bool

@@ -86,29 +86,32 @@ class Rebuilder:
             raise self._context.error(BadTensor, "a storage's identifier is not a tuple of five")
         tag, kind, key, location, count = parts
         dtype = STORAGE_CLASSES.get(kind.name) if isinstance(kind, GlobalRecord) else None
-        if tag != "storage" or dtype is None:
+        if not isinstance(tag, str) or tag != "storage" or dtype is None:
             raise self._context.error(BadTensor, "Only persistent_load of storage is allowed")
         if not isinstance(key, str) or not isinstance(location, str) or type(count) is not int or count < 0:
             raise self._context.error(BadTensor, "a storage's identifier is malformed")
-        size = count * ELEMENTS[dtype].size
+        size = ELEMENTS[dtype].size
         known = self.storages.get(key)
         if known is None:
-            known = self.storages[key] = self._storage(key, dtype, location, size)
-        elif (known.dtype, known.location, known.nbytes) != (dtype, location, size):
+            known = self.storages[key] = self._storage(key, dtype, location, count)
+        elif (known.dtype, known.location, known.nbytes // size) != (dtype, location, count):
             raise self._context.error(StorageDisagreement, f"storage {key[:80]!r} is described in two different ways")
         return known
 
-    def _storage(self, key: str, dtype: str, location: str, size: int) -> StorageRecord:
+    def _storage(self, key: str, dtype: str, location: str, count: int) -> StorageRecord:
         """Describe a storage met for the first time."""
         self._context.budget.charge(_STORAGE)
         stored = self._find_storage(key)
-        if stored.size != size:
+        element = ELEMENTS[dtype]
+        # A rest that is no whole element is what PyTorch leaves when bytes are viewed as a wider type.
+        if stored.size // element.size != count:
             raise self._context.error(
                 StorageSizeMismatch,
-                f"storage {key[:80]!r} should have {size} bytes, but its record has {stored.size}",
+                f"storage {key[:80]!r} should have {count} elements of {element.size} bytes, but its record has "
+                f"{stored.size} bytes",
             )
-        record = StorageRecord(dtype, size, stored.array, key, location)
-        self._context.order.arrange(record, ELEMENTS[dtype].swap)
+        record = StorageRecord(dtype, stored.size, stored.array, key, location)
+        self._context.order.arrange(record, element.swap)
         return record
 
     def _dtype(self, name: str) -> object:

@@ -5,22 +5,22 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final, TypeAlias
 
 from flambeau.checkpoint.atomic import replacing
 from flambeau.checkpoint.pickle_writer import Pickled, write_pickle
 from flambeau.checkpoint.zip_writer import ALIGNMENT, ByteSink, ZipWriter
 
-__all__ = ["write"]
+__all__ = ["WritableTo", "write"]
+
+WritableTo: TypeAlias = str | os.PathLike[str] | BinaryIO | io.RawIOBase
 
 _FORMAT_VERSION: Final = b"1"
 _VERSION: Final = b"3\n"
 _TOP: Final = "archive"  # where there is no file name to take it from
 
 
-def write(
-    obj: object, target: str | os.PathLike[str] | BinaryIO, *, describe: Callable[[object], object] | None = None
-) -> None:
+def write(obj: object, target: WritableTo, *, describe: Callable[[object], object] | None = None) -> None:
     """Write a checkpoint that `torch.load` and `read` read.
 
     A file is replaced in one step: an interruption, a full disk or an object that cannot be saved leaves the old one as
@@ -50,9 +50,11 @@ def write(
         with replacing(target) as file:
             _write_archive(pickled, file, _top_of(os.fspath(target)))
     elif isinstance(target, io.RawIOBase):
-        buffered = io.BufferedWriter(cast("io.RawIOBase", target))
-        _write_archive(pickled, buffered, _TOP)
-        buffered.detach()
+        buffered = io.BufferedWriter(target)
+        try:
+            _write_archive(pickled, buffered, _TOP)
+        finally:
+            buffered.detach()  # else it would close the file, which is the caller's
     else:
         _write_archive(pickled, target, _TOP)
 

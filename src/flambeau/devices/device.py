@@ -13,6 +13,8 @@ _TEXT = re.compile(r"([a-z_]+)(?::(\d+))?")
 class device:  # noqa: N801  (PyTorch's name)
     """Place where a tensor's values are: ``device("cpu")``, ``device("cuda", 0)``, ``device("cuda:0")``.
 
+    Inside ``with device(...):`` tensors are made there unless another device is named.
+
     Attributes:
         type: kind of device, such as ``"cpu"``, ``"cuda"``, ``"tpu"`` or ``"meta"`` (shape only, no values).
         index: number of the device of its kind, or None for the current one.
@@ -58,6 +60,14 @@ class device:  # noqa: N801  (PyTorch's name)
     def __reduce__(self) -> tuple[type["device"], tuple[str, int | None]]:
         return device, (self.type, self.index)
 
+    def __enter__(self) -> "device":
+        _before.append(_default)
+        set_default_device(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        set_default_device(_before.pop())
+
 
 def _parse(text: str) -> tuple[str, int | None]:
     """Kind and number in a text such as ``"cuda:1"``."""
@@ -70,6 +80,7 @@ def _parse(text: str) -> tuple[str, int | None]:
 CPU: Final = device("cpu")
 META: Final = device("meta")
 _default = CPU
+_before: list[device] = []  # defaults to return to at the end of ``with device:`` blocks
 
 
 def as_device(value: "str | device | int | None") -> device:

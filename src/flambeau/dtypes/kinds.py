@@ -106,7 +106,7 @@ def from_numpy_dtype(numpy: Any) -> dtype:
     found = _BY_NUMPY.get(np.dtype(numpy).newbyteorder("="))
     if found is None:
         message = (
-            f"can't convert np.ndarray of type {np.dtype(numpy).name}. The only supported types are: "
+            f"can't convert np.ndarray of type numpy.{np.dtype(numpy).type.__name__}. The only supported types are: "
             "float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, "
             "uint8, and bool."
         )

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from flambeau.base.config import config
 from flambeau.graph.node import Node, Operation
 
-__all__ = ["PENDING", "Evaluates", "operation_of", "record", "record_operation", "settle", "watch_overflow"]
+__all__ = ["PENDING", "Evaluates", "forget", "operation_of", "record", "record_operation", "settle", "watch_overflow"]
 
 
 class Evaluates(Protocol):
@@ -54,6 +54,11 @@ def record_operation(operation: Operation, inputs: tuple[Any, ...]) -> Node:
     node = Node(operation, inputs, operation.result)
     PENDING.append(node)
     return node
+
+
+def forget() -> None:
+    """Forget what was evaluated abstractly: its data types depend on the default one, which has changed."""
+    _operations.clear()
 
 
 def watch_overflow(run: Callable[[], None]) -> None:

@@ -1,46 +1,61 @@
 """What the steps of all optimizers share: record an update, write its results, have it run."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
+
+from flambeau.devices.device import device
 from flambeau.differentiation.modes import enable_grad
 from flambeau.differentiation.tape import Tracked
 from flambeau.graph.record import record
 from flambeau.primitives.primitive import picks
 from flambeau.primitives.update import Update
 from flambeau.runtime.force import force
+from flambeau.tensors.core import wrap_array
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["check_options", "check_rate", "dispatch", "update", "value_of"]
+__all__ = ["Buckets", "Rows", "check_options", "check_rate", "dispatch", "update", "value_of", "zeros_of"]
+
+Rows: TypeAlias = list[tuple[Tensor, ...]]
+"""For each parameter: itself, its gradient, its states."""
+
+Buckets: TypeAlias = dict[tuple[device, bool], Rows]
+"""Rows that one operation can update, by device and by a property of their states."""
 
 
-def update(
-    primitive: Update, numbers: Sequence[float], columns: Sequence[list[Tensor]], flags: tuple[bool, ...]
-) -> Tensor:
+def update(primitive: Update, numbers: Sequence[float], rows: Rows, flags: tuple[bool, ...]) -> Tensor:
     """Record one update of several parameters and write its results; call it where nothing is taped.
 
     Args:
         primitive: the algorithm.
         numbers: its Python numbers, all floats.
-        columns: the parameters, their gradients, and their states, a list each.
+        rows: for each parameter a tuple of itself, its gradient, and its states.
         flags: its flags.
 
     Returns:
         The first parameter, to be handed to ``dispatch``.
     """
-    parameters = columns[0]
+    columns = list(zip(*rows, strict=True))
     nodes = [tensor.read() for column in columns for tensor in column]
-    node = record(primitive, (*numbers, *nodes), (len(parameters), flags))
+    node = record(primitive, (*numbers, *nodes), (len(rows), flags))
+    del columns[1], nodes
     parts = iter(picks(node))
-    for column in (parameters, *columns[2:]):
-        for tensor in column:
-            tensor.write(Tracked(next(parts), None))
-    return parameters[0]
+    for column in columns:
+        for tensor, part in zip(column, parts, strict=False):
+            tensor.write(Tracked(part, None))
+    return rows[0][0]
 
 
 def dispatch(written: Sequence[Tensor]) -> None:
     """Start computing what was written, and all that is pending with it, without waiting for it."""
     force([tensor.read() for tensor in written])
+
+
+def zeros_of(param: Tensor) -> Tensor:
+    """A state of zeros, known at once: a first step is then the same program as the later ones."""
+    aval = param.aval
+    return wrap_array(np.zeros(aval.shape, aval.dtype.numpy), aval.dtype, aval.device)
 
 
 def value_of(closure: Callable[[], Any] | None) -> Any:

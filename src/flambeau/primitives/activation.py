@@ -10,7 +10,7 @@ from jax.scipy import special
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype
 from flambeau.primitives.primitive import Array, Primitive, primitive
 
-__all__ = ["ACTIVATIONS", "IN_PLACE", "glu", "log_softmax", "prelu", "rrelu", "softmax", "unsupported", "wide"]
+__all__ = ["ACTIVATIONS", "IN_PLACE", "glu", "log_softmax", "one_hot_max", "prelu", "rrelu", "softmax", "unsupported", "wide"]
 
 _SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
@@ -107,6 +107,7 @@ def _hardshrink(x: Array, size: Array) -> Array:
 # name: (PyTorch's kernel, named where it refuses whole numbers; the function; grad_fn; grad_fn of the in-place form)
 _ROWS: dict[str, tuple[str, Callable[..., Array], str, str]] = {
     "leaky_relu": ("leaky_relu_cpu", _leaky_relu, "LeakyReluBackward0", "LeakyReluBackward1"),
+    "rrelu_middle": ("leaky_relu_cpu", _leaky_relu, "RreluWithNoiseBackward0", "RreluWithNoiseBackward1"),
     "elu": ("elu_cpu", _elu, "EluBackward0", "EluBackward1"),
     "selu": ("elu_cpu", _selu, "EluBackward0", "EluBackward1"),
     "celu": ("elu_cpu", _celu, "CeluBackward0", "CeluBackward1"),
@@ -204,3 +205,11 @@ log_softmax = Primitive(
     checks="output",
     grad_name="LogSoftmaxBackward0",
 )
+
+
+@primitive(differentiable=False)
+def one_hot_max(x: Array, axis: int) -> Array:
+    """1 at the largest element along an axis, 0 elsewhere."""
+    if x.ndim == 0:
+        return jnp.ones_like(x)
+    return jax.nn.one_hot(jnp.argmax(x, axis), x.shape[axis], dtype=x.dtype, axis=axis)

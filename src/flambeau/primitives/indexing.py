@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives.primitive import Array, Primitive, Scalar, as_array, primitive
+from flambeau.primitives.sorting import ghost
 
 __all__ = [
     "diag_embed",
@@ -173,8 +174,7 @@ def _scatter_extreme(largest: bool) -> Callable[..., Array]:
             return best
         own, other = (fixed == best).astype(x.dtype), (given == best[at]).astype(x.dtype)
         count = jnp.maximum(own.at[at].add(other), 1)
-        change = (own * (x - fixed)).at[at].add(other * (value - given)) / count
-        return best + jnp.where(jnp.isfinite(change), change, 0)
+        return best + (own * ghost(x)).at[at].add(other * ghost(value)) / count
 
     return lower
 
@@ -193,8 +193,8 @@ def _scatter_prod(x: Array, value: Array, at: Any, include_self: bool) -> Array:
         safe = jnp.where(factor == 0, 1, factor)
         return jnp.where(zeros == (factor == 0), rest / safe, 0)
 
-    change = (x - fixed) * others(fixed, zeros, rest)
-    return product + change.at[at].add((value - given) * others(given, zeros[at], rest[at]))
+    change = ghost(x) * others(fixed, zeros, rest)
+    return product + change.at[at].add(ghost(value) * others(given, zeros[at], rest[at]))
 
 
 _SCATTERED: dict[str, Callable[..., Array]] = {

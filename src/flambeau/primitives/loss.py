@@ -13,6 +13,7 @@ __all__ = [
     "POINTWISE",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "multi_margin",
     "nll_loss",
     "nll_loss_2d",
     "reduced",
@@ -70,8 +71,7 @@ def _mse(difference: Array) -> Array:
 
 def _smooth_l1(difference: Array, beta: Array) -> Array:
     size = jnp.abs(difference)
-    safe = jnp.where(beta > 0, beta, 1)
-    return jnp.where(size < beta, 0.5 * difference * difference / safe, size - 0.5 * beta)
+    return jnp.where(size < beta, 0.5 * difference * difference / beta, size - 0.5 * beta)
 
 
 def _huber(difference: Array, delta: Array) -> Array:
@@ -166,3 +166,17 @@ def binary_cross_entropy_with_logits(
 def soft_margin_loss(x: Array, target: Array, reduction: str) -> Array:
     """log(1 + exp(-target * x))."""
     return reduced(jax.nn.softplus(-target * wide(x)), reduction).astype(common_dtype(x, target).numpy)
+
+
+@primitive(saves=(0, 1, 3), grad_name="MultiMarginLossBackward0", variadic=True)
+def multi_margin(inputs: tuple[Any, ...], power: int, reduction: str) -> Array:
+    """Mean over the other classes of max(0, margin - x[target] + x)^power: takes (x, target, margin, weight if any)."""
+    x, target, margin, *rest = inputs
+    classes = x.shape[1]
+    chosen = target[:, None] == jnp.arange(classes, dtype=target.dtype)
+    own = jnp.sum(jnp.where(chosen, x, 0), 1, keepdims=True)
+    distance = margin.value.astype(x.dtype) - own + x
+    losses = jnp.where((distance > 0) & ~chosen, distance**power, 0)
+    if rest:
+        losses = losses * jnp.sum(jnp.where(chosen, rest[0], 0), 1, keepdims=True)
+    return reduced(jnp.sum(losses, 1) / classes, reduction)

@@ -1,13 +1,30 @@
 """Matrix products."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 
 from flambeau.base.shapes import broadcast
-from flambeau.primitives.primitive import Array, primitive
+from flambeau.primitives.primitive import Array, Primitive, as_array, common_dtype, primitive, promoted
 
-__all__ = ["addmm", "einsum", "linear", "matmul"]
+__all__ = [
+    "addbmm",
+    "addmm",
+    "addmv",
+    "addr",
+    "baddbmm",
+    "bmm",
+    "cross",
+    "dot",
+    "einsum",
+    "kron",
+    "linear",
+    "matmul",
+    "matrix_power",
+    "mv",
+    "tensordot",
+]
 
 _NAMES = {
     "float32": "float",
@@ -75,15 +92,95 @@ def linear(inputs: tuple[Array, ...]) -> Array:
     return product + inputs[2] if len(inputs) == 3 else product
 
 
+def _added(x: Array, product: Array, beta: Any, alpha: Any) -> Array:
+    """beta * x + alpha * product; where beta is 0, x does not count, not even its NaN."""
+    if x.ndim > product.ndim or any(
+        size not in (1, wanted) for size, wanted in zip(x.shape[::-1], product.shape[::-1], strict=False)
+    ):
+        _raise_unexpanded(x, product)
+    own = jnp.where(beta.value == 0, 0, x) * beta.value.astype(x.dtype)
+    return own + product * alpha.value.astype(product.dtype)
+
+
+def _raise_unexpanded(x: Array, product: Array) -> None:
+    for axis in range(-1, -product.ndim - 1, -1):
+        if -axis <= x.ndim and x.shape[axis] not in (1, product.shape[axis]):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({product.shape[axis]}) must match the existing size "
+                f"({x.shape[axis]}) at non-singleton dimension {product.ndim + axis}.  Target sizes: "
+                f"{list(product.shape)}.  Tensor sizes: {list(x.shape)}"
+            )
+    raise RuntimeError(
+        f"expand(torch.FloatTensor{{{list(x.shape)}}}, size={list(product.shape)}): the number of sizes provided "
+        f"({product.ndim}) must be greater or equal to the number of dimensions in the tensor ({x.ndim})"
+    )
+
+
 @primitive(saves=(1, 2, 3, 4), checks="others", grad_name="AddmmBackward0")
 def addmm(x: Array, first: Array, second: Array, beta: Any, alpha: Any) -> Array:
     """beta * x + alpha * (first @ second)."""
     _check_types(first, second)
     _check_inner(first, second)
-    product = jnp.matmul(first, second)
-    return x * beta.value.astype(x.dtype) + product * alpha.value.astype(product.dtype)
+    return _added(x, jnp.matmul(first, second), beta, alpha)
+
+
+def _product(name: str, grad_name: str = "", **options: Any) -> Primitive:
+    """``matmul`` under another name, for operands of fixed ranks."""
+    return Primitive(name, matmul.lower, checks="others", grad_name=grad_name, **options)
+
+
+bmm = _product("bmm", "BmmBackward0")
+mv = _product("mv", "MvBackward0")
+dot = _product("dot", "DotBackward0")
+
+
+def _added_product(name: str, product: Callable[[Array, Array], Array]) -> Primitive:
+    """beta * x + alpha * product(first, second)."""
+
+    def lower(x: Array, first: Array, second: Array, beta: Any, alpha: Any) -> Array:
+        _check_types(first, second)
+        return _added(x, product(first, second), beta, alpha)
+
+    return Primitive(name, lower, saves=(1, 2, 3, 4), checks="others")
+
+
+def _checked_matmul(first: Array, second: Array) -> Array:
+    _check_inner(first, second)
+    return jnp.matmul(first, second)
+
+
+addmv = _added_product("addmv", _checked_matmul)
+baddbmm = _added_product("baddbmm", _checked_matmul)
+addbmm = _added_product("addbmm", lambda first, second: jnp.sum(_checked_matmul(first, second), 0))
+addr = _added_product("addr", lambda first, second: jnp.outer(first, second))
 
 
 @primitive(checks="others", grad_name="EinsumBackward0", variadic=True)
 def einsum(inputs: tuple[Array, ...], equation: str) -> Array:
+    """The equation has an arrow, and only letters and ellipses; sizes have been checked."""
+    for item in inputs[1:]:
+        _check_types(inputs[0], item)
     return jnp.einsum(equation, *inputs)
+
+
+@primitive(checks="others", grad_name="TensordotBackward0")
+def tensordot(x: Array, y: Array, first: tuple[int, ...], second: tuple[int, ...]) -> Array:
+    _check_types(x, y)
+    return jnp.tensordot(x, y, (first, second))
+
+
+@primitive(checks="others", grad_name="KronBackward0")
+def kron(x: Any, y: Any) -> Array:
+    kind = common_dtype(x, y)
+    return jnp.kron(as_array(x, kind), as_array(y, kind))
+
+
+@primitive(checks="others", grad_name="LinalgCrossBackward0")
+def cross(x: Any, y: Any, axis: int) -> Array:
+    first, second = jnp.broadcast_arrays(*promoted(x, y))
+    return jnp.cross(first, second, axis=axis)
+
+
+@primitive(grad_name="MatrixPowerBackward0")
+def matrix_power(x: Array, exponent: int) -> Array:
+    return jnp.linalg.matrix_power(x, exponent)

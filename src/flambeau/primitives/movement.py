@@ -124,6 +124,16 @@ def unfold(x: Array, axis: int, size: int, step: int) -> Array:
     return jnp.moveaxis(jnp.take(x, index, axis=axis), axis + 1, -1)
 
 
+@primitive(saves=(), grad_name="AsStridedBackward0")
+def as_strided(x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Array:
+    """Elements at offset + sum(index * stride) of the row-major elements of x."""
+    positions = jnp.asarray(offset)
+    for axis, (size, stride) in enumerate(zip(shape, strides, strict=True)):
+        steps = jnp.arange(size) * stride
+        positions = positions + steps.reshape((-1,) + (1,) * (len(shape) - 1 - axis))
+    return jnp.take(x.reshape(-1), positions.reshape(shape), mode="clip")
+
+
 # -- writing through a view ---------------------------------------------------------------------------------------
 
 
@@ -173,6 +183,7 @@ INVERSES: dict[str, Callable[..., Array]] = {
     "basic_index": _write_basic_index,
     "diagonal": _write_through_positions(diagonal),
     "unfold": _write_through_positions(unfold),
+    "as_strided": _write_through_positions(as_strided),
 }
 
 

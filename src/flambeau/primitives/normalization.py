@@ -14,6 +14,7 @@ __all__ = [
     "group_norm",
     "layer_norm",
     "moved_average",
+    "neighbor_means",
     "rms_norm",
 ]
 
@@ -121,3 +122,13 @@ def rms_norm(inputs: tuple[Any, ...], rank: int, present: tuple[bool, bool]) -> 
     squares = jnp.mean(value * value, tuple(range(x.ndim - rank, x.ndim)), keepdims=True)
     scaled = value * jax.lax.rsqrt(squares + eps.value.astype(value.dtype))
     return _affine(scaled, *_parameters(tuple(rest), present, value.dtype)).astype(x.dtype)
+
+
+@primitive(saves=(), grad_name="SqueezeBackward1")
+def neighbor_means(x: Array, size: int) -> Array:
+    """Mean over ``size`` neighboring channels (dimension 1), zeros beyond the ends."""
+    pads = [(0, 0)] * x.ndim
+    pads[1] = (size // 2, (size - 1) // 2)
+    padded = jnp.pad(x, pads)
+    parts = [jax.lax.slice_in_dim(padded, start, start + x.shape[1], 1, 1) for start in range(size)]
+    return sum(parts[1:], parts[0]) / size

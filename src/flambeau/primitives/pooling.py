@@ -4,6 +4,7 @@ Windows are strided slices: XLA's CPU fuses them, where its ``reduce_window`` an
 The gradient goes to the first largest element, as in PyTorch; among NaNs to the last.
 """
 
+from collections.abc import Callable
 from functools import partial
 from math import prod
 from typing import Any, NamedTuple
@@ -13,9 +14,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from flambeau.primitives.activation import unsupported, wide
-from flambeau.primitives.primitive import Array, Primitive, primitive
+from flambeau.primitives.primitive import Array, Primitive
 
-__all__ = ["Window", "adaptive_avg_pool", "adaptive_max_pool", "avg_pool", "max_pool", "max_pool_with_indices"]
+__all__ = ["ADAPTIVE_AVG_POOL", "ADAPTIVE_MAX_POOL", "AVG_POOL", "MAX_POOL", "MAX_POOL_WITH_INDICES", "Window"]
+
+# PyTorch pools one dimension as two, and takes the second away again.
+_SQUEEZED = "SqueezeBackward1"
+
+
+def _by_rank(name: str, lower: Callable[..., Any], grad_name: str, **options: Any) -> dict[int, Primitive]:
+    """The primitive for each number of pooled axes, under PyTorch's names; ``grad_name`` has a gap for the number."""
+    names = {rank: _SQUEEZED if rank == 1 else grad_name.format(rank) for rank in (1, 2, 3)}
+    return {rank: Primitive(f"{name}{rank}d", lower, grad_name=names[rank], **options) for rank in (1, 2, 3)}
 
 
 class Window(NamedTuple):
@@ -137,13 +147,13 @@ def _max_positions(x: Array, windows: tuple[Window, ...]) -> Array:
     return positions
 
 
-max_pool = Primitive("max_pool", _max_pool, grad_name="MaxPool2DWithIndicesBackward0")
-
-
-@primitive(grad_name="MaxPool2DWithIndicesBackward0")
-def max_pool_with_indices(x: Array, windows: tuple[Window, ...]) -> tuple[Array, Array]:
+def _max_pool_with_indices(x: Array, windows: tuple[Window, ...]) -> tuple[Array, Array]:
     """Largest values, and where they stand in the flattened last axes."""
     return _max_pool(x, windows), _max_positions(jax.lax.stop_gradient(x), windows)
+
+
+MAX_POOL = _by_rank("max_pool", _max_pool, "MaxPool{}DWithIndicesBackward0")
+MAX_POOL_WITH_INDICES = _by_rank("max_pool_with_indices", _max_pool_with_indices, "MaxPool{}DWithIndicesBackward0")
 
 
 # -- averages -------------------------------------------------------------------------------------------------------
@@ -169,8 +179,7 @@ def _lengths(size: int, window: Window, include_pad: bool) -> Any:
     return np.minimum(starts + window.kernel, size) - np.maximum(starts, 0)
 
 
-@primitive(saves=(), grad_name="AvgPool2DBackward0")
-def avg_pool(x: Array, windows: tuple[Window, ...], include_pad: bool, divisor: int) -> Array:
+def _avg_pool(x: Array, windows: tuple[Window, ...], include_pad: bool, divisor: int) -> Array:
     """Mean of each window over the last axes; ``divisor`` 0 means the number of elements counted."""
     if x.dtype == jnp.bool_:
         raise unsupported("avg_pool2d_out_frame", x)
@@ -195,8 +204,7 @@ def _bounds(size: int, outputs: int) -> list[tuple[int, int]]:
     return [(index * size // outputs, -((-(index + 1) * size) // outputs)) for index in range(outputs)]
 
 
-@primitive(saves=(), grad_name="AdaptiveAvgPool2DBackward0")
-def adaptive_avg_pool(x: Array, outputs: tuple[int, ...]) -> Array:
+def _adaptive_avg_pool(x: Array, outputs: tuple[int, ...]) -> Array:
     """Means of windows that split the last axes as evenly as possible."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise unsupported("adaptive_avg_pool2d", x)
@@ -215,8 +223,7 @@ def adaptive_avg_pool(x: Array, outputs: tuple[int, ...]) -> Array:
     return value.astype(x.dtype)
 
 
-@primitive(grad_name="AdaptiveMaxPool2DBackward0")
-def adaptive_max_pool(x: Array, outputs: tuple[int, ...]) -> tuple[Array, Array]:
+def _adaptive_max_pool(x: Array, outputs: tuple[int, ...]) -> tuple[Array, Array]:
     """Largest values of windows that split the last axes as evenly as possible, and their flattened positions."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise unsupported("adaptive_max_pool2d", x)
@@ -237,3 +244,8 @@ def adaptive_max_pool(x: Array, outputs: tuple[int, ...]) -> tuple[Array, Array]
     flat = x.reshape(*x.shape[: x.ndim - len(outputs)], -1)
     where = positions.reshape(*flat.shape[:-1], -1)
     return jnp.take_along_axis(flat, where, -1).reshape(value.shape), positions
+
+
+AVG_POOL = _by_rank("avg_pool", _avg_pool, "AvgPool{}DBackward0", saves=())
+ADAPTIVE_AVG_POOL = _by_rank("adaptive_avg_pool", _adaptive_avg_pool, "AdaptiveAvgPool{}DBackward0", saves=())
+ADAPTIVE_MAX_POOL = _by_rank("adaptive_max_pool", _adaptive_max_pool, "AdaptiveMaxPool{}DBackward0")

@@ -6,10 +6,26 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from flambeau.dtypes.kinds import dtype
+from flambeau.dtypes.kinds import dtype, from_numpy_dtype
 from flambeau.primitives.primitive import Array, Primitive, floating, primitive
 
-__all__ = ["REDUCTIONS", "argmax", "argmin", "cumprod", "cumsum", "max_along", "min_along", "total", "variance"]
+__all__ = [
+    "REDUCTIONS",
+    "argmax",
+    "argmin",
+    "cumprod",
+    "cumsum",
+    "deviation",
+    "distances",
+    "logcumsumexp",
+    "matrix_norm",
+    "max_along",
+    "min_along",
+    "total",
+    "trace",
+    "variance",
+    "vector_norm",
+]
 
 
 def _accumulated(x: Array, kind: dtype | None) -> Array:
@@ -24,33 +40,63 @@ def total(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) ->
     return jnp.sum(_accumulated(x, kind), axis=axes, keepdims=keepdim)
 
 
+def _type_name(x: Array) -> str:
+    return from_numpy_dtype(x.dtype).tensor_type.removesuffix("Tensor")
+
+
 def _mean(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
     value = x if kind is None else x.astype(kind.numpy)
     if not jnp.issubdtype(value.dtype, jnp.inexact):
-        name = "Bool" if value.dtype == bool else {"int64": "Long", "int32": "Int"}.get(value.dtype.name, "Byte")
         raise RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
-            f"Got: {name}"
+            f"Got: {_type_name(value)}"
         )
     return jnp.mean(value, axis=axes, keepdims=keepdim)
+
+
+def _nansum(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
+    value = _accumulated(x, kind)
+    return jnp.sum(jnp.where(jnp.isnan(value), 0, value), axis=axes, keepdims=keepdim)
+
+
+def _nanmean(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
+    value = x if kind is None else x.astype(kind.numpy)
+    if not jnp.issubdtype(value.dtype, jnp.inexact):
+        kinds = f"floating point or complex dtype but got {_type_name(x)}"
+        raise RuntimeError(f"nanmean(): expected input to have {kinds}")
+    there = ~jnp.isnan(value)
+    total = jnp.sum(jnp.where(there, value, 0), axis=axes, keepdims=keepdim)
+    return total / jnp.sum(there, axis=axes, keepdims=keepdim).astype(total.dtype)
 
 
 def _prod(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
     return jnp.prod(_accumulated(x, kind), axis=axes, keepdims=keepdim)
 
 
-def _extreme(function: Callable[..., Array]) -> Callable[..., Array]:
-    """Largest or smallest value; the gradient is shared equally among ties, as ``amax`` does."""
+def _extreme(name: str, function: Callable[..., Array]) -> Primitive:
+    """Largest or smallest value; the gradient is shared equally among ties."""
 
     def lower(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
-        if x.size == 0:
-            raise IndexError(
-                f"{function.__name__}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
-                "reduction dim with the 'dim' argument."
+        if x.size == 0 and len(axes) == x.ndim:
+            raise RuntimeError(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+                "with the 'dim' argument."
             )
+        for axis in axes:
+            if x.shape[axis] == 0:
+                raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
         return function(x, axis=axes, keepdims=keepdim)
 
-    return lower
+    return Primitive(name, lower)
+
+
+def _truth(name: str, function: Callable[..., Array]) -> Primitive:
+    """All or any; bytes stay bytes, as in PyTorch."""
+
+    def lower(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
+        return function(x, axis=axes, keepdims=keepdim).astype(x.dtype if x.dtype == jnp.uint8 else bool)
+
+    return Primitive(name, lower, differentiable=False)
 
 
 def _logsumexp(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
@@ -63,20 +109,24 @@ REDUCTIONS = {
         total,
         Primitive("mean", _mean, saves=()),
         Primitive("prod", _prod),
-        Primitive("amax", _extreme(jnp.max)),
-        Primitive("amin", _extreme(jnp.min)),
+        Primitive("nansum", _nansum, saves=(0,)),
+        Primitive("nanmean", _nanmean, saves=(0,)),
+        _extreme("amax", jnp.max),
+        _extreme("amin", jnp.min),
+        _extreme("max", jnp.max),
+        _extreme("min", jnp.min),
         Primitive("logsumexp", _logsumexp),
-        Primitive("all", lambda x, axes, keepdim, kind: jnp.all(x, axis=axes, keepdims=keepdim), differentiable=False),
-        Primitive("any", lambda x, axes, keepdim, kind: jnp.any(x, axis=axes, keepdims=keepdim), differentiable=False),
+        _truth("all", jnp.all),
+        _truth("any", jnp.any),
         Primitive("count_nonzero", lambda x, axes, keepdim, kind: jnp.sum(x != 0, axis=axes, dtype=jnp.int64),
                   differentiable=False),
     )
 }  # fmt: skip
 
 
-@primitive(grad_name="VarBackward0")
-def variance(x: Array, axes: tuple[int, ...], correction: float, keepdim: bool) -> Array:
-    """Mean squared distance from the mean, divided by (count - correction)."""
+def _variance(x: Array, axes: tuple[int, ...], correction: float, keepdim: bool) -> Array:
+    if not jnp.issubdtype(x.dtype, jnp.inexact):
+        raise RuntimeError("std and var only support floating point and complex dtypes")
     count = 1
     for axis in axes:
         count *= x.shape[axis]
@@ -85,12 +135,62 @@ def variance(x: Array, axes: tuple[int, ...], correction: float, keepdim: bool) 
     return jnp.sum(squares, axis=axes, keepdims=keepdim) / jnp.asarray(max(count - correction, 0), squares.dtype)
 
 
-def _along(position: Callable[..., Array]) -> Callable[..., tuple[Array, Array]]:
+@primitive(grad_name="VarBackward0")
+def variance(x: Array, axes: tuple[int, ...], correction: float, keepdim: bool) -> Array:
+    """Mean squared distance from the mean, divided by (count - correction)."""
+    return _variance(x, axes, correction, keepdim)
+
+
+def _root(squares: Array) -> Array:
+    """Square root whose gradient at 0 is 0."""
+    positive = squares != 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1)), 0).astype(squares.dtype)
+
+
+@primitive(grad_name="StdBackward0")
+def deviation(x: Array, axes: tuple[int, ...], correction: float, keepdim: bool) -> Array:
+    """Square root of the variance; where all elements are equal its gradient is 0."""
+    return _root(_variance(x, axes, correction, keepdim))
+
+
+@primitive(grad_name="LinalgVectorNormBackward0")
+def vector_norm(x: Array, order: float, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
+    """(sum of |x| ** order) ** (1 / order), with the limits at 0 and infinity; its gradient at 0 is 0."""
+    value = x if kind is None else x.astype(kind.numpy)
+    if not jnp.issubdtype(value.dtype, jnp.inexact):
+        kinds = f"floating point or complex tensor as input. Got {_type_name(value)}"
+        raise RuntimeError(f"linalg.vector_norm: Expected a {kinds}")
+    if order == 2:
+        squares = jnp.real(value * jnp.conj(value)) if jnp.iscomplexobj(value) else value * value
+        return _root(jnp.sum(squares, axis=axes, keepdims=keepdim))
+    if order == 0:
+        return jnp.sum(value != 0, axis=axes, keepdims=keepdim).astype(jnp.real(value).dtype)
+    size = jnp.abs(value)
+    if order in (float("inf"), float("-inf")):
+        return (jnp.max if order > 0 else jnp.min)(size, axis=axes, keepdims=keepdim)
+    if order == 1:
+        return jnp.sum(size, axis=axes, keepdims=keepdim)
+    there = size != 0
+    powers = jnp.where(there, jnp.where(there, size, 1) ** order, 0 if order > 0 else jnp.inf)
+    total = jnp.sum(powers, axis=axes, keepdims=keepdim)
+    safe = (total != 0) & jnp.isfinite(total)
+    return jnp.where(safe, jnp.where(safe, total, 1) ** (1 / order), 0 if order < 0 else total).astype(total.dtype)
+
+
+@primitive(grad_name="LinalgMatrixNormBackward0")
+def matrix_norm(x: Array, order: str | float, axes: tuple[int, int], keepdim: bool) -> Array:
+    """Norm of matrices, by singular values or by sums of rows or columns."""
+    return jnp.linalg.norm(x, order, axis=axes, keepdims=keepdim)
+
+
+def _along(name: str, position: Callable[..., Array]) -> Callable[..., tuple[Array, Array]]:
     """Values and their positions along one axis; a 0-d tensor has position 0."""
 
     def lower(x: Array, axis: int, keepdim: bool) -> tuple[Array, Array]:
         if x.ndim == 0:
             return x, jnp.zeros((), jnp.int64)
+        if x.shape[axis] == 0:
+            raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
         where = position(x, axis=axis, keepdims=True).astype(jnp.int64)
         value = jnp.take_along_axis(x, where, axis)
         return (value, where) if keepdim else (value.squeeze(axis), where.squeeze(axis))
@@ -98,21 +198,25 @@ def _along(position: Callable[..., Array]) -> Callable[..., tuple[Array, Array]]
     return lower
 
 
-max_along = Primitive("max", _along(jnp.argmax), grad_name="MaxBackward0")
-min_along = Primitive("min", _along(jnp.argmin), grad_name="MinBackward0")
+max_along = Primitive("max", _along("max", jnp.argmax), grad_name="MaxBackward0")
+min_along = Primitive("min", _along("min", jnp.argmin), grad_name="MinBackward0")
 
 
-def _argument(function: Callable[..., Array]) -> Callable[..., Array]:
+def _argument(name: str, function: Callable[..., Array]) -> Primitive:
     def lower(x: Array, axis: int | None, keepdim: bool) -> Array:
         if x.ndim == 0:
             return jnp.zeros((), jnp.int64)
+        if axis is None and x.size == 0:
+            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+        if axis is not None and x.shape[axis] == 0:
+            raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
         return function(x, axis=axis, keepdims=keepdim).astype(jnp.int64)
 
-    return lower
+    return Primitive(name, lower, differentiable=False)
 
 
-argmax = Primitive("argmax", _argument(jnp.argmax), differentiable=False)
-argmin = Primitive("argmin", _argument(jnp.argmin), differentiable=False)
+argmax = _argument("argmax", jnp.argmax)
+argmin = _argument("argmin", jnp.argmin)
 
 
 @primitive(saves=(), grad_name="CumsumBackward0")
@@ -125,3 +229,21 @@ def cumsum(x: Array, axis: int, kind: dtype | None) -> Any:
 def cumprod(x: Array, axis: int, kind: dtype | None) -> Any:
     value = _accumulated(x, kind)
     return jnp.cumprod(value, axis=axis) if value.ndim else value
+
+
+@primitive(grad_name="LogcumsumexpBackward0")
+def logcumsumexp(x: Array, axis: int) -> Array:
+    return jax.lax.cumlogsumexp(x, axis=axis) if x.ndim else x
+
+
+@primitive(saves=(), grad_name="TraceBackward0")
+def trace(x: Array) -> Array:
+    if x.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {x.ndim}")
+    return jnp.sum(_accumulated(jnp.diagonal(x), None))
+
+
+@primitive(grad_name="CdistBackward0")
+def distances(x: Array, y: Array, order: float) -> Array:
+    """Distances between all pairs of rows of two batches of matrices."""
+    return vector_norm.lower(x[..., :, None, :] - y[..., None, :, :], order, (-1,), False, None)

@@ -7,6 +7,10 @@ An algorithm is a rule for one parameter; an ``Update`` applies its rule to each
 and its results are the new parameters, first states, second states, and so on, in the same order. Learning rates and
 the like are Python numbers among the inputs, so that a schedule needs no other program; what changes the formula is
 static: the number of parameters and the rule's flags.
+
+The rules round where PyTorch rounds, so that training gives the same numbers. XLA's CPU compiler turns a product and a
+sum into one operation with one rounding; of two products in a sum it takes the first. PyTorch's kernels do the same with
+what is added to a tensor (``alpha * other``, ``value * a * b``), so that product is written first.
 """
 
 from collections.abc import Callable, Sequence
@@ -78,20 +82,20 @@ def _sgd(
 ) -> tuple[Array, ...]:
     """Stochastic gradient descent.
 
-    Numbers: learning rate, weight decay, momentum, and the shares of the old buffer and of the gradient in the new.
-    Flags: whether there is weight decay, whether momentum is Nesterov's, whether to climb. A momentum buffer there may
-    be or not.
+    Numbers: the gradient's sign (-1 to climb), learning rate, weight decay, momentum, and the shares of the old buffer
+    and of the gradient in the new. Flags: whether there is weight decay, whether momentum is Nesterov's,
+    whether to climb. A momentum buffer there may be or not.
     """
-    rate, decay, momentum, kept, fresh = numbers
-    decays, nesterov, maximize = flags
-    if maximize:
-        gradient = -gradient
+    sign, rate, decay, momentum, kept, fresh = numbers
+    decays, nesterov, climbs = flags
+    if climbs:
+        gradient = sign * gradient
     if decays:
-        gradient = gradient + decay * parameter
+        gradient = decay * parameter + gradient
     if not buffers:
         return (parameter - rate * gradient,)
-    buffer = kept * buffers[0] + fresh * gradient
-    direction = gradient + momentum * buffer if nesterov else buffer
+    buffer = fresh * gradient + kept * buffers[0]
+    direction = momentum * buffer + gradient if nesterov else buffer
     return parameter - rate * direction, buffer
 
 
@@ -106,21 +110,21 @@ def _adam(
 ) -> tuple[Array, ...]:
     """Adam, and AdamW if weight decay is decoupled.
 
-    Numbers: step size, weight decay (decoupled: the factor that shrinks the parameter), the shares of the gradient in
-    the mean and in the mean square, the share of the old mean square, the root of the second bias correction, and
-    epsilon. Flags: whether there is weight decay, whether it is decoupled, whether to climb. The largest mean square
-    so far, AMSGrad's, there may be or not.
+    Numbers: the gradient's sign (-1 to climb), step size, weight decay (decoupled: the factor that shrinks the
+    parameter), the shares of the gradient in the mean and in the mean square, the share of the old mean square, the
+    root of the second bias correction, and epsilon. Flags: whether there is weight decay, whether it is decoupled,
+    whether to climb. The largest mean square so far, AMSGrad's, there may be or not.
     """
-    size, decay, fresh_mean, kept_square, fresh_square, correction, epsilon = numbers
-    decays, decoupled, maximize = flags
-    if maximize:
-        gradient = -gradient
+    sign, size, decay, fresh_mean, kept_square, fresh_square, correction, epsilon = numbers
+    decays, decoupled, climbs = flags
+    if climbs:
+        gradient = sign * gradient
     if decays and decoupled:
-        parameter = parameter * decay
+        parameter = _rounded(parameter * decay)
     elif decays:
-        gradient = gradient + decay * parameter
+        gradient = decay * parameter + gradient
     mean = _between(mean, gradient, fresh_mean)
-    square = square * kept_square + fresh_square * gradient * gradient
+    square = fresh_square * gradient * gradient + kept_square * square
     largest = tuple(jnp.maximum(item, square) for item in largest)
     root = jnp.sqrt(largest[0] if largest else square)
     parameter = parameter - size * mean / (root / correction + epsilon)
@@ -130,6 +134,11 @@ def _adam(
 def _between(start: Array, end: Array, share: Array) -> Array:
     """Linear interpolation, from whichever side rounds less."""
     return jnp.where(share < 0.5, start + share * (end - start), end - (end - start) * (1 - share))
+
+
+def _rounded(product: Array) -> Array:
+    """A product that keeps its own rounding, though a sum follows: the choice, always the same, stands between them."""
+    return jnp.where(product == product, product, jnp.nan)  # noqa: PLR0124  (not equal to itself: nan)
 
 
 sgd_update = Update("sgd_update", _sgd)

@@ -57,7 +57,7 @@ def _compile(cut: Cut) -> Program:
     place = jax_device(device_of(cut))
     with jax.enable_x64(True):
         compiled = lowered(cut, place).compile()
-    note_compilation(cut.nodes, cut.leaves, cut.outputs, time.perf_counter() - started)
+    note_compilation(cut.nodes, cut.leaves, cut.outputs, time.perf_counter() - started, compiled)
     return Program(compiled, place)
 
 

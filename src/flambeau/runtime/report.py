@@ -1,7 +1,8 @@
 """What was compiled, when and why: laziness nobody can see is laziness nobody trusts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from flambeau.graph.node import Node
 
@@ -18,6 +19,7 @@ class Compilation:
         seconds: time tracing and compiling took.
         names: names of its primitives, in order.
         inputs: shapes and data types of its inputs, in order.
+        program: JAX's compiled program.
     """
 
     reason: str
@@ -25,6 +27,12 @@ class Compilation:
     seconds: float
     names: tuple[str, ...]
     inputs: tuple[str, ...]
+    program: Any = field(repr=False, compare=False, default=None)
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations one run takes, as XLA counts them."""
+        return float(self.program.cost_analysis()["flops"])
 
     def __str__(self) -> str:
         return f"{self.operations} operations in {self.seconds:.2f} s: {self.reason}"
@@ -33,12 +41,14 @@ class Compilation:
 COMPILATIONS: list[Compilation] = []
 
 
-def note_compilation(nodes: Sequence[Node], leaves: Sequence[Node], outputs: Sequence[int], seconds: float) -> None:
+def note_compilation(
+    nodes: Sequence[Node], leaves: Sequence[Node], outputs: Sequence[int], seconds: float, program: Any
+) -> None:
     """Add a program to the list, with the reason why none of the earlier ones would do."""
     names = tuple(node.operation.primitive.name for node in nodes if node.operation is not None)
     inputs = tuple(repr(leaf.aval) for leaf in leaves)
     reason = _reason(names, inputs, len(outputs))
-    COMPILATIONS.append(Compilation(reason, len(nodes), seconds, names, inputs))
+    COMPILATIONS.append(Compilation(reason, len(nodes), seconds, names, inputs, program))
 
 
 def _reason(names: tuple[str, ...], inputs: tuple[str, ...], outputs: int) -> str:

@@ -72,7 +72,7 @@ class Core:
         """A view's node, replayed if the storage was written since."""
         storage = self._storage
         if self._seen != storage.version or self._node is None:
-            base, steps = self._base, self._steps
+            base, steps = self._origin(), self._steps
             if base is not None:
                 steps = self._own_steps
                 tracked = Tracked(base.read(), base.edge())
@@ -87,6 +87,19 @@ class Core:
                 self._grad_fn, self._output_nr = tracked.edge
                 self._requires_grad = True
         return self._node
+
+    def _origin(self) -> "Core | None":
+        """The tensor this one is a view of; what it was before, if ``unsqueeze_`` or the like has turned it since."""
+        base = self._base
+        return base if base is None or base._base is None else base._base
+
+    def turn(self, look: "Callable[[Any], Tensor]") -> "Tensor":
+        """Become a view of what the tensor was so far: ``unsqueeze_``, ``t_`` and the like."""
+        self.check_writable()
+        before = cast("Tensor", object.__new__(type(self)))
+        before.__dict__.update(self.__dict__)
+        self.__dict__.update(look(before).__dict__)
+        return cast("Tensor", self)
 
     def edge(self) -> Edge | None:
         """Where the tensor's gradient goes, or None."""
@@ -121,7 +134,7 @@ class Core:
     def write(self, tracked: Tracked) -> None:
         """Replace the tensor's elements, and those of everything that shares them; same shape and type."""
         storage = self._storage
-        base = self._base
+        base = self._origin()
         if not self._steps:
             storage.node = tracked.node
             storage.version += 1
@@ -156,7 +169,7 @@ class Core:
             )
         if self._requires_grad and self._grad_fn is None:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-        base = self._base
+        base = self._origin()
         if base is not None and base._requires_grad and base._grad_fn is None:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
 
@@ -210,6 +223,11 @@ def _numpy_unfold(x: Any, axis: int, size: int, step: int) -> Any:
     return windows[(slice(None),) * axis + (slice(None, None, step),)]
 
 
+def _numpy_as_strided(x: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Any:
+    storage = np.lib.stride_tricks.as_strided(x, (offset + 1,), (1,))
+    return np.lib.stride_tricks.as_strided(storage[offset:], shape, strides)
+
+
 # The views once more, in NumPy, which keeps strides.
 _NUMPY_VIEWS: dict[str, Callable[..., Any]] = {
     "reshape": lambda x, shape: x.reshape(shape),
@@ -218,6 +236,7 @@ _NUMPY_VIEWS: dict[str, Callable[..., Any]] = {
     "basic_index": _numpy_index,
     "diagonal": np.diagonal,
     "unfold": _numpy_unfold,
+    "as_strided": _numpy_as_strided,
 }
 
 
@@ -243,10 +262,10 @@ def wrap_array(array: Any, kind: dtype, place: device) -> "Tensor":
 
 def operand(value: Any) -> Any:
     """An argument as ``call`` takes it: tensors and Python numbers stay, NumPy's scalars become Python's."""
+    if isinstance(value, np.generic):  # first: NumPy's float64 is a float, too
+        return value.item()
     if isinstance(value, (Core, float, int, complex)):
         return value
-    if isinstance(value, np.generic):
-        return value.item()
     raise TypeError(f"unsupported operand: expected a Tensor or a number, but got {type(value).__name__}")
 
 

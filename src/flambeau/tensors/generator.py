@@ -1,6 +1,6 @@
 """``Generator``: a host-side random stream as PyTorch's users hold it, and the default one's state."""
 
-from collections.abc import Iterator
+from collections.abc import Generator as Yields
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -128,7 +128,7 @@ def stream_of(generator: Generator | None, place: devices.device) -> Stream:
         return default_stream()
     if not isinstance(generator, Generator):
         raise TypeError(f"argument 'generator' must be torch.Generator, not {type(generator).__name__}")
-    if generator.device.type != place.type and place.type != "meta":
+    if place.type not in {generator.device.type, "meta"}:
         raise RuntimeError(f"Expected a '{place.type}' device type for generator but found '{generator.device.type}'")
     return generator.stream
 
@@ -187,12 +187,13 @@ def fork_rng(
     _caller: str = "fork_rng",
     _devices_kw: str = "devices",
     device_type: str = "cuda",
-) -> Iterator[None]:
+) -> Yields[None]:
     """Put the default generator back, at the end of the ``with`` block, to where it was at its beginning.
 
     Args:
-        devices, device_type: accepted; every draw comes from the one host-side generator.
+        devices: accepted; every draw comes from the one host-side generator.
         enabled: whether to do so.
+        device_type: accepted, as ``devices``.
 
     Source: https://docs.pytorch.org/docs/stable/random.html#torch.random.fork_rng
     """

@@ -1,7 +1,7 @@
 """Reading and writing parts of a tensor: subscripts, and positions given by tensors."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -12,194 +12,16 @@ from flambeau.primitives import indexing as p
 from flambeau.primitives import pointwise
 from flambeau.primitives.movement import basic_index
 from flambeau.tensors.core import Core, call, call_in_place, call_view, operand, wrap_array
-from flambeau.tensors.creation import tensor as make_tensor
+from flambeau.tensors.subscripts import check_positions, looked_up, nonzero_positions, parse, parts, position
+from flambeau.tensors.numpy_names import accept_numpy_names
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Indexing", "check_positions", "nonzero_positions"]
-
-_MASKS = ("bool", "uint8")
-_VALID = "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices"
+__all__ = ["Indexing", "where"]
 
 
-class _Parsed(NamedTuple):
-    """A subscript taken apart: what is basic, and the tensors to look up afterwards, by axis of the basic result."""
-
-    spec: tuple[Any, ...]
-    numbers: tuple[int, ...]
-    tensors: "list[tuple[int, Tensor]]"
-    masked: bool  # whether positions came out of a mask
-
-
-# -- taking a subscript apart -------------------------------------------------------------------------------------
-
-
-def _item(item: Any) -> Any:
-    """One part of a subscript: a Python number, slice, None, Ellipsis or bool, or a tensor with dimensions."""
-    if item is None or item is Ellipsis or isinstance(item, (bool, int, slice)):
-        return item
-    if isinstance(item, Core):
-        if not item.shape and item.dtype.name == "bool":
-            return bool(item)
-        whole = not (item.dtype.is_floating_point or item.dtype.is_complex)
-        if not item.shape and whole and item.dtype.name != "uint8":
-            return int(item)  # pyright: ignore[reportArgumentType]  # every Core is a Tensor
-        if item.dtype.name not in ("bool", "uint8", "int32", "int64"):
-            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-        return item
-    if isinstance(item, (np.generic, np.ndarray)):
-        return _item(item.item() if item.ndim == 0 else make_tensor(item))
-    if isinstance(item, Sequence) and not isinstance(item, str):
-        listed = cast("Sequence[Any]", item)
-        return _item(make_tensor(list(listed), dtype=None if len(listed) else DTYPES["int64"]))
-    if isinstance(item, str):
-        raise TypeError("new(): invalid data type 'str'")
-    raise IndexError(f"{_VALID} (got {type(item).__name__})")
-
-
-def _width(item: Any) -> int:
-    """How many dimensions of the tensor a part of a subscript stands for."""
-    if item is None or item is Ellipsis or isinstance(item, bool):
-        return 0
-    if isinstance(item, Core) and item.dtype.name in _MASKS:
-        return len(item.shape)
-    return 1
-
-
-def _position(index: int, shape: Sequence[int], axis: int) -> int:
-    size = shape[axis]
-    if not -size <= index < size:
-        raise IndexError(f"index {index} is out of bounds for dimension {axis} with size {size}")
-    return index + size if index < 0 else index
-
-
-def _sliced(item: slice, size: int) -> tuple[Any, tuple[int, ...]]:
-    """A slice's part of the spec, and its number."""
-    start, stop, step = item.indices(size)
-    if step < 0:
-        raise ValueError("step must be greater than zero")
-    count = max(0, (stop - start + step - 1) // step)
-    if count == size:
-        return ("all",), ()
-    if count == 0:
-        return ("fixed", 0, 0, 1), ()
-    return ("slice", count, step if count > 1 else 1), (start,)
-
-
-def _mask_positions(mask: "Tensor", shape: Sequence[int], axis: int, out: int) -> "list[Tensor]":
-    """Where a mask is true, a tensor of positions for each of its dimensions; waits for its values."""
-    for offset, size in enumerate(mask.shape):
-        if size != shape[axis + offset]:
-            raise IndexError(
-                f"The shape of the mask {list(mask.shape)} at index {offset} does not match the shape of the indexed "
-                f"tensor {list(shape)} at index {out + offset}"
-            )
-    return nonzero_positions(mask)
-
-
-def nonzero_positions(tensor: "Tensor") -> "list[Tensor]":
-    """Where a tensor is not zero: a tensor of positions for each dimension; waits for its values."""
-    found = np.nonzero(np.atleast_1d(tensor.host()))
-    return [wrap_array(part.astype(np.int64), DTYPES["int64"], tensor.device) for part in found]
-
-
-def _parse(tensor: Core, items: Sequence[Any]) -> _Parsed:
-    """Take a subscript apart; raises IndexError, ValueError and TypeError in PyTorch's words."""
-    shape = tensor.shape
-    missing = len(shape) - sum(map(_width, items))
-    if missing < 0:
-        if not shape and isinstance(items[0], int):
-            raise IndexError(
-                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
-                "convert a 0-dim tensor to a number"
-            )
-        raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
-    spec: list[Any] = []
-    numbers: list[int] = []
-    tensors: list[tuple[int, Tensor]] = []
-    axis = out = 0
-    masked = False
-    for item in items:
-        if item is Ellipsis:
-            spec += [("all",)] * missing
-            axis, out, missing = axis + missing, out + missing, 0
-        elif item is None or isinstance(item, bool):
-            if item is not None:
-                tensors.append((out, _switch(item, tensor)))
-            spec.append(("new",))
-            out += 1
-        elif isinstance(item, int):
-            spec.append(("int",))
-            numbers.append(_position(item, shape, axis))
-            axis += 1
-        elif isinstance(item, slice):
-            part, start = _sliced(item, shape[axis])
-            spec.append(part)
-            numbers += start
-            axis, out = axis + 1, out + 1
-        else:
-            found = [item]
-            if item.dtype.name in _MASKS:
-                masked = True
-                found = _mask_positions(item, shape, axis, out)
-            tensors += enumerate(found, out)
-            spec += [("all",)] * len(found)
-            axis, out = axis + len(found), out + len(found)
-    while spec and spec[-1] == ("all",):
-        spec.pop()
-    return _Parsed(tuple(spec), tuple(numbers), tensors, masked)
-
-
-def _switch(on: bool, tensor: Core) -> "Tensor":
-    """What a Python bool looks up in the axis of size 1 it stands for."""
-    return wrap_array(np.zeros(int(on), np.int64), DTYPES["int64"], tensor.device)
-
-
-def _items(index: Any) -> list[Any]:
-    return [_item(item) for item in cast("tuple[Any, ...]", index if isinstance(index, tuple) else (index,))]
-
-
-def check_positions(
-    positions: Core, size: int, message: str = "", error: type[Exception] = IndexError, negative: bool = True
-) -> None:
-    """Raise unless positions lie inside an axis. Only values that are there already are looked at: nothing waits.
-
-    Args:
-        positions: whole numbers.
-        size: size of the axis.
-        message: what the error says, with ``{}`` for the position.
-        error: its class.
-        negative: whether positions may count from the end.
-    """
-    value = positions.read().value
-    if value is None or positions.device.type != "cpu" or not positions.shape.numel():
-        return
-    if not isinstance(value, np.ndarray) and not value.is_ready():
-        return
-    host = np.asarray(value)
-    low, high = int(host.min()), int(host.max())
-    if low < (-size if negative else 0) or high >= size:
-        raise error(message.format(high if high >= size else low))
-
-
-def _looked_up(view: "Tensor", parsed: _Parsed) -> "tuple[tuple[bool, ...], list[Tensor]]":
-    """Which axes of the basic result are looked up, and the positions in order; raises if they do not fit."""
-    axes = dict(parsed.tensors)
-    shape = view.shape
-    found = [axes[axis] for axis in sorted(axes)]
-    try:
-        broadcast(*[item.shape for item in found])
-    except RuntimeError:
-        shapes = ", ".join([str(list(item.shape)) for item in found])
-        message = "shape mismatch: indexing tensors could not be broadcast together with shapes "
-        raise IndexError(message + shapes) from None
-    for axis, item in axes.items():
-        message = f"index {{}} is out of bounds for dimension {axis} with size {shape[axis]}"
-        check_positions(item, shape[axis], message)
-    return tuple([axis in axes for axis in range(len(shape))]), found
-
-
+@accept_numpy_names
 class Indexing(Core):
     """Methods that read and write parts of a tensor."""
 
@@ -207,14 +29,14 @@ class Indexing(Core):
 
     def __getitem__(self, index: Any) -> "Tensor":
         if type(index) is int and self.shape:
-            return call_view(basic_index, self, ((("int",),),), (_position(index, self.shape, 0),))
-        parsed = _parse(self, _items(index))
+            return call_view(basic_index, self, ((("int",),),), (position(index, self.shape, 0),))
+        parsed = parse(self, parts(index))
         view = cast("Tensor", self)
         if parsed.spec or not parsed.tensors:
             view = call_view(basic_index, self, (parsed.spec,), parsed.numbers)
         if not parsed.tensors:
             return view
-        spec, found = _looked_up(view, parsed)
+        spec, found = looked_up(view, parsed)
         if parsed.masked and view.device.type == "cpu" and not (MODE.grad and view.requires_grad):
             return _looked_up_by_numpy(view, spec, found)
         return call(p.index, (view, *found), (spec,))
@@ -225,15 +47,15 @@ class Indexing(Core):
         source = operand(value)
         if isinstance(source, complex) and not self.dtype.is_complex:
             raise RuntimeError("value cannot be converted to type float without overflow")
-        items = _items(index)
+        items = parts(index)
         if _fill_by_mask(cast("Tensor", self), items, source):
             return
-        parsed = _parse(self, items)
+        parsed = parse(self, items)
         view = cast("Tensor", self)
         if parsed.spec:
             view = call_view(basic_index, self, (parsed.spec,), parsed.numbers)
         if parsed.tensors:
-            spec, found = _looked_up(view, parsed)
+            spec, found = looked_up(view, parsed)
             _check_source(view, source)
             call_in_place(view, p.index_put, (view, source, *found), (spec, False))
             return
@@ -657,8 +479,8 @@ def _index_filled(tensor: Core, dim: int, index: "Tensor", value: Any) -> Any:
 
 
 def _put_at(tensor: "Tensor", indices: "Sequence[Tensor]", values: "Tensor", accumulate: bool) -> Any:
-    parsed = _parse(tensor, _items(tuple([slice(None) if item is None else item for item in indices])))
-    spec, found = _looked_up(tensor, parsed)
+    parsed = parse(tensor, parts(tuple([slice(None) if item is None else item for item in indices])))
+    spec, found = looked_up(tensor, parsed)
     _check_source(tensor, values)
     return p.index_put, (tensor, values, *found), (spec, accumulate)
 
@@ -670,11 +492,33 @@ def _check_flat(tensor: Core, index: Core) -> None:
 
 
 def _mask_scattered(tensor: Core, mask: "Tensor", source: "Tensor") -> Any:
-    if source.numel() < broadcast(tensor.shape, mask.shape).__len__() and not source.numel():
-        return p.masked_scatter, (tensor, mask, source), ()
-    if source.numel() < mask.numel() and source.numel() < int(mask.expand(tensor.shape).sum()):
+    wanted = mask.numel() if mask.shape == tensor.shape else tensor.shape.numel()
+    if source.numel() < wanted and source.numel() < int(mask.expand(tensor.shape).sum()):
         raise RuntimeError("Number of elements of source < number of ones in mask")
     return p.masked_scatter, (tensor, mask, source), ()
 
 
-_ = pointwise
+def where(condition: "Tensor", input: Any = None, other: Any = None) -> Any:
+    """Elements of ``input`` where the condition holds, else of ``other``; alone, the positions where it holds.
+
+    Args:
+        condition: of booleans.
+        input: tensor or number.
+        other: tensor or number.
+
+    Raises:
+        RuntimeError: the condition is not of booleans.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.where(torch.tensor([True, False]), 1, 2)
+        tensor([1, 2])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.where.html
+    """
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if condition.dtype.name not in ("bool", "uint8"):
+        kind = condition.dtype.tensor_type.removesuffix("Tensor")
+        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {kind}")
+    return call(pointwise.where, (condition, operand(input), operand(other)))

@@ -1,14 +1,15 @@
 """Views and shapes: methods of ``Tensor`` that arrange the same elements another way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.base.shapes import Size, contiguous_strides, infer_shape, normalize_axis
 from flambeau.dtypes.kinds import dtype
 from flambeau.primitives import movement as p
 from flambeau.primitives.pointwise import UNARY
 from flambeau.tensors.core import Core, call, call_view
+from flambeau.tensors.numpy_names import accept_numpy_names
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -23,6 +24,7 @@ def sizes(arguments: Sequence[Any]) -> tuple[int, ...]:
     return tuple([item if type(item) is int else int(item) for item in arguments])
 
 
+@accept_numpy_names
 class Movement(Core):
     """Methods that show the same elements in another arrangement."""
 
@@ -93,12 +95,12 @@ class Movement(Core):
             )
         return call_view(p.reshape, self, (wanted,))
 
-    def reshape(self, *shape: Any) -> "Tensor":
+    def reshape(self, *args: Any, shape: Any = None) -> "Tensor":
         """The same elements in another shape, as a view where that is possible and a copy otherwise.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.reshape.html
         """
-        wanted = infer_shape(sizes(shape), self.numel())
+        wanted = infer_shape(sizes(args if shape is None else (shape,)), self.numel())
         if self._steps and not self.is_contiguous() and not _mergeable(self.shape, self.stride(), wanted):
             return call(p.reshape, (self,), (wanted,))
         return call_view(p.reshape, self, (wanted,))
@@ -158,13 +160,13 @@ class Movement(Core):
         axis = normalize_axis(dim, len(shape) + 1)
         return call_view(p.reshape, self, ((*shape[:axis], 1, *shape[axis:]),))
 
-    def permute(self, *dims: Any) -> "Tensor":
+    def permute(self, *args: Any, dims: Any = None) -> "Tensor":
         """With the dimensions in another order.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.permute.html
         """
         rank = len(self.shape)
-        order = sizes(dims)
+        order = sizes(args if dims is None else (dims,))
         if len(order) != rank:
             message = "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the"
             message += f" desired ordering of dimensions i.e. input.dim() = {rank} is not equal to len(dims) = "
@@ -205,6 +207,90 @@ class Movement(Core):
         """With the last two dimensions exchanged."""
         return self.transpose(-2, -1)
 
+    def adjoint(self) -> "Tensor":
+        """Conjugate with the last two dimensions exchanged."""
+        turned = self.transpose(-2, -1)
+        return turned.conj() if self.dtype.is_complex else turned
+
+    @property
+    def mH(self) -> "Tensor":
+        """Conjugate with the last two dimensions exchanged."""
+        return self.adjoint()
+
+    @property
+    def H(self) -> "Tensor":
+        """Conjugate transpose of a matrix."""
+        rank = len(self.shape)
+        if rank not in (0, 2):
+            message = "tensor.H is only supported on matrices (2-D tensors). Got "
+            raise RuntimeError(f"{message}{rank}-D tensor. For batches of matrices, consider using tensor.mH")
+        return self.adjoint() if rank else self.permute()
+
+    def ravel(self) -> "Tensor":
+        """All elements in one dimension."""
+        return self.reshape(-1)
+
+    # -- views in place: the tensor itself takes another shape -------------------------------------------------
+
+    def squeeze_(self, dim: int | Sequence[int] | None = None) -> "Tensor":
+        """In-place ``squeeze``."""
+        return self.turn(lambda before: before.squeeze(dim))
+
+    def unsqueeze_(self, dim: int) -> "Tensor":
+        """In-place ``unsqueeze``."""
+        return self.turn(lambda before: before.unsqueeze(dim))
+
+    def transpose_(self, dim0: int, dim1: int) -> "Tensor":
+        """In-place ``transpose``."""
+        return self.turn(lambda before: before.transpose(dim0, dim1))
+
+    swapaxes_, swapdims_ = transpose_, transpose_
+
+    def t_(self) -> "Tensor":
+        """In-place ``t``."""
+        return self.turn(lambda before: before.t())
+
+    # -- copies with a part replaced ---------------------------------------------------------------------------
+
+    def select_scatter(self, src: "Tensor", dim: int, index: int) -> "Tensor":
+        """A copy with one slice replaced.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.select_scatter.html
+        """
+        return _replaced(self, src, lambda copy: copy.select(dim, index))
+
+    def slice_scatter(
+        self, src: "Tensor", dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+    ) -> "Tensor":
+        """A copy with a range of slices replaced.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.slice_scatter.html
+        """
+        axis = normalize_axis(dim, len(self.shape))
+        subscript = (*[slice(None)] * axis, slice(start, end, step))
+        return _replaced(self, src, lambda copy: copy[subscript])
+
+    def diagonal_scatter(self, src: "Tensor", offset: int = 0, dim1: int = 0, dim2: int = 1) -> "Tensor":
+        """A copy with a diagonal replaced.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.diagonal_scatter.html
+        """
+        return _replaced(self, src, lambda copy: copy.diagonal(offset, dim1, dim2))
+
+    def narrow_copy(self, dim: int, start: int, length: int) -> "Tensor":
+        """A copy of ``narrow``."""
+        return self.narrow(dim, start, length).clone()
+
+    def sum_to_size(self, *size: Any) -> "Tensor":
+        """Summed over the dimensions in which a shape is smaller, so that the result has that shape."""
+        wanted, shape = sizes(size), self.shape
+        extra = len(shape) - len(wanted)
+        axes = [axis for axis in range(len(shape)) if axis < extra or wanted[axis - extra] != shape[axis]]
+        if extra < 0 or any(wanted[axis - extra] != 1 for axis in axes if axis >= extra):
+            raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}.")
+        tensor = cast("Tensor", self)
+        return (tensor.sum(axes, keepdim=True) if axes else tensor).reshape(wanted)
+
     def movedim(self, source: int | Sequence[int], destination: int | Sequence[int]) -> "Tensor":
         """With dimensions moved from ``source`` to ``destination``.
 
@@ -220,12 +306,12 @@ class Movement(Core):
 
     moveaxis = movedim
 
-    def expand(self, *size: Any) -> "Tensor":
+    def expand(self, *args: Any, size: Any = None) -> "Tensor":
         """Repeated along dimensions of size 1 without copying; -1 keeps a size.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.expand.html
         """
-        return call_view(p.expand, self, (_expanded(self.shape, sizes(size)),))
+        return call_view(p.expand, self, (_expanded(self.shape, sizes(args if size is None else (size,))),))
 
     def expand_as(self, other: "Tensor") -> "Tensor":
         """Expand to another tensor's shape."""
@@ -273,9 +359,38 @@ class Movement(Core):
         """
         return call_view(p.unfold, self, (normalize_axis(dimension, len(self.shape)), size, step))
 
+    def as_strided(self, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> "Tensor":
+        """A view of the storage with the given sizes and strides, in elements.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.as_strided.html
+        """
+        offset = self.storage_offset() if storage_offset is None else storage_offset
+        last = offset + sum((count - 1) * step for count, step in zip(size, stride, strict=True))
+        whole = prod(self._storage.node.aval.shape)
+        if 0 not in size and last >= whole:
+            message = f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} are out of bounds"
+            raise RuntimeError(f"{message} for storage of {whole} elements")
+        if self._steps and not (self.is_contiguous() and self.numel() == whole):
+            raise NotImplementedError(
+                "as_strided of a view that shows only part of its storage, or shows it in another order, is not "
+                "supported; take it of the base tensor"
+            )
+        return call_view(p.as_strided, self, (tuple(size), tuple(stride), offset))
+
     def contiguous(self, memory_format: Any = None) -> "Tensor":
         """Itself if its elements lie in row-major order, else a copy that does."""
         return self if self.is_contiguous() else call(UNARY["clone"], (self,))  # pyright: ignore[reportReturnType]
+
+
+def _replaced(tensor: Core, src: "Tensor", part: "Callable[[Tensor], Tensor]") -> "Tensor":
+    """A copy of a tensor with a view of it overwritten."""
+    copy: Tensor = call(UNARY["clone"], (tensor,))
+    view = part(copy)
+    if view.shape != src.shape:
+        shapes = f"expected src to have size {list(view.shape)}, got {list(src.shape)}"
+        raise RuntimeError(f"expected src to have a size equal to the slice of self. {shapes}")
+    view.copy_(src)
+    return copy
 
 
 def _expanded(shape: Size, wanted: tuple[int, ...]) -> tuple[int, ...]:
@@ -287,7 +402,7 @@ def _expanded(shape: Size, wanted: tuple[int, ...]) -> tuple[int, ...]:
             f"({len(wanted)}) must be greater or equal to the number of dimensions in the tensor ({len(shape)})"
         )
     result: list[int] = []
-    for axis, size in enumerate(wanted):
+    for axis, size in reversed(list(enumerate(wanted))):
         own = shape[axis - extra] if axis >= extra else 1
         if size == -1 and axis < extra:
             message = f"The expanded size of the tensor ({size}) isn't allowed in a leading, non-existing dimension "
@@ -297,7 +412,7 @@ def _expanded(shape: Size, wanted: tuple[int, ...]) -> tuple[int, ...]:
             message += f"dimension {axis}.  Target sizes: {list(wanted)}.  Tensor sizes: {list(shape)}"
             raise RuntimeError(message)
         result.append(own if size == -1 else size)
-    return tuple(result)
+    return tuple(reversed(result))
 
 
 def _mergeable(shape: Sequence[int], strides: Sequence[int], wanted: Sequence[int]) -> bool:

@@ -141,12 +141,12 @@ def shape_of(name: str, arguments: Sequence[Any], named: Any = None) -> tuple[in
 
 def _size(name: str, item: Any, inside: bool) -> int:
     """One size; raises TypeError in PyTorch's words."""
+    kind = item.__class__.__name__
     try:
-        if isinstance(item, (bool, np.bool_)) and not inside:
+        if kind == "bool" and not inside:
             raise TypeError
         return index(item)
     except TypeError:
-        kind = type(item).__name__
         found = f", but found element of type {kind} at pos 0" if inside else f", not {kind}"
         raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints{found}") from None
 

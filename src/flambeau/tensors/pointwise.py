@@ -166,6 +166,14 @@ class Pointwise(Core):
         """Limited from above."""
         return self.clamp(max=max)
 
+    def clamp_min_(self, min: Any) -> "Tensor":  # noqa: A002  (PyTorch's name)
+        """In-place ``clamp_min``."""
+        return self.clamp_(min=min)
+
+    def clamp_max_(self, max: Any) -> "Tensor":  # noqa: A002  (PyTorch's name)
+        """In-place ``clamp_max``."""
+        return self.clamp_(max=max)
+
     def where(self, condition: "Tensor", other: Any) -> "Tensor":
         """self where the condition holds, else other.
 
@@ -244,7 +252,7 @@ class Pointwise(Core):
     square, square_ = _unary("square")
     bitwise_not, bitwise_not_ = _unary("bitwise_not")
     logical_not, logical_not_ = _unary("logical_not")
-    conj = _unary("conj")[0]
+    conj, conj_physical_ = _unary("conj")
     clone = _unary("clone")[0]
     isnan = _unary("isnan")[0]
     isinf = _unary("isinf")[0]
@@ -274,7 +282,12 @@ class Pointwise(Core):
     logical_or, logical_or_ = _binary(COMPARISONS["logical_or"])
     logical_xor, logical_xor_ = _binary(COMPARISONS["logical_xor"])
     absolute, absolute_, negative, negative_ = abs, abs_, neg, neg_
-    arctan2, greater, less, not_equal = atan2, gt, lt, ne
+    arccos, arccos_, arcsin, arcsin_, arctan, arctan_ = acos, acos_, asin, asin_, atan, atan_
+    arccosh, arccosh_, arcsinh, arcsinh_, arctanh, arctanh_ = acosh, acosh_, asinh, asinh_, atanh, atanh_
+    arctan2, arctan2_, fix, fix_ = atan2, atan2_, trunc, trunc_
+    greater, greater_, greater_equal, greater_equal_ = gt, gt_, ge, ge_
+    less, less_, less_equal, less_equal_, not_equal, not_equal_ = lt, lt_, le, le_, ne, ne_
+    conj_physical, resolve_conj, resolve_neg = conj, clone, clone
 
     # -- operators -----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Printing: tensors as text, character for character as PyTorch writes them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from math import inf
@@ -72,7 +72,7 @@ def get_printoptions() -> dict[str, Any]:
 
 
 @contextmanager
-def printoptions(**kwargs: Any) -> Iterator[None]:
+def printoptions(**kwargs: Any) -> Generator[None]:
     """Settings of ``set_printoptions`` inside a ``with`` block."""
     global _options  # noqa: PLW0603  (PyTorch keeps one setting a process)
     before = _options
@@ -182,7 +182,8 @@ class _Column:
         else:
             telling = values[np.isfinite(values) & (values != 0)]
             self.whole = bool((telling == np.ceil(telling)).all())
-            scientific = _spread(np.abs(telling)) if _options.sci_mode is None or not telling.size else _options.sci_mode
+            wanted = _options.sci_mode if telling.size else False
+            scientific = _spread(np.abs(telling)) if wanted is None else wanted
             self.whole = self.whole and not scientific
             digits = 0 if self.whole else _options.precision
             self.style = f".{digits}{'e' if scientific else 'f'}"

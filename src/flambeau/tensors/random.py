@@ -14,6 +14,7 @@ from flambeau.generators import draws
 from flambeau.generators.streams import Stream
 from flambeau.graph.node import Aval, leaf
 from flambeau.primitives.creation import DRAWS
+from flambeau.runtime.force import host_value
 from flambeau.tensors.core import Core, call, call_in_place, wrap_array
 from flambeau.tensors.generator import (
     Generator,
@@ -76,10 +77,8 @@ def _arranged(
     return np.ascontiguousarray(values.transpose(np.argsort(order)))
 
 
-def _order(tensor: Core) -> list[int] | None:
-    """The dimensions of a tensor from the widest stride to the narrowest; None for a row-major one."""
-    if not tensor._steps:
-        return None
+def _order(tensor: Core) -> list[int]:
+    """The dimensions of a tensor from the widest stride to the narrowest."""
     strides = tensor.geometry()[1]
     return sorted(range(len(strides)), key=lambda axis: -strides[axis])
 
@@ -182,8 +181,8 @@ def randint(*arguments: Any, generator: Generator | None = None, **options: Any)
     """
     named = {key: options.pop(key) for key in ("low", "high", "size") if key in options}
     low, high, size = _bounds("randint", arguments, named, 2)
-    if not isinstance(size, (tuple, list)):
-        raise TypeError(f"randint(): argument 'size' must be tuple of ints, not {type(size).__name__}")
+    if size.__class__.__name__ not in ("tuple", "list", "Size"):
+        raise TypeError(f"randint(): argument 'size' must be tuple of ints, not {size.__class__.__name__}")
     made = settings("randint", options, DTYPES["int64"])
     return _drawn(made, shape_of("randint", (size,)), generator, _whole(int(low), int(high)))
 
@@ -297,12 +296,13 @@ def normal(
         made = settings("normal", options)
         return _drawn(made, shape_of("normal", (), size), generator, _normal_of(float(mean), float(std)))
     kind, place = tensors[0].dtype, tensors[0].device
-    values = [item.host() if isinstance(item, Core) else float(item) for item in (mean, std)]
+    values: list[Any] = [host_value(item.read()) if isinstance(item, Core) else float(item) for item in (mean, std)]
     shape = np.broadcast_shapes(*[np.shape(item) for item in values])
-    deviation = np.broadcast_to(values[1], shape) if isinstance(std, Core) else values[1]
+    deviation: Any = np.broadcast_to(values[1], shape) if isinstance(std, Core) else values[1]
     array = draws.normal_like(stream_of(generator, place), np.broadcast_to(values[0], shape), deviation, kind.numpy)
     result = wrap_array(np.asarray(array, kind.numpy).reshape(shape), kind, place)
-    return settings("normal", options, kind, place).deliver(_behind("normal", tensors, result))
+    named = "_".join(word for word, item in (("mean", mean), ("std", std)) if isinstance(item, Core))
+    return settings("normal", options, kind, place).deliver(_behind(f"normal_{named}", tensors, result))
 
 
 def _normal_of(mean: float, std: float) -> _Draw:
@@ -396,11 +396,10 @@ def multinomial(
 def _fill(tensor: Core, name: str, generator: Any, draw: _Draw) -> "Tensor":
     """Overwrite a tensor with drawn numbers; one that is on the tape stays there, with a gradient of zero."""
     tensor.check_writable()
-    aval = tensor.aval
+    aval: Aval = tensor.aval
     shape = tuple(aval.shape)
-    if tensor._steps and any(
-        size > 1 and stride == 0 for size, stride in zip(shape, tensor.geometry()[1], strict=True)
-    ):
+    strides = tensor.geometry()[1]
+    if any(size > 1 and stride == 0 for size, stride in zip(shape, strides, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location. Please clone() the tensor before performing the operation."
@@ -438,32 +437,28 @@ class Random(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.uniform_.html
         """
-        low, to = _from("uniform_", low, named), float(to)
+        low, to = float(_from("uniform_", low, named)), float(to)
         return _fill(self, "uniform", generator, lambda s, shape, kind, _: draws.uniform(s, shape, low, to, kind))
 
-    def random_(
-        self, low: int | None = None, to: int | None = None, *, generator: Generator | None = None, **named: int
-    ) -> "Tensor":
+    def random_(self, *bounds: int | None, generator: Generator | None = None, **named: int | None) -> "Tensor":
         """Fill with whole numbers: ``random_(from, to)``, ``random_(to)``, or over the type's range ``random_()``.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.random_.html
         """
-        if named:
-            low = int(_from("random_", 0, named))
-        elif low is not None and to is None:
-            low, to = 0, low
-        if low is None and to is None:
-            return _fill(
-                self, "random", generator, lambda s, shape, kind, _: draws.unbounded_integers(s, shape, kind)
-            )
-        return _fill(self, "random", generator, _whole(low or 0, to))
+        if not bounds and not named:
+            return _fill(self, "random", generator, lambda s, shape, kind, _: draws.unbounded_integers(s, shape, kind))
+        if len(bounds) == 1 and not named:
+            bounds = (0, bounds[0])
+        given = {**dict(zip(("from", "to"), bounds, strict=False)), **named}
+        low, to = int(_from("random_", 0, given, frozenset(("to",)))), given.get("to")
+        return _fill(self, "random", generator, _whole(low, None if to is None else int(to)))
 
     def bernoulli_(self, p: Any = 0.5, *, generator: Generator | None = None) -> "Tensor":
         """Fill with ones and zeros, ones with probability ``p`` (a number, or a tensor with one for each element).
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.bernoulli_.html
         """
-        given = np.asarray(p.host()) if isinstance(p, Core) else float(p)  # pyright: ignore[reportAttributeAccessIssue]  # tensors have it
+        given: Any = np.asarray(host_value(p.read())) if isinstance(p, Core) else float(p)
         return _fill(self, "bernoulli", generator, _trials(given))
 
     def bernoulli(self, p: float | None = None, *, generator: Generator | None = None) -> "Tensor":
@@ -511,11 +506,11 @@ class Random(Core):
         )
 
 
-def _from(name: str, low: float, named: dict[str, Any]) -> float:
+def _from(name: str, low: float, named: dict[str, Any], others: frozenset[str] = frozenset()) -> float:
     """The lower bound, which PyTorch calls ``from``, a word Python keeps for itself."""
-    for key in named.keys() - {"from"}:
+    for key in named.keys() - {"from"} - others:
         raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
-    return float(named.get("from", low))
+    return named.get("from", low)
 
 
 

@@ -1,32 +1,27 @@
 """Reductions: methods of ``Tensor`` that combine elements along dimensions."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.base.shapes import normalize_axes, normalize_axis
 from flambeau.dtypes.kinds import dtype
 from flambeau.primitives import reduction as p
-from flambeau.primitives.reduction import REDUCTIONS
-from flambeau.tensors.core import Core, call
+from flambeau.primitives.reduction import REDUCTIONS, matrix_norm, vector_norm
+from flambeau.tensors import return_types
+from flambeau.tensors.core import Core, call, call_in_place
+from flambeau.tensors.joining import cat
+from flambeau.tensors.return_types import Results
+from flambeau.tensors.numpy_names import accept_numpy_names
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Reduction", "ValuesIndices"]
+__all__ = ["Reduction", "chosen_correction", "trapezoids"]
 
 Axes = int | Sequence[int] | None
 
 
-class ValuesIndices(NamedTuple):
-    """Values along a dimension and where they stand."""
-
-    values: "Tensor"
-    indices: "Tensor"
-
-    def __repr__(self) -> str:
-        return f"torch.return_types.max(\nvalues={self.values!r},\nindices={self.indices!r})"
-
-
+@accept_numpy_names
 class Reduction(Core):
     """Methods that combine elements along dimensions."""
 
@@ -86,21 +81,22 @@ class Reduction(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.max.html
         """
-        return self._extreme(p.max_along, "amax", "maximum", dim, keepdim)
+        return self._extreme(p.max_along, "maximum", dim, keepdim)
 
     def min(self, dim: Any = None, keepdim: bool = False) -> Any:
         """Smallest element; (values, indices) along a dimension; or the element-wise smaller of two tensors.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.min.html
         """
-        return self._extreme(p.min_along, "amin", "minimum", dim, keepdim)
+        return self._extreme(p.min_along, "minimum", dim, keepdim)
 
-    def _extreme(self, along: Any, whole: str, pair: str, dim: Any, keepdim: bool) -> Any:
+    def _extreme(self, along: Any, pair: str, dim: Any, keepdim: bool) -> Any:
         if dim is None:
-            return self._reduced(whole, None, keepdim=False)
+            return self._reduced(along.name, None, keepdim=False)
         if isinstance(dim, Core):
             return getattr(self, pair)(dim)
-        return ValuesIndices(*call(along, (self,), (normalize_axis(dim, len(self.shape)), keepdim)))
+        found = call(along, (self,), (normalize_axis(dim, len(self.shape)), keepdim))
+        return getattr(return_types, along.name)(found)
 
     def argmax(self, dim: int | None = None, keepdim: bool = False) -> "Tensor":
         """Position of the largest element (in the flattened tensor if ``dim`` is None).
@@ -116,20 +112,94 @@ class Reduction(Core):
         """
         return call(p.argmin, (self,), (None if dim is None else normalize_axis(dim, len(self.shape)), keepdim))
 
-    def var(self, dim: Axes = None, *, correction: float = 1, keepdim: bool = False) -> "Tensor":
-        """Variance; ``correction`` is subtracted from the count.
+    def aminmax(self, *, dim: int | None = None, keepdim: bool = False) -> Results:
+        """Smallest and largest element, named ``min`` and ``max``.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.aminmax.html
+        """
+        axes = () if dim is None else dim
+        return return_types.aminmax((self.amin(axes, keepdim), self.amax(axes, keepdim)))
+
+    def var(
+        self, dim: Axes = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+    ) -> "Tensor":
+        """Variance; ``correction`` (1, or 0 if not ``unbiased``) is subtracted from the count.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.var.html
         """
-        axes = normalize_axes(dim, len(self.shape))
-        return call(p.variance, (self,), (axes, float(correction), keepdim))
+        dim, less = chosen_correction(dim, unbiased, correction)
+        return call(p.variance, (self,), (normalize_axes(dim, len(self.shape)), less, keepdim))
 
-    def std(self, dim: Axes = None, *, correction: float = 1, keepdim: bool = False) -> "Tensor":
+    def std(
+        self, dim: Axes = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+    ) -> "Tensor":
         """Standard deviation; see ``var``.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.std.html
         """
-        return self.var(dim, correction=correction, keepdim=keepdim).sqrt()
+        dim, less = chosen_correction(dim, unbiased, correction)
+        return call(p.deviation, (self,), (normalize_axes(dim, len(self.shape)), less, keepdim))
+
+    def nansum(self, dim: Axes = None, keepdim: bool = False, *, dtype: dtype | None = None) -> "Tensor":
+        """Sum of what is not NaN. Source: https://docs.pytorch.org/docs/stable/generated/torch.nansum.html"""
+        return self._reduced("nansum", dim, keepdim, dtype)
+
+    def nanmean(self, dim: Axes = None, keepdim: bool = False, *, dtype: dtype | None = None) -> "Tensor":
+        """Mean of what is not NaN. Source: https://docs.pytorch.org/docs/stable/generated/torch.nanmean.html"""
+        return self._reduced("nanmean", dim, keepdim, dtype)
+
+    def norm(
+        self, p: Any = "fro", dim: Axes = None, keepdim: bool = False, dtype: dtype | None = None
+    ) -> "Tensor":
+        """Norm of the elements: ``p`` a number, ``"fro"`` (2), or ``"nuc"`` for the sum of a matrix's singular values.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.norm.html
+        """
+        axes = normalize_axes(dim, len(self.shape))
+        if isinstance(p, str) and p not in ("fro", "nuc"):
+            raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
+        if p == "nuc":
+            if len(axes) != 2:
+                raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {list(axes)}")
+            return call(matrix_norm, (self,), ("nuc", axes, keepdim))
+        order = 2.0 if p is None or p == "fro" else float(p)
+        return call(vector_norm, (self,), (order, axes, keepdim, dtype))
+
+    def dist(self, other: "Tensor", p: float = 2) -> "Tensor":
+        """Norm of the difference. Source: https://docs.pytorch.org/docs/stable/generated/torch.dist.html"""
+        return cast("Tensor", self).sub(other).norm(p)
+
+    def trace(self) -> "Tensor":
+        """Sum of a matrix's diagonal. Source: https://docs.pytorch.org/docs/stable/generated/torch.trace.html"""
+        return call(p.trace, (self,))
+
+    def cov(
+        self, *, correction: int = 1, fweights: "Tensor | None" = None, aweights: "Tensor | None" = None
+    ) -> "Tensor":
+        """Covariance of variables (rows) over observations (columns).
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.cov.html
+        """
+        if fweights is not None or aweights is not None:
+            raise NotImplementedError("cov with fweights or aweights is not supported; weight the columns yourself")
+        if len(self.shape) > 2:
+            message = "cov(): expected input to have two or fewer dimensions but got an input with "
+            raise RuntimeError(f"{message}{len(self.shape)} dimensions")
+        rows = cast("Tensor", self).reshape(1, -1) if len(self.shape) < 2 else cast("Tensor", self)
+        centered = rows - rows.mean(1, keepdim=True)
+        found = centered.matmul(centered.conj().t()) / max(rows.shape[1] - correction, 0)
+        return found if len(self.shape) == 2 else found.reshape(())
+
+    def corrcoef(self) -> "Tensor":
+        """Correlation coefficients of variables (rows).
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.corrcoef.html
+        """
+        found = self.cov()
+        if not found.shape:
+            return found / found
+        deviation = found.diagonal().sqrt()
+        return (found / deviation[:, None] / deviation[None, :]).clamp(-1, 1)
 
     def cumsum(self, dim: int, *, dtype: dtype | None = None) -> "Tensor":
         """Running sum. Source: https://docs.pytorch.org/docs/stable/generated/torch.cumsum.html"""
@@ -138,3 +208,60 @@ class Reduction(Core):
     def cumprod(self, dim: int, *, dtype: dtype | None = None) -> "Tensor":
         """Running product. Source: https://docs.pytorch.org/docs/stable/generated/torch.cumprod.html"""
         return call(p.cumprod, (self,), (normalize_axis(dim, len(self.shape)), dtype))
+
+    def cumsum_(self, dim: int, *, dtype: dtype | None = None) -> "Tensor":
+        """In-place ``cumsum``."""
+        return call_in_place(self, p.cumsum, (self,), (normalize_axis(dim, len(self.shape)), dtype or self.dtype))
+
+    def cumprod_(self, dim: int, *, dtype: dtype | None = None) -> "Tensor":
+        """In-place ``cumprod``."""
+        return call_in_place(self, p.cumprod, (self,), (normalize_axis(dim, len(self.shape)), dtype or self.dtype))
+
+    def logcumsumexp(self, dim: int) -> "Tensor":
+        """log of the running sum of exponentials.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.logcumsumexp.html
+        """
+        return call(p.logcumsumexp, (self,), (normalize_axis(dim, len(self.shape)),))
+
+    def diff(
+        self, n: int = 1, dim: int = -1, prepend: "Tensor | None" = None, append: "Tensor | None" = None
+    ) -> "Tensor":
+        """Differences of neighboring elements along a dimension, n times.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.diff.html
+        """
+        if n < 0:
+            raise RuntimeError(f"order must be non-negative but got {n}")
+        axis = normalize_axis(dim, len(self.shape))
+        if not self.shape:
+            raise RuntimeError("diff expects input to be at least one-dimensional")
+        parts = [item for item in (prepend, cast("Tensor", self), append) if item is not None]
+        found = parts[0] if len(parts) == 1 else cat(parts, axis)
+        for _ in range(min(n, found.shape[axis])):
+            size = found.shape[axis]
+            later, earlier = found.narrow(axis, 1, size - 1), found.narrow(axis, 0, size - 1)
+            found = later.ne(earlier) if found.dtype.name == "bool" else later - earlier
+        return found
+
+
+def chosen_correction(dim: Any, unbiased: bool | None, correction: float | None) -> tuple[Any, float]:
+    """Dimensions and correction of ``var`` and ``std``; a bool in the place of the dimensions says ``unbiased``."""
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = 1.0 if unbiased is None else float(unbiased)
+    return dim, float(correction)
+
+
+def trapezoids(y: "Tensor", x: "Tensor | None", dx: float, dim: int) -> "Tensor":
+    """Areas between neighboring points of a curve."""
+    axis = normalize_axis(dim, len(y.shape))
+    size = y.shape[axis]
+    heights = (y.narrow(axis, 1, size - 1) + y.narrow(axis, 0, size - 1)) / 2
+    if x is None:
+        return heights * dx
+    steps = x.diff(dim=axis if len(x.shape) == len(y.shape) else -1)
+    if len(x.shape) == 1 and axis != len(y.shape) - 1:
+        steps = steps.reshape([-1 if other == axis else 1 for other in range(len(y.shape))])
+    return heights * steps

@@ -1,19 +1,42 @@
 """``Tensor``: the door, put together from its families."""
 
+from flambeau.tensors.activation import Activation
 from flambeau.tensors.conversion import Conversion
 from flambeau.tensors.core import Core
+from flambeau.tensors.creation import Creation
 from flambeau.tensors.gradients import Gradients
+from flambeau.tensors.indexing import Indexing
+from flambeau.tensors.joining import Joining
+from flambeau.tensors.legacy import Legacy
 from flambeau.tensors.matmul import Matmul
 from flambeau.tensors.movement import Movement
 from flambeau.tensors.pointwise import Pointwise
 from flambeau.tensors.printing import Printing
 from flambeau.tensors.random import Random
 from flambeau.tensors.reduction import Reduction
+from flambeau.tensors.sorting import Sorting
+from flambeau.tensors.special import Special
 
 __all__ = ["Tensor"]
 
 
-class Tensor(Pointwise, Reduction, Movement, Matmul, Gradients, Conversion, Printing, Random):
+class Tensor(
+    Pointwise,
+    Special,
+    Reduction,
+    Activation,
+    Movement,
+    Indexing,
+    Joining,
+    Sorting,
+    Matmul,
+    Gradients,
+    Conversion,
+    Printing,
+    Random,
+    Creation,
+    Legacy,
+):
     """An array of numbers of one type on one device, whose operations are recorded and compiled when looked at.
 
     Source: https://docs.pytorch.org/docs/stable/tensors.html

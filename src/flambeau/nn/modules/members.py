@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.nn.parameter import Buffer, Parameter
 from flambeau.tensors.tensor import Tensor
@@ -23,7 +23,7 @@ def typename(obj: Any) -> str:
     """Name of a thing, or of its class, as PyTorch's error messages spell it: ``"torch.FloatTensor"``, ``"int"``."""
     if isinstance(obj, Tensor):
         return obj.type()
-    named = obj if hasattr(obj, "__qualname__") else type(obj)
+    named = cast("Any", obj if hasattr(obj, "__qualname__") else type(obj))
     module = getattr(named, "__module__", None) or ""
     return named.__qualname__ if module in ("", "builtins") else f"{module}.{named.__qualname__}"
 
@@ -244,8 +244,7 @@ class Members:
             return
         if not isinstance(param, Parameter):
             raise TypeError(
-                f"cannot assign '{typename(param)}' object to parameter '{name}' "
-                "(torch.nn.Parameter or None required)"
+                f"cannot assign '{typename(param)}' object to parameter '{name}' (torch.nn.Parameter or None required)"
             )
         if param.grad_fn is not None:
             raise ValueError(
@@ -274,7 +273,7 @@ class Members:
 
     # -- finding members by path -------------------------------------------------------------------------------
 
-    def _reached(self, path: list[str]) -> "Module":
+    def _reached(self, path: list[str]) -> Any:
         """The module at a path of names; raises AttributeError in PyTorch's words."""
         found: Any = self
         for name in path:
@@ -330,7 +329,7 @@ class Members:
         Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.get_parameter
         """
         path, _, name = target.rpartition(".")
-        module = self.get_submodule(path)
+        module: Any = self.get_submodule(path)
         if not hasattr(module, name):
             raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
         found = getattr(module, name)
@@ -347,7 +346,7 @@ class Members:
         Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.get_buffer
         """
         path, _, name = target.rpartition(".")
-        module = self.get_submodule(path)
+        module: Any = self.get_submodule(path)
         if not hasattr(module, name):
             raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
         if name not in module._buffers:

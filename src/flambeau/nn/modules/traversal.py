@@ -100,14 +100,14 @@ class Traversal(Members):
         """Pairs (path, member) of what ``get_members_fn`` finds in each module."""
         own = cast("Module", self)
         modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, own)]
-        seen: dict[int, Any] = {}
+        seen: set[Any] = set()
         for path, module in modules:
             before = path + "." if path else ""
             for name, member in get_members_fn(module):
-                if member is None or id(member) in seen:
+                if member is None or member in seen:
                     continue
                 if remove_duplicate:
-                    seen[id(member)] = member
+                    seen.add(member)
                 yield before + name, member
 
     def named_parameters(
@@ -217,11 +217,11 @@ class Traversal(Members):
             gradient.zero_()
 
 
-def _parameters_of(module: "Module") -> Iterable[tuple[str, Any]]:
+def _parameters_of(module: Any) -> Iterable[tuple[str, Any]]:
     return module._parameters.items()
 
 
-def _buffers_of(module: "Module") -> Iterable[tuple[str, Any]]:
+def _buffers_of(module: Any) -> Iterable[tuple[str, Any]]:
     return module._buffers.items()
 
 

@@ -1,0 +1,87 @@
+"""Write the doorplate's table: which public name lives in which module, read off the modules' ``__all__``.
+
+    python scripts/doorplate.py          rewrite src/flambeau/_names.py
+    python scripts/doorplate.py --check  fail if it is not what it should be
+"""
+
+import ast
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parent.parent / "src" / "flambeau"
+TARGET = SOURCE / "_names.py"
+
+# Modules whose public names are names of the package, and the names of theirs that are not.
+MODULES: dict[str, set[str]] = {
+    "tensors/tensor.py": set(),
+    "tensors/creation.py": {"Creation", "filled"},
+    "tensors/ranges.py": set(),
+    "tensors/legacy.py": {"Legacy"},
+    "tensors/random.py": {"Random", "device_key", "fork_rng", "default_generator"},
+    "tensors/generator.py": {"device_key", "fork_rng"},
+    "tensors/printing.py": {"Printing", "Which", "get_printoptions", "printoptions", "tensor_text"},
+    "base/shapes.py": {"broadcast", "contiguous_strides", "infer_shape", "normalize_axes", "normalize_axis"},
+    "devices/device.py": {"CPU", "META", "as_device"},
+    "dtypes/kinds.py": {"DTYPES", "from_numpy_dtype", "python_dtype", "set_default_dtype", "named"},
+    "dtypes/limits.py": set(),
+    "differentiation/modes.py": set(),
+    "serialization/__init__.py": set(),
+    **{
+        str(path.relative_to(SOURCE)): set()
+        for path in sorted((SOURCE / "functions").glob("[a-z]*.py"))
+        if path.name != "making.py"
+    },
+}
+
+# Functions of nn.functional that PyTorch has at its top, too.
+FUNCTIONAL = (
+    "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear celu conv1d conv2d conv3d cosine_similarity "
+    "dropout embedding feature_alpha_dropout feature_dropout group_norm hardshrink instance_norm layer_norm "
+    "log_softmax max_pool1d max_pool2d pairwise_distance pixel_shuffle pixel_unshuffle prelu rms_norm rrelu selu "
+    "softmax threshold"
+).split()
+
+
+def exported(path: Path) -> list[str]:
+    """Names in a module's ``__all__``."""
+    for statement in ast.parse(path.read_text()).body:
+        if isinstance(statement, ast.Assign) and getattr(statement.targets[0], "id", "") == "__all__":
+            return [str(name) for name in ast.literal_eval(statement.value)]
+    return []
+
+
+def text() -> str:
+    """The table as a module."""
+    seen: set[str] = set()
+    lines = [
+        '"""Which public name lives in which module. Made by scripts/doorplate.py; do not edit."""',
+        "",
+        "HOMES: dict[str, str] = {",
+    ]
+    for module, hidden in MODULES.items():
+        path = SOURCE / module
+        if not path.exists():
+            continue
+        name = "flambeau." + module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for public in sorted(set(exported(path)) - hidden - seen):
+            seen.add(public)
+            lines.append(f'    "{public}": "{name}",')
+    functional = SOURCE / "nn" / "functional" / "__init__.py"
+    present = set(exported(functional)) if functional.exists() else set()
+    lines.extend(f'    "{name}": "flambeau.nn.functional",' for name in FUNCTIONAL if name in present - seen)
+    return "\n".join([*lines, "}", ""])
+
+
+def main() -> int:
+    wanted = text()
+    if "--check" not in sys.argv:
+        TARGET.write_text(wanted)
+        return 0
+    if TARGET.exists() and TARGET.read_text() == wanted:
+        return 0
+    print("src/flambeau/_names.py is not up to date: run scripts/fix")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

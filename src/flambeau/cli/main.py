@@ -1,0 +1,25 @@
+"""The command line: ``flambeau COMMAND ...``."""
+
+import argparse
+from collections.abc import Sequence
+
+from flambeau.base.errors import FlambeauError
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    from flambeau.cli import predict, quickstart
+
+    parser = argparse.ArgumentParser(
+        prog="flambeau", description="PyTorch's module system and checkpoints, without PyTorch."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    quickstart.add_parser(commands)
+    predict.add_parser(commands)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except FlambeauError as error:
+        parser.exit(1, f"flambeau: {error}\n")

@@ -1,0 +1,74 @@
+"""``flambeau quickstart``: train CivilNet on real images, stop and resume at any moment, and draw the curves."""
+
+import argparse
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+
+from tqdm import tqdm
+
+from flambeau.cli import curves
+from flambeau.cli.images import digits, folder
+from flambeau.cli.training import Training
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:  # pyright: ignore[reportPrivateUsage]  # argparse names no public class
+    """Describe the command's arguments."""
+    parser = commands.add_parser(
+        "quickstart",
+        help="train a small network on handwritten digits (or your own images), with checkpoints",
+        description="Train CivilNet on 1,797 handwritten digits. Interrupted at any moment, the same command resumes "
+        "and ends with exactly the weights of an uninterrupted run.",
+    )
+    parser.add_argument("--data", type=Path, help="folder of your own images, one sub-folder a class")
+    parser.add_argument("--output", type=Path, default=Path("flambeau-quickstart"), help="folder of the results")
+    parser.add_argument("--epochs", type=int, default=20, help="times every image is seen (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=32, help="images a step (default: %(default)s)")
+    parser.add_argument("--lr", type=float, default=0.05, help="learning rate (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and order (default: %(default)s)")
+    parser.add_argument("--save-every", type=float, default=2.0, help="seconds between checkpoints inside an epoch")
+    parser.add_argument("--restart", action="store_true", help="start anew, even if there is a checkpoint")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train; returns the exit status, 130 when interrupted."""
+    started = time.monotonic()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    path: Path = arguments.output / "checkpoint.pt"
+    if arguments.restart:
+        path.unlink(missing_ok=True)
+    images = digits() if arguments.data is None else folder(arguments.data)
+    options = {name: getattr(arguments, name) for name in ("epochs", "batch_size", "lr", "seed")}
+    training = Training(images, options, path, arguments.save_every)
+    if training.restore():
+        print(f"resuming {path} in epoch {min(training.epoch + 1, training.options['epochs'])}")
+    _stop_on_interrupt(training)
+    print(f"{len(images.train[1]):,} images to learn from, {len(images.test[1]):,} held out, {len(images.classes)} classes")
+    for figures in training.epochs():
+        tqdm.write(
+            f"epoch {training.epoch:3}/{options['epochs']}  loss {figures['loss']:.4f}  "
+            f"accuracy {figures['accuracy']:6.1%}  {figures['speed']:,.0f} images/s"
+        )
+    if not training.finished:
+        print(f"interrupted; the same command goes on from {path}")
+        return 130
+    picture = arguments.output / "curves.png"
+    curves.draw(training.history, picture)
+    best = training.history[-1]["accuracy"]
+    print(f"{best:.1%} of the held-out images recognized; {time.monotonic() - started:.1f} s")
+    print(f"checkpoint: {path}\ncurves:     {picture}\nnext:       flambeau predict {path} IMAGE.png")
+    return 0
+
+
+def _stop_on_interrupt(training: Training) -> None:
+    """Finish the step and save at the first Ctrl-C; stop at once at the second."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        training.stop_asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, ask)

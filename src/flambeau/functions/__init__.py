@@ -1,0 +1,1 @@
+"""Functions of the module: one line each, every computation is a method's."""

@@ -1,0 +1,266 @@
+"""Reductions: each function hands over to the method of the same name."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flambeau.dtypes.kinds import dtype
+from flambeau.tensors.numpy_names import numpy_names
+from flambeau.tensors.reduction import trapezoids
+from flambeau.tensors.return_types import Results
+from flambeau.tensors.tensor import Tensor
+
+__all__ = [
+    "all",
+    "amax",
+    "amin",
+    "aminmax",
+    "any",
+    "argmax",
+    "argmin",
+    "corrcoef",
+    "count_nonzero",
+    "cov",
+    "cumprod",
+    "cumsum",
+    "cumulative_trapezoid",
+    "diff",
+    "dist",
+    "logcumsumexp",
+    "logsumexp",
+    "max",
+    "mean",
+    "min",
+    "nanmean",
+    "nansum",
+    "norm",
+    "prod",
+    "std",
+    "std_mean",
+    "sum",
+    "trace",
+    "trapezoid",
+    "trapz",
+    "var",
+    "var_mean",
+]
+
+Axes = int | Sequence[int] | None
+
+
+@numpy_names
+def sum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+    """Sum over dimensions (all if None); whole numbers add up as int64; see ``Tensor.sum``."""
+    return input.sum(dim, keepdim, dtype=dtype)
+
+
+@numpy_names
+def mean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+    """Mean over dimensions; raises RuntimeError for whole numbers unless ``dtype`` is given; see ``Tensor.mean``."""
+    return input.mean(dim, keepdim, dtype=dtype)
+
+
+@numpy_names
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+    """Product over a dimension; see ``Tensor.prod``."""
+    return input.prod(dim, keepdim, dtype=dtype)
+
+
+@numpy_names
+def amax(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
+    """Largest value; see ``Tensor.amax``."""
+    return input.amax(dim, keepdim)
+
+
+@numpy_names
+def amin(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
+    """Smallest value; see ``Tensor.amin``."""
+    return input.amin(dim, keepdim)
+
+
+@numpy_names
+def logsumexp(input: Tensor, dim: Axes, keepdim: bool = False) -> Tensor:
+    """Log of the sum of exponentials; see ``Tensor.logsumexp``."""
+    return input.logsumexp(dim, keepdim)
+
+
+@numpy_names
+def all(input: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
+    """Whether all elements are true; see ``Tensor.all``."""
+    return input.all(dim, keepdim)
+
+
+@numpy_names
+def any(input: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
+    """Whether any element is true; see ``Tensor.any``."""
+    return input.any(dim, keepdim)
+
+
+@numpy_names
+def count_nonzero(input: Tensor, dim: Axes = None) -> Tensor:
+    """Number of elements that are not zero; see ``Tensor.count_nonzero``."""
+    return input.count_nonzero(dim)
+
+
+@numpy_names
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Position of the largest element (in the flattened tensor if ``dim`` is None); see ``Tensor.argmax``."""
+    return input.argmax(dim, keepdim)
+
+
+@numpy_names
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Position of the smallest element (in the flattened tensor if ``dim`` is None); see ``Tensor.argmin``."""
+    return input.argmin(dim, keepdim)
+
+
+@numpy_names
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Results:
+    """Smallest and largest element, named ``min`` and ``max``; see ``Tensor.aminmax``."""
+    return input.aminmax(dim=dim, keepdim=keepdim)
+
+
+@numpy_names
+def var(
+    input: Tensor,
+    dim: Axes = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """Variance; ``correction`` (1, or 0 if not ``unbiased``) is subtracted from the count; see ``Tensor.var``."""
+    return input.var(dim, unbiased, keepdim, correction=correction)
+
+
+@numpy_names
+def std(
+    input: Tensor,
+    dim: Axes = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """Standard deviation; see ``var``; see ``Tensor.std``."""
+    return input.std(dim, unbiased, keepdim, correction=correction)
+
+
+@numpy_names
+def nansum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+    """Sum of what is not NaN; see ``Tensor.nansum``."""
+    return input.nansum(dim, keepdim, dtype=dtype)
+
+
+@numpy_names
+def nanmean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+    """Mean of what is not NaN; see ``Tensor.nanmean``."""
+    return input.nanmean(dim, keepdim, dtype=dtype)
+
+
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """Norm of the difference; see ``Tensor.dist``."""
+    return input.dist(other, p)
+
+
+def trace(input: Tensor) -> Tensor:
+    """Sum of a matrix's diagonal; see ``Tensor.trace``."""
+    return input.trace()
+
+
+def cov(
+    input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
+) -> Tensor:
+    """Covariance of variables (rows) over observations (columns); see ``Tensor.cov``."""
+    return input.cov(correction=correction, fweights=fweights, aweights=aweights)
+
+
+def corrcoef(input: Tensor) -> Tensor:
+    """Correlation coefficients of variables (rows); see ``Tensor.corrcoef``."""
+    return input.corrcoef()
+
+
+@numpy_names
+def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
+    """Running sum; see ``Tensor.cumsum``."""
+    return input.cumsum(dim, dtype=dtype)
+
+
+@numpy_names
+def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
+    """Running product; see ``Tensor.cumprod``."""
+    return input.cumprod(dim, dtype=dtype)
+
+
+@numpy_names
+def logcumsumexp(input: Tensor, dim: int) -> Tensor:
+    """Log of the running sum of exponentials; see ``Tensor.logcumsumexp``."""
+    return input.logcumsumexp(dim)
+
+
+@numpy_names
+def diff(
+    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
+) -> Tensor:
+    """Differences of neighboring elements along a dimension, n times; see ``Tensor.diff``."""
+    return input.diff(n, dim, prepend, append)
+
+
+@numpy_names
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+    """Largest element, (values, indices) along a dimension, or element-wise of two tensors; see ``Tensor.max``."""
+    return input.max(dim if other is None else other, keepdim)
+
+
+@numpy_names
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+    """Smallest element, (values, indices) along a dimension, or element-wise of two tensors; see ``Tensor.min``."""
+    return input.min(dim if other is None else other, keepdim)
+
+
+@numpy_names
+def norm(
+    input: Tensor, p: Any = "fro", dim: Axes = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
+    """Norm of the elements; see ``Tensor.norm``."""
+    return input.norm(p, dim, keepdim, dtype)
+
+
+@numpy_names
+def var_mean(
+    input: Tensor,
+    dim: Axes = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Variance and mean; see ``Tensor.var``."""
+    found = input.var(dim, unbiased, keepdim, correction=correction)
+    return found, input.mean(None if isinstance(dim, bool) else dim, keepdim)
+
+
+@numpy_names
+def std_mean(
+    input: Tensor,
+    dim: Axes = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Standard deviation and mean; see ``Tensor.std``."""
+    found = input.std(dim, unbiased, keepdim, correction=correction)
+    return found, input.mean(None if isinstance(dim, bool) else dim, keepdim)
+
+
+def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
+    """Running integral by the trapezoidal rule."""
+    return trapezoids(y, x, dx, dim).cumsum(dim)
+
+
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
+    """Integral by the trapezoidal rule."""
+    return trapezoids(y, x, dx, dim).sum(dim)
+
+
+trapz = trapezoid

@@ -1,0 +1,259 @@
+"""Convolutions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flambeau.primitives import convolution as p
+from flambeau.tensors.core import call
+from flambeau.tensors.tensor import Tensor
+
+__all__ = [
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+]
+
+Sizes = int | Sequence[int]
+
+
+def _each(name: str, value: Any, rank: int) -> tuple[int, ...]:
+    """One number for each dimension."""
+    if isinstance(value, int):
+        return (value,) * rank
+    found = tuple([int(item) for item in value])
+    if len(found) == 1:
+        return found * rank
+    if len(found) != rank:
+        raise RuntimeError(
+            f"expected {name} to be a single integer value or a list of {rank} values to match the convolution "
+            f"dimensions, but got {name}={list(found)}"
+        )
+    return found
+
+
+def _check_positive(stride: tuple[int, ...], dilation: tuple[int, ...], groups: int) -> None:
+    for name, least in (("stride", min(stride)), ("dilation", min(dilation)), ("groups", groups)):
+        if least <= 0:
+            raise RuntimeError(f"non-positive {name} is not supported")
+
+
+def _paddings(
+    padding: Any, rank: int, kernel: Sequence[int], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[tuple[int, int], ...]:
+    """Elements to add before and after, for each dimension."""
+    if isinstance(padding, str):
+        if padding == "valid":
+            return ((0, 0),) * rank
+        if padding != "same":
+            raise RuntimeError(f"Invalid padding string: '{padding}'")
+        if any(step != 1 for step in stride):
+            raise RuntimeError("padding='same' is not supported for strided convolutions")
+        totals = [step * (size - 1) for step, size in zip(dilation, kernel, strict=True)]
+        return tuple([(total // 2, total - total // 2) for total in totals])
+    sizes = _each("padding", padding, rank)
+    if min(sizes) < 0:
+        raise RuntimeError("negative padding is not supported")
+    return tuple([(size, size) for size in sizes])
+
+
+def _batched(name: str, input: Tensor, rank: int) -> bool:
+    """Whether the input has a batch dimension; raises RuntimeError unless its rank fits."""
+    found = len(input.shape)
+    if found not in (rank + 1, rank + 2):
+        raise RuntimeError(
+            f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of size: "
+            f"{list(input.shape)}"
+        )
+    return found == rank + 2
+
+
+def _convolve(
+    rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Tensor:
+    """Normalize the arguments, and convolve."""
+    batched = _batched(f"conv{rank}d", input, rank)
+    steps, spread = _each("stride", stride, rank), _each("dilation", dilation, rank)
+    _check_positive(steps, spread, groups)
+    if len(weight.shape) != rank + 2:
+        raise RuntimeError(
+            f"weight should have at least three dimensions, and as many as the batched input ({rank + 2}), but got "
+            f"weight of size {list(weight.shape)}"
+        )
+    pads = _paddings(padding, rank, weight.shape[2:], steps, spread)
+    operands = (input if batched else input.unsqueeze(0), weight, *(() if bias is None else (bias,)))
+    result: Tensor = call(p.convolution, operands, (steps, pads, spread, groups))
+    return result if batched else result.squeeze(0)
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: str | Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolution along one dimension; see ``conv2d``.
+
+    Args:
+        input: (N, C_in, L) or (C_in, L).
+        weight: (C_out, C_in / groups, kernel).
+        bias: (C_out,).
+        stride: steps of the window.
+        padding: zeros added at both ends, or ``"valid"`` (none) or ``"same"`` (as many as keep the length).
+        dilation: distance between the elements of the window.
+        groups: parts into which the channels are divided.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv1d.html
+    """
+    return _convolve(1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: str | Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolution of images: out[n, o, i, j] = bias[o] + sum over c, a, b of weight[o, c, a, b] * in[n, c, i + a, j + b].
+
+    Args:
+        input: (N, C_in, H, W) or (C_in, H, W).
+        weight: (C_out, C_in / groups, kernel height, kernel width).
+        bias: (C_out,).
+        stride: steps of the window, one number or one for each dimension.
+        padding: zeros added on every side, or ``"valid"`` (none) or ``"same"`` (as many as keep the size).
+        dilation: distance between the elements of the window.
+        groups: parts into which the channels are divided.
+
+    Returns:
+        (N, C_out, H_out, W_out), with H_out = (H + 2 padding - dilation (kernel - 1) - 1) // stride + 1.
+
+    Raises:
+        RuntimeError: channels, sizes or data types do not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.functional.conv2d(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2))
+        tensor([[[[4.]]]])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html
+    """
+    return _convolve(2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: str | Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolution of volumes (N, C_in, D, H, W); see ``conv2d``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv3d.html
+    """
+    return _convolve(3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def _transposed(
+    rank: int,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: int,
+    dilation: Any,
+) -> Tensor:
+    """Normalize the arguments of a transposed convolution, and compute it."""
+    batched = _batched(f"conv_transpose{rank}d", input, rank)
+    steps, spread = _each("stride", stride, rank), _each("dilation", dilation, rank)
+    pads, extra = _each("padding", padding, rank), _each("output_padding", output_padding, rank)
+    _check_positive(steps, spread, groups)
+    if min(pads) < 0:
+        raise RuntimeError("negative padding is not supported")
+    for size, step, gap in zip(extra, steps, spread, strict=True):
+        if size >= max(step, gap):
+            message = "output padding must be smaller than either stride or dilation, but got output_padding "
+            raise RuntimeError(f"{message}{list(extra)}, stride {list(steps)} and dilation {list(spread)}")
+    operands = (input if batched else input.unsqueeze(0), weight, *(() if bias is None else (bias,)))
+    result: Tensor = call(p.convolution_transpose, operands, (steps, pads, extra, spread, groups))
+    return result if batched else result.squeeze(0)
+
+
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    groups: int = 1,
+    dilation: Sizes = 1,
+) -> Tensor:
+    """Transposed convolution along one dimension; see ``conv_transpose2d``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose1d.html
+    """
+    return _transposed(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    groups: int = 1,
+    dilation: Sizes = 1,
+) -> Tensor:
+    """The gradient of ``conv2d`` with respect to its input, as an operation.
+
+    Args:
+        input: (N, C_in, H, W) or (C_in, H, W).
+        weight: (C_in, C_out / groups, kernel height, kernel width).
+        bias: (C_out,).
+        stride: how far apart the input's elements are laid out.
+        padding: elements cut off on every side of the result.
+        output_padding: elements added at the end of the result.
+        groups: parts into which the channels are divided.
+        dilation: distance between the elements of the window.
+
+    Returns:
+        (N, C_out, H_out, W_out), H_out = (H - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1.
+
+    Raises:
+        RuntimeError: channels, sizes or data types do not fit.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose2d.html
+    """
+    return _transposed(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    groups: int = 1,
+    dilation: Sizes = 1,
+) -> Tensor:
+    """Transposed convolution of volumes; see ``conv_transpose2d``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose3d.html
+    """
+    return _transposed(3, input, weight, bias, stride, padding, output_padding, groups, dilation)

@@ -1,0 +1,105 @@
+"""Linear maps."""
+
+from typing import Any
+
+from flambeau.primitives import matmul as p
+from flambeau.primitives.primitive import Array, Primitive
+from flambeau.tensors.core import call
+from flambeau.tensors.tensor import Tensor
+
+__all__ = ["bilinear", "linear"]
+
+
+def _linear(inputs: tuple[Array, ...]) -> Array:
+    """x @ weight.T + bias; a bias of another size is refused in PyTorch's words."""
+    result: Array = p.linear.lower(inputs)
+    if len(inputs) == 3 and result.ndim == 2 and inputs[2].ndim == 1 and inputs[2].shape[0] not in (1, result.shape[1]):
+        raise _mismatch(result.shape, inputs[2].shape)
+    return result
+
+
+def _mismatch(target: tuple[int, ...], own: tuple[int, ...]) -> RuntimeError:
+    return RuntimeError(
+        f"The expanded size of the tensor ({target[-1]}) must match the existing size ({own[-1]}) at non-singleton "
+        f"dimension {len(target) - 1}.  Target sizes: {list(target)}.  Tensor sizes: {list(own)}"
+    )
+
+
+def _named(grad_name: str) -> Primitive:
+    return Primitive("linear", _linear, saves=(0, 1), checks="others", grad_name=grad_name, variadic=True)
+
+
+# What PyTorch calls the last step of it, by (rank of the input or 3 for more, whether there is a bias).
+_LINEAR = {
+    (1, False): _named("SqueezeBackward4"),
+    (2, False): _named("MmBackward0"),
+    (3, False): _named("UnsafeViewBackward0"),
+    (1, True): _named("ViewBackward0"),
+    (2, True): _named("AddmmBackward0"),
+    (3, True): _named("ViewBackward0"),
+}
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x @ weight.T + bias.
+
+    Args:
+        input: (..., in_features).
+        weight: (out_features, in_features), or (in_features,) for a result without that dimension.
+        bias: (out_features,).
+
+    Returns:
+        (..., out_features).
+
+    Raises:
+        RuntimeError: sizes or data types do not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.functional.linear(torch.ones(1, 2), torch.ones(3, 2), torch.zeros(3))
+        tensor([[2., 2., 2.]])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.linear.html
+    """
+    if len(weight.shape) == 1:
+        product = input.matmul(weight)
+        return product if bias is None else product + bias
+    rank = min(len(input.shape), 3)
+    if bias is None:
+        return call(_LINEAR[rank, False], (input, weight))
+    return call(_LINEAR[rank, True], (input, weight, bias))
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x1 @ weight[o] @ x2 + bias[o], for every output feature o.
+
+    Args:
+        input1: (..., in1_features).
+        input2: (..., in2_features).
+        weight: (out_features, in1_features, in2_features).
+        bias: (out_features,).
+
+    Raises:
+        RuntimeError: sizes do not fit.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.bilinear.html
+    """
+    _check_bilinear(input1.shape, input2.shape, weight.shape)
+    result: Any = call(p.einsum, (input1, weight, input2), ("...i,oij,...j->...o",))
+    return result if bias is None else result + bias
+
+
+def _check_bilinear(first: Any, second: Any, weight: Any) -> None:
+    if len(first) != len(second):
+        raise RuntimeError(
+            f"bilinear(): input dimensions do not match: got {len(first)} and {len(second)}"
+        )
+    for axis, (one, other) in enumerate(zip(first[:-1], second[:-1], strict=True)):
+        if one != other:
+            raise RuntimeError(f"bilinear(): input batch dimensions do not match at dim {axis}: got {one} and {other}")
+    for label, size, wanted, axis in (("input1", first[-1], weight[1], 1), ("input2", second[-1], weight[2], 2)):
+        if size != wanted:
+            raise RuntimeError(
+                f"bilinear(): {label} size does not match weight size: got {size} but expected {wanted} (weight "
+                f"dimension {axis})"
+            )

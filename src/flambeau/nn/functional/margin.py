@@ -1,0 +1,234 @@
+"""Losses with a margin, and of embeddings."""
+
+from collections.abc import Sequence
+
+from flambeau.nn.functional.reduction import checked_reduction, resolved_reduction
+from flambeau.nn.functional.similarity import pairwise_distance
+from flambeau.primitives import loss as p
+from flambeau.tensors.core import call
+from flambeau.tensors.tensor import Tensor
+
+__all__ = [
+    "cosine_embedding_loss",
+    "hinge_embedding_loss",
+    "margin_ranking_loss",
+    "multi_margin_loss",
+    "multilabel_soft_margin_loss",
+    "soft_margin_loss",
+    "triplet_margin_loss",
+]
+
+# ``multi_margin_loss`` has an argument p.
+_MULTI_MARGIN = p.multi_margin
+
+
+def _reduced(losses: Tensor, reduction: str) -> Tensor:
+    """Mean, sum, or the losses themselves."""
+    if reduction == "mean":
+        return losses.mean()
+    return losses.sum() if reduction == "sum" else losses
+
+
+def hinge_embedding_loss(
+    input: Tensor,
+    target: Tensor,
+    margin: float = 1.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """The input where the target is 1, max(0, margin - input) where it is -1.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hinge_embedding_loss.html
+    """
+    reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    near = input.where(target != -1, 0.0)
+    far = (margin - input).clamp_min(0).where(target != 1, 0.0)
+    return _reduced(far + near, reduction)
+
+
+def margin_ranking_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """max(0, -target * (input1 - input2) + margin).
+
+    Raises:
+        RuntimeError: the inputs differ in rank.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.margin_ranking_loss.html
+    """
+    reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    if not input1.dim() == input2.dim() == target.dim():
+        raise RuntimeError(
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
+            f"{input1.shape!r}, input2: {input2.shape!r}, target: {target.shape!r} "
+        )
+    return _reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)
+
+
+def cosine_embedding_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """1 - cos(input1, input2) where the target is 1, max(0, cos(input1, input2) - margin) where it is -1.
+
+    Args:
+        input1: (N, D) or (D,).
+        input2: (N, D) or (D,).
+        target: (N,) or ().
+        margin: from -1 to 1.
+        size_average: deprecated.
+        reduce: deprecated.
+        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+
+    Raises:
+        RuntimeError: shapes do not fit.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.cosine_embedding_loss.html
+    """
+    reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    rank = target.dim()
+    if rank > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    if input1.dim() != rank + 1 or input2.dim() != rank + 1:
+        sizes = f"{list(input1.shape)} and {list(input2.shape)}"
+        kind = f"{rank}D target tensor expects {rank + 1}D input tensors"
+        raise RuntimeError(f"{kind}, but found inputs with sizes {sizes}.")
+    squares = [(item * item).sum(rank) + 1e-12 for item in (input1, input2)]
+    cosine = (input1 * input2).sum(rank) / (squares[0] * squares[1]).sqrt()
+    near = (1 - cosine).where(target == 1, 0.0)
+    far = (cosine - margin).clamp_min(0).where(target == -1, 0.0)
+    return _reduced(near + far, reduction)
+
+
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-06,
+    swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """max(0, distance(anchor, positive) - distance(anchor, negative) + margin).
+
+    Args:
+        anchor: (N, D) or (D,).
+        positive: what should be near.
+        negative: what should be far.
+        margin: how much farther; positive.
+        p: order of the norm.
+        eps: added to the differences.
+        swap: whether the negative's distance may be measured from the positive, where that is less.
+        size_average: deprecated.
+        reduce: deprecated.
+        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+
+    Raises:
+        ValueError: the margin is not positive.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.triplet_margin_loss.html
+    """
+    reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    near = pairwise_distance(anchor, positive, p, eps)
+    far = pairwise_distance(anchor, negative, p, eps)
+    if swap:
+        far = far.minimum(pairwise_distance(positive, negative, p, eps))
+    return _reduced((margin + near - far).clamp_min(0), reduction)
+
+
+def soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """log(1 + exp(-target * input)), for targets 1 and -1.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.soft_margin_loss.html
+    """
+    reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    return call(p.soft_margin_loss, (input, target), (reduction,))
+
+
+def multilabel_soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Binary cross entropy of sigmoid(input), its mean over the classes (the last dimension).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.multilabel_soft_margin_loss.html
+    """
+    reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    extra = () if weight is None else (weight,)
+    losses: Tensor = call(
+        p.binary_cross_entropy_with_logits, (input, target, *extra), ((weight is not None, False), "none")
+    )
+    return _reduced(losses.sum(-1) / input.shape[-1], reduction)
+
+
+def multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Sum over the other classes of max(0, margin - input[target] + input[class])^p, over the number of classes.
+
+    Args:
+        input: scores, (N, C) or (C,).
+        target: classes, (N,) or ().
+        p: 1 or 2.
+        margin: how much the target's score should exceed the others.
+        weight: one factor for each class, (C,).
+        size_average: deprecated.
+        reduce: deprecated.
+        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+
+    Raises:
+        ValueError: ``p`` is neither 1 nor 2.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.multi_margin_loss.html
+    """
+    reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    if weight is not None and weight.dim() != 1:
+        raise ValueError("weight must be one-dimensional")
+    _check_margin(input.shape, target.shape)
+    scores = input if input.dim() == 2 else input.unsqueeze(0)
+    extra = () if weight is None else (weight,)
+    losses: Tensor = call(_MULTI_MARGIN, (scores, target.reshape(-1), float(margin), *extra), (int(p), reduction))
+    return losses.reshape(target.shape) if reduction == "none" else losses
+
+
+def _check_margin(shape: Sequence[int], target: Sequence[int]) -> None:
+    if len(shape) not in (1, 2) or shape[-1] == 0:
+        raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(shape)}")
+    if tuple(target) != tuple(shape[:-1]) and (len(shape) > 1 or tuple(target) != (1,)):
+        raise RuntimeError(f"inconsistent target size, expected {list(shape[:-1])} but got {list(target)}")

@@ -1,0 +1,474 @@
+"""Pooling."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flambeau.primitives import pooling as p
+from flambeau.primitives.pooling import Window
+from flambeau.tensors.core import call
+from flambeau.tensors.tensor import Tensor
+
+__all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+    "max_pool1d",
+    "max_pool1d_with_indices",
+    "max_pool2d",
+    "max_pool2d_with_indices",
+    "max_pool3d",
+    "max_pool3d_with_indices",
+]
+
+Sizes = int | Sequence[int]
+_COUNTS = {1: "one int", 2: "two ints", 3: "three ints"}
+
+
+def _each(name: str, label: str, value: Any, rank: int) -> tuple[int, ...]:
+    """One number for each pooled dimension."""
+    if isinstance(value, int):
+        return (value,) * rank
+    found = tuple([int(item) for item in value])
+    if len(found) == 1:
+        return found * rank
+    if len(found) != rank:
+        omitted = "be omitted, " if label == "stride" else "be "
+        raise RuntimeError(f"{name}: {label} must either {omitted}a single int, or a tuple of {_COUNTS[rank]}")
+    return found
+
+
+def _count(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
+    """Number of positions of a window; in ceil_mode the last one may reach past the end, but must start before it."""
+    free = size + 2 * padding - dilation * (kernel - 1) - 1
+    count = (free + (stride - 1 if ceil_mode else 0)) // stride + 1
+    return count - 1 if ceil_mode and (count - 1) * stride >= size + padding else count
+
+
+def _windows(
+    name: str, input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, rank: int
+) -> tuple[Window, ...]:
+    """The windows of all pooled dimensions; raises RuntimeError in PyTorch's words."""
+    shape = input.shape
+    _check_rank(name, shape, rank)
+    kernels = _each(name, "kernel_size", kernel_size, rank)
+    steps = kernels if stride is None or stride == () or stride == [] else _each(name, "stride", stride, rank)
+    pads, spread = _each(name, "padding", padding, rank), _each(name, "dilation", dilation, rank)
+    if 0 in steps:
+        raise RuntimeError("stride should not be zero")
+    if min(kernels) <= 0:
+        raise RuntimeError(f"kernel size should be greater than zero, but got {list(kernels)}")
+    if min(spread) <= 0:
+        letters = " ".join(f"dilation{letter}: {size}" for letter, size in zip("THW"[3 - rank :], spread, strict=True))
+        raise RuntimeError(f"dilation should be greater than zero, but got {letters}")
+    for pad, kernel, gap in zip(pads, kernels, spread, strict=True):
+        if pad < 0:
+            raise RuntimeError(f"pad must be non-negative, but got pad: {pad}")
+        if pad > ((kernel - 1) * gap + 1) // 2:
+            raise RuntimeError(_too_much_padding(name, pad, kernel, gap))
+    counts = [
+        _count(size, *window, ceil_mode)
+        for size, window in zip(shape[-rank:], zip(kernels, steps, pads, spread, strict=True), strict=True)
+    ]
+    if min(counts) < 1:
+        raise RuntimeError(_too_small(name, shape, counts, rank))
+    return tuple([Window(*numbers) for numbers in zip(kernels, steps, pads, spread, counts, strict=True)])
+
+
+def _check_rank(name: str, shape: Sequence[int], rank: int) -> None:
+    if len(shape) not in (rank + 1, rank + 2):
+        if rank == 2:
+            raise RuntimeError("non-empty 3D or 4D (batch mode) tensor expected for input")
+        ranks = f"{rank + 1}D or {rank + 2}D (batch mode)"
+        message = f"{name}: Expected {ranks} tensor with optional 0 dim batch size for input, but got:"
+        raise RuntimeError(message + str(list(shape)))
+    if 0 in shape[-rank - 1 :]:
+        ranks = f"{rank + 1}D or {rank + 2}D (batch mode)"
+        raise RuntimeError(
+            f"Expected {ranks} tensor with optional 0 dim batch size for input, but got:{list(shape)}"
+        )
+
+
+def _too_much_padding(name: str, pad: int, kernel: int, gap: int) -> str:
+    if name == "max_pool1d":
+        return f"max_pool1d() padding should be at most half of kernel size, but got padding={pad} and kernel_size={kernel}"
+    return (
+        f"pad should be at most half of effective kernel size, but got pad={pad}, kernel_size={kernel} and "
+        f"dilation={gap}"
+    )
+
+
+def _too_small(name: str, shape: Sequence[int], counts: list[int], rank: int) -> str:
+    if name == "max_pool1d":
+        return f"max_pool1d() Invalid computed output size: {counts[0]}"
+    flat = (1,) if rank == 1 else ()
+    before, after = [
+        "x".join(map(str, (shape[-rank - 1], *flat, *sizes))) for sizes in (shape[-rank:], [max(c, 0) for c in counts])
+    ]
+    return f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small"
+
+
+# -- largest values ----------------------------------------------------------------------------------------------------
+
+
+def _max_pool(
+    rank: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, indices: bool
+) -> Any:
+    windows = _windows(f"max_pool{rank}d", input, kernel_size, stride, padding, dilation, ceil_mode, rank)
+    table = p.MAX_POOL_WITH_INDICES if indices else p.MAX_POOL
+    return call(table[rank], (input,), (windows,))
+
+
+def max_pool1d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Largest value of each window of a sequence (N, C, L) or (C, L); see ``max_pool2d``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool1d.html
+    """
+    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Largest value of each window of an image; its gradient goes to the first largest.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W).
+        kernel_size: size of the window, one number or one for each dimension.
+        stride: steps of the window; its size if None.
+        padding: minus infinity added on every side.
+        dilation: distance between the elements of the window.
+        ceil_mode: whether a window may reach past the end.
+        return_indices: whether to return also where the values stand in the flattened image.
+
+    Returns:
+        (N, C, H_out, W_out), with H_out = (H + 2 padding - dilation (kernel - 1) - 1) // stride + 1; with
+        ``return_indices`` a pair.
+
+    Raises:
+        RuntimeError: sizes do not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.functional.max_pool2d(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), 2)
+        tensor([[[4.]]])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html
+    """
+    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool3d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Largest value of each window of a volume (N, C, D, H, W) or (C, D, H, W); see ``max_pool2d``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool3d.html
+    """
+    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool1d_with_indices(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """``max_pool1d`` with ``return_indices``."""
+    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, indices=True)
+
+
+def max_pool2d_with_indices(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """``max_pool2d`` with ``return_indices``."""
+    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, indices=True)
+
+
+def max_pool3d_with_indices(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """``max_pool3d`` with ``return_indices``."""
+    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, indices=True)
+
+
+# -- averages ----------------------------------------------------------------------------------------------------------
+
+
+def _avg_pool(
+    rank: int,
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Tensor:
+    if divisor_override == 0:
+        raise RuntimeError("divisor must be not zero")
+    windows = _windows(f"avg_pool{rank}d", input, kernel_size, stride, padding, 1, ceil_mode, rank)
+    return call(p.AVG_POOL[rank], (input,), (windows, bool(count_include_pad), divisor_override or 0))
+
+
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """Mean of each window of a sequence (N, C, L) or (C, L); see ``avg_pool2d``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool1d.html
+    """
+    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """Mean of each window of an image.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W).
+        kernel_size: size of the window, one number or one for each dimension.
+        stride: steps of the window; its size if None.
+        padding: zeros added on every side.
+        ceil_mode: whether a window may reach past the end.
+        count_include_pad: whether the zeros count.
+        divisor_override: what to divide by instead of the number of elements.
+
+    Returns:
+        (N, C, H_out, W_out), with H_out = (H + 2 padding - kernel) // stride + 1.
+
+    Raises:
+        RuntimeError: sizes do not fit.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool2d.html
+    """
+    return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def avg_pool3d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """Mean of each window of a volume (N, C, D, H, W) or (C, D, H, W); see ``avg_pool2d``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool3d.html
+    """
+    return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def _lp_pool(rank: int, input: Tensor, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Tensor:
+    """(sum of x ** p) ** (1 / p) for each window, with PyTorch's treatment of sign and zero."""
+    kernels = _each(f"lp_pool{rank}d", "kernel_size", kernel_size, rank)
+    count = 1
+    for size in kernels:
+        count *= size
+    means = _avg_pool(rank, input.pow(norm_type), kernels, stride, 0, ceil_mode, True, None)
+    return (means.sign() * means.abs().relu()).mul(count).pow(1.0 / norm_type)
+
+
+def lp_pool1d(
+    input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
+) -> Tensor:
+    """(sum of x ** norm_type) ** (1 / norm_type) for each window of a sequence.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.lp_pool1d.html
+    """
+    return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(
+    input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
+) -> Tensor:
+    """(sum of x ** norm_type) ** (1 / norm_type) for each window of an image.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.lp_pool2d.html
+    """
+    return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(
+    input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
+) -> Tensor:
+    """(sum of x ** norm_type) ** (1 / norm_type) for each window of a volume.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.lp_pool3d.html
+    """
+    return _lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+# -- windows that split a dimension as evenly as possible ------------------------------------------------------------
+
+
+def _outputs(name: str, input: Tensor, output_size: Any, rank: int) -> tuple[int, ...]:
+    """Sizes of the result; None keeps a size."""
+    sizes = (output_size,) * rank if output_size is None or isinstance(output_size, int) else tuple(output_size)
+    if len(sizes) != rank:
+        raise RuntimeError(f"{name}: output_size must be {rank}")
+    shape = input.shape
+    if len(shape) not in (rank + 1, rank + 2):
+        if rank == 1:
+            raise RuntimeError(
+                f"Expected 2 to 3 dimensions, but got {len(shape)}-dimensional tensor for argument #1 'self' (while "
+                f"checking arguments for {name})"
+            )
+        raise RuntimeError(f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(shape)}")
+    for axis in range(len(shape) - rank - (len(shape) == rank + 1), len(shape)):
+        if shape[axis] == 0:
+            raise RuntimeError(
+                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
+                f"{list(shape)} with dimension {axis} being empty"
+            )
+    return tuple([own if size is None else int(size) for size, own in zip(sizes, shape[-rank:], strict=True)])
+
+
+def _adaptive_avg_pool(rank: int, input: Tensor, output_size: Any) -> Tensor:
+    outputs = _outputs(f"adaptive_avg_pool{rank}d", input, output_size, rank)
+    return call(p.ADAPTIVE_AVG_POOL[rank], (input,), (outputs,))
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+    """Mean pooling of a sequence to a given length; see ``adaptive_avg_pool2d``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_avg_pool1d.html
+    """
+    return _adaptive_avg_pool(1, input, output_size)
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """Mean pooling of an image to a given size.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W).
+        output_size: (H_out, W_out), or one number for both; None keeps a size. Window i of H spans the elements
+            from floor(i H / H_out) to ceil((i + 1) H / H_out).
+
+    Raises:
+        RuntimeError: sizes do not fit.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_avg_pool2d.html
+    """
+    return _adaptive_avg_pool(2, input, output_size)
+
+
+def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
+    """Mean pooling of a volume to a given size; see ``adaptive_avg_pool2d``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_avg_pool3d.html
+    """
+    return _adaptive_avg_pool(3, input, output_size)
+
+
+def _adaptive_max_pool(rank: int, input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
+    outputs = _outputs(f"adaptive_max_pool{rank}d", input, output_size, rank)
+    return call(p.ADAPTIVE_MAX_POOL[rank], (input,), (outputs,))
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """Max pooling of a sequence to a given length.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_max_pool1d.html
+    """
+    pair = _adaptive_max_pool(1, input, output_size)
+    return pair if return_indices else pair[0]
+
+
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """Max pooling of an image to a given size; see ``adaptive_avg_pool2d``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_max_pool2d.html
+    """
+    pair = _adaptive_max_pool(2, input, output_size)
+    return pair if return_indices else pair[0]
+
+
+def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """Max pooling of a volume to a given size; see ``adaptive_avg_pool2d``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_max_pool3d.html
+    """
+    pair = _adaptive_max_pool(3, input, output_size)
+    return pair if return_indices else pair[0]
+
+
+def adaptive_max_pool1d_with_indices(
+    input: Tensor, output_size: Any, return_indices: bool = False
+) -> tuple[Tensor, Tensor]:
+    """``adaptive_max_pool1d`` with ``return_indices``."""
+    return _adaptive_max_pool(1, input, output_size)
+
+
+def adaptive_max_pool2d_with_indices(
+    input: Tensor, output_size: Any, return_indices: bool = False
+) -> tuple[Tensor, Tensor]:
+    """``adaptive_max_pool2d`` with ``return_indices``."""
+    return _adaptive_max_pool(2, input, output_size)
+
+
+def adaptive_max_pool3d_with_indices(
+    input: Tensor, output_size: Any, return_indices: bool = False
+) -> tuple[Tensor, Tensor]:
+    """``adaptive_max_pool3d`` with ``return_indices``."""
+    return _adaptive_max_pool(3, input, output_size)

@@ -1,0 +1,38 @@
+"""Distances and similarities of vectors."""
+
+from flambeau.primitives import similarity as primitives
+from flambeau.tensors.core import call
+from flambeau.tensors.tensor import Tensor
+
+__all__ = ["cosine_similarity", "pairwise_distance"]
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """x1 . x2 / (max(norm(x1), eps) * max(norm(x2), eps)) along a dimension.
+
+    Args:
+        x1: any shape.
+        x2: a shape that broadcasts with it.
+        dim: the dimension of the vectors.
+        eps: least norm.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.cosine_similarity.html
+    """
+    return call(primitives.cosine_similarity, (x1, x2, float(eps)), (int(dim),))
+
+
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """Norm of x1 - x2 + eps along the last dimension.
+
+    Args:
+        x1: (..., D).
+        x2: (..., D).
+        p: order of the norm.
+        eps: added to the difference.
+        keepdim: whether to keep the last dimension.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pairwise_distance.html
+    """
+    return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
