@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import flambeau as torch
+import flambeau.nn.functional as functional
 from flambeau.primitives.recurrence import lstm_layer
 from flambeau.tensors.core import call
 from flambeau.testing import compilations
@@ -44,7 +45,6 @@ def agree(mine: float, theirs: float) -> None:
 
 
 def test_civilnet() -> None:
-    functional = torch.nn.functional
     shapes = [(6, 3, 5, 5), (6,), (16, 6, 5, 5), (16,), (120, 400), (120,), (84, 120), (84,), (10, 84), (10,)]
     parameters = [array(*shape) for shape in shapes]
     images, labels = array(4, 3, 32, 32), np.array([1, 2, 3, 4])
@@ -77,7 +77,6 @@ def test_transformer_block_with_attention() -> None:
     shapes = [(width,), (width,), (3 * width, width), (width, width), (width,), (width,)]
     parameters = [array(*shape) for shape in [*shapes, (4 * width, width), (width, 4 * width)]]
     x = array(batch, length, width)
-    functional = torch.nn.functional
 
     def ours(p: list[Any], x: Any) -> Any:
         h = functional.layer_norm(x, (width,), p[0], p[1])

@@ -43,8 +43,10 @@ def test_module_list_registers_and_compresses_its_text():
     assert not isinstance(layers, list)
     assert [name for name, _ in layers.named_parameters()] == ["0.factor", "1.factor", "2.factor"]
     assert layers.pop(0) is not layers[0]
-    assert len(layers + [Times()]) == 4
-    with pytest.raises(NotImplementedError, match=r'^Module \[ModuleList\] is missing the required "forward" function$'):
+    assert len(layers + nn.ModuleList([Times()])) == 4
+    with pytest.raises(
+        NotImplementedError, match=r'^Module \[ModuleList\] is missing the required "forward" function$'
+    ):
         layers(1)
 
 

@@ -77,8 +77,7 @@ def test_global_hooks_run_first():
 def test_the_two_forms_of_backward_hooks_do_not_mix():
     net = Times()
     net.register_full_backward_hook(lambda *_: None)
-    text = "^Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them.$"
-    with pytest.raises(RuntimeError, match=text):
+    with pytest.raises(RuntimeError, match=r"^Cannot use both regular backward hooks and full backward hooks on a "):
         net.register_backward_hook(lambda *_: None)
 
 
@@ -90,6 +89,6 @@ def test_always_called_hooks_see_failures():
     net = Bad()
     seen = []
     net.register_forward_hook(lambda module, args, out: seen.append(out), always_call=True)
-    with pytest.raises(ValueError, match="^no$"):
+    with pytest.raises(ValueError, match=r"^no$"):
         net(1)
     assert seen == [None]

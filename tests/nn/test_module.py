@@ -63,7 +63,8 @@ REGISTRATION_ERRORS = [
     (lambda m: m.register_buffer("a.b", None), KeyError, 'buffer name can\'t contain "."'),
     (lambda m: m.register_buffer("", None), KeyError, 'buffer name can\'t be empty string ""'),
     (lambda m: m.register_buffer("weight", None), KeyError, "attribute 'weight' already exists"),
-    (lambda m: m.register_buffer("z", 3), TypeError, "cannot assign 'int' object to buffer 'z' (torch Tensor or None required)"),
+    (lambda m: m.register_buffer("z", 3), TypeError,
+     "cannot assign 'int' object to buffer 'z' (torch Tensor or None required)"),
     (lambda m: m.add_module("z", 3), TypeError, "int is not a Module subclass"),
     (lambda m: setattr(m, "weight", torch.ones(1)), TypeError,
      "cannot assign 'torch.FloatTensor' as parameter 'weight' (torch.nn.Parameter or None expected)"),
@@ -121,7 +122,12 @@ def test_walks():
     net.again = net.first
     assert [name for name, _ in net.named_modules()] == ["", "first", "second"]
     assert [name for name, _ in net.named_modules(remove_duplicate=False)] == ["", "first", "second", "again"]
-    assert [name for name, _ in net.named_parameters()] == ["first.weight", "first.bias", "second.weight", "second.bias"]
+    assert [name for name, _ in net.named_parameters()] == [
+        "first.weight",
+        "first.bias",
+        "second.weight",
+        "second.bias",
+    ]
     assert list(net.state_dict())[-1] == "again.steps"
     assert [name for name, _ in net.named_children()] == ["first", "second"]
     assert sum(p.numel() for p in net.parameters()) == 13
@@ -192,7 +198,7 @@ def test_training_step_and_zero_grad():
 def test_compile_changes_nothing():
     net = Net()
     assert net.compile() is None
-    assert list(net.state_dict())[0] == "first.weight"
+    assert next(iter(net.state_dict())) == "first.weight"
     assert net(torch.ones(1, 2)).tolist() == [[6.0]]
 
 

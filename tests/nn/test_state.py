@@ -1,6 +1,7 @@
 """``state_dict`` and ``load_state_dict``: references, reports, and that a failing load changes nothing."""
 
 from collections import OrderedDict
+from typing import Any
 
 import pytest
 
@@ -35,12 +36,14 @@ def values(module):
 
 
 def test_keys_types_and_versions():
-    state = Net().state_dict()
+    state: Any = Net().state_dict()
     assert type(state) is OrderedDict
     assert list(state) == KEYS
     assert {type(value) for value in state.values()} == {torch.Tensor}
     assert not any(value.requires_grad for value in state.values())
-    assert state._metadata == OrderedDict([("", {"version": 1}), ("first", {"version": 2}), ("second", {"version": 2})])
+    assert vars(state)["_metadata"] == OrderedDict(
+        [("", {"version": 1}), ("first", {"version": 2}), ("second", {"version": 2})]
+    )
 
 
 def test_values_are_references():
@@ -56,7 +59,9 @@ def test_values_are_references():
 
 
 def test_positional_arguments_still_work():
-    with pytest.warns(FutureWarning, match=r"^Positional args are being deprecated, use kwargs instead\. Refer to https://"):
+    with pytest.warns(
+        FutureWarning, match=r"^Positional args are being deprecated, use kwargs instead\. Refer to https://"
+    ):
         state = Net().state_dict({}, "p.")
     assert list(state) == ["p." + key for key in KEYS]
 
@@ -128,7 +133,7 @@ def test_a_failing_load_changes_nothing(name, assign):
 
 def test_a_failing_load_is_undone_even_where_a_class_copies_by_itself():
     class Own(Layer):
-        def _load_from_state_dict(self, state_dict, prefix, *rest):
+        def _load_from_state_dict(self, state_dict, prefix, *rest):  # pyright: ignore[reportIncompatibleMethodOverride]
             with torch.no_grad():
                 self.weight.copy_(state_dict[prefix + "weight"])
             raise ValueError("own")
@@ -157,7 +162,7 @@ def test_strict_false_reports():
 
 
 def test_shapes_are_checked_without_strict():
-    with pytest.raises(RuntimeError, match="size mismatch for first.weight"):
+    with pytest.raises(RuntimeError, match=r"size mismatch for first\.weight"):
         Net().load_state_dict({"first.weight": torch.zeros(9)}, strict=False)
 
 
@@ -179,7 +184,7 @@ def test_a_name_with_a_dot_put_in_by_hand():
 
 def test_no_mapping():
     with pytest.raises(TypeError, match=r"^Expected state_dict to be dict-like, got <class 'list'>\.$"):
-        Net().load_state_dict([])
+        Net().load_state_dict([])  # pyright: ignore[reportArgumentType]  # what is tested
 
 
 def test_extra_state():

@@ -410,5 +410,3 @@ def test_out_of_another_shape_is_refused() -> None:
 def test_other_layouts_are_refused() -> None:
     with pytest.raises(NotImplementedError, match=r"zeros\(layout=torch.sparse_coo\) is not supported"):
         flambeau.zeros(2, layout=ours.sparse_coo)
-
-

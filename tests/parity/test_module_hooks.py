@@ -128,7 +128,9 @@ def global_hooks(k, log):
 def registration_hooks(k, log):
     mod = k.module
     handles = [
-        mod.register_module_parameter_registration_hook(say(log, "parameter", give=lambda name, p: k.P(p.detach() * 4))),
+        mod.register_module_parameter_registration_hook(
+            say(log, "parameter", give=lambda name, p: k.P(p.detach() * 4))
+        ),
         mod.register_module_buffer_registration_hook(say(log, "buffer")),
         mod.register_module_module_registration_hook(say(log, "module")),
     ]
@@ -250,7 +252,9 @@ def nested(k, log):
 
 def second_order(k, log):
     m = k.Scale()
-    m.register_full_backward_hook(lambda module, grad_in, grad_out: log.append((grad_in[0].detach(), grad_out[0].detach())))
+    m.register_full_backward_hook(
+        lambda module, grad_in, grad_out: log.append((grad_in[0].detach(), grad_out[0].detach()))
+    )
     x = k.leaf()
     (g,) = k.t.autograd.grad((m(x) ** 2).sum(), x, create_graph=True)
     g.sum().backward()
@@ -387,7 +391,7 @@ CASES: dict[str, Callable[..., Any]] = {
     "legacy, list": legacy_outputs(lambda x: [x * 2, (x + 1) * 3]),
     "legacy, dict": legacy_outputs(lambda x: {"a": x * 2}),
     "legacy, chain": legacy_outputs(lambda x: (x + 1) * 3),
-    "legacy, one tensor twice": legacy_outputs(lambda x: (lambda y: (y, y))(x * 2)),
+    "legacy, one tensor twice": legacy_outputs(lambda x: (x * 2,) * 2),
 }  # fmt: skip
 
 

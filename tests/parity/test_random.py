@@ -99,9 +99,11 @@ DRAWS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
     "permuted": lambda t, s: t.zeros(2, 3, 5).permute(2, 0, 1).normal_(),
     "like transposed": lambda t, s: t.rand_like(t.zeros(3, 5).t()),
     "normal like transposed": lambda t, s: t.randn_like(t.zeros(5, 5).t()),
-    "like transposed, row-major": lambda t, s: t.rand_like(t.zeros(3, 5).t(), memory_format=t.contiguous_format)
-    if hasattr(t, "contiguous_format")
-    else t.rand_like(t.zeros(5, 3)),
+    "like transposed, row-major": lambda t, s: (
+        t.rand_like(t.zeros(3, 5).t(), memory_format=t.contiguous_format)
+        if hasattr(t, "contiguous_format")
+        else t.rand_like(t.zeros(5, 3))
+    ),
     "row of a matrix": lambda t, s: written_row(t),
     "column of a matrix": lambda t, s: t.zeros(20, 3)[:, 1].normal_(),
     "empty double": lambda t, s: t.rand(s, out=t.zeros(s, dtype=t.float64)),
@@ -270,5 +272,3 @@ def test_device_keys_follow_the_seed_and_compile_nothing() -> None:
     compiled = len(COMPILATIONS)
     _ = (ours.randn(3) * flambeau.tensor(2.0)).sum().item()
     assert len(COMPILATIONS) == compiled
-
-

@@ -103,4 +103,4 @@ def test_names_of_results() -> None:
     assert found.values is values
     assert found.indices is indices
     with pytest.raises(AttributeError, match="'torch.return_types.max' object has no attribute 'other'"):
-        found.other  # noqa: B018
+        found.other

@@ -1,7 +1,7 @@
 """``finfo`` and ``iinfo``: the limits of the data types."""
 
 from math import log10
-from typing import Any
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -42,7 +42,7 @@ class finfo:  # noqa: N801  (PyTorch's name)
         if not (kind.is_floating_point or kind.is_complex):
             raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{kind!r}'")
         real = kind.to_real()
-        facts: Any = ml_dtypes.finfo(real.numpy)
+        facts = cast("Any", ml_dtypes.finfo(real.numpy))
         self.bits = real.itemsize * 8
         self.dtype = real.name
         self.eps = float(facts.eps)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from flambeau.differentiation.modes import no_grad
-from flambeau.tensors.core import wrap_array
+from flambeau.differentiation.tape import Tracked
+from flambeau.graph.node import leaf
 from flambeau.tensors.creation import empty
 from flambeau.tensors.generator import Generator
 from flambeau.tensors.random import randperm
@@ -41,6 +42,7 @@ __all__ = [
     "trunc_normal_",
     "uniform",
     "uniform_",
+    "written",
     "xavier_normal",
     "xavier_normal_",
     "xavier_uniform",
@@ -86,10 +88,22 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return _GAINS[nonlinearity]
 
 
+@no_grad()
+def written(tensor: Tensor, values: Any) -> Tensor:
+    """The tensor, filled with an array of its shape.
+
+    The values are known from then on, not recorded: the first program that uses them is that of every later step.
+    """
+    if tensor.device.type == "meta":
+        return tensor
+    kind = tensor.dtype.numpy
+    tensor.write(Tracked(leaf(np.array(np.broadcast_to(values, tensor.shape), kind, order="C"), tensor.aval), None))
+    return tensor
+
+
 # -- plain values and plain draws --------------------------------------------------------------------------------------
 
 
-@no_grad()
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform numbers from [a, b).
 
@@ -101,25 +115,25 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 
     Source: https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.uniform_
     """
-    return tensor.uniform_(a, b, generator=generator)
+    tensor.detach().uniform_(a, b, generator=generator)
+    return tensor
 
 
-@no_grad()
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal numbers.
 
     Source: https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.normal_
     """
-    return tensor.normal_(mean, std, generator=generator)
+    tensor.detach().normal_(mean, std, generator=generator)
+    return tensor
 
 
-@no_grad()
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """One number everywhere.
 
     Source: https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.constant_
     """
-    return tensor.fill_(val)
+    return written(tensor, val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
@@ -132,7 +146,6 @@ def zeros_(tensor: Tensor) -> Tensor:
     return constant_(tensor, 0.0)
 
 
-@no_grad()
 def trunc_normal_(
     tensor: Tensor,
     mean: float = 0.0,
@@ -160,9 +173,11 @@ def trunc_normal_(
             stacklevel=2,
         )
     low, high = [(1.0 + math.erf((bound - mean) / std / math.sqrt(2.0))) / 2.0 for bound in (a, b)]
-    tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-    tensor.erfinv_().mul_(std * math.sqrt(2.0)).add_(mean)
-    return tensor.clamp_(min=a, max=b)
+    drawn = empty(tuple(tensor.shape), dtype=tensor.dtype, device=tensor.device)
+    drawn.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
+    if tensor.device.type == "meta":
+        return tensor
+    return written(tensor, drawn.erfinv().mul(std * math.sqrt(2.0)).add(mean).clamp(min=a, max=b).host())
 
 
 # -- by the number of connections --------------------------------------------------------------------------------------
@@ -266,13 +281,6 @@ def kaiming_normal_(
 # -- matrices --------------------------------------------------------------------------------------------------------
 
 
-@no_grad()
-def _written(tensor: Tensor, values: Any) -> Tensor:
-    """The tensor, filled with an array of its shape."""
-    kind = tensor.dtype
-    return tensor.copy_(wrap_array(np.ascontiguousarray(values, kind.numpy), kind, tensor.device))
-
-
 def eye_(tensor: Tensor) -> Tensor:
     """The identity matrix. Raises ValueError unless the tensor is a matrix.
 
@@ -280,7 +288,7 @@ def eye_(tensor: Tensor) -> Tensor:
     """
     if len(tensor.shape) != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
-    return _written(tensor, np.eye(*tensor.shape))
+    return written(tensor, np.eye(*tensor.shape))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
@@ -302,7 +310,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     for group in range(groups):
         for channel in range(min(outputs, shape[1])):
             values[(group * outputs + channel, channel, *center)] = 1
-    return _written(tensor, values)
+    return written(tensor, values)
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
@@ -327,7 +335,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     orthogonal, upper = np.linalg.qr(tall)
     orthogonal = orthogonal * np.sign(np.diag(upper))
     result = orthogonal if rows >= columns else orthogonal.T
-    return _written(tensor, result.reshape(shape) * kind(gain))
+    return written(tensor, result.reshape(shape) * kind(gain))
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
@@ -351,7 +359,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     values = np.array(normal_(tensor, 0, std, generator).detach().host())
     for column in range(columns):
         values[randperm(rows).host()[:zeros], column] = 0
-    return _written(tensor, values)
+    return written(tensor, values)
 
 
 # -- older names -----------------------------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ IN_PLACE = {
 
 @primitive(grad_name="PreluKernelBackward0")
 def prelu(x: Array, weight: Array) -> Array:
-    """x where positive, weight * x elsewhere; one weight for all, or one for each channel (dimension 1)."""
+    """X where positive, weight * x elsewhere; one weight for all, or one for each channel (dimension 1)."""
     if weight.ndim > 1:
         raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
     if weight.size != 1:

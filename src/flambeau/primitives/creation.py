@@ -1,7 +1,7 @@
 """Primitives without inputs to differentiate: constants and ranges."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -118,7 +118,7 @@ def polar(size: Array, angle: Array) -> Array:
 
 def imported(external: Any) -> Array:
     """A copy of what another library shows by DLPack."""
-    importer: Any = jax.dlpack.from_dlpack
+    importer = cast("Callable[..., Array]", jax.dlpack.from_dlpack)
     with jax.enable_x64(True):
         return importer(external, copy=True)
 

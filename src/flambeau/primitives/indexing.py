@@ -41,7 +41,7 @@ def _filled_in(spec: tuple[bool, ...], indices: Sequence[Array]) -> tuple[Any, .
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _replaced(spec: tuple[bool, ...], x: Array, value: Array, indices: tuple[Array, ...]) -> Array:
-    """x with ``value`` at positions. Each value gets the gradient at its position, even if another one overwrote it."""
+    """X with ``value`` at positions. Each value gets the gradient at its position, even if another one overwrote it."""
     return x.at[_filled_in(spec, indices)].set(value)
 
 
@@ -107,7 +107,7 @@ def index_select(x: Array, where: Array, axis: int) -> Array:
 
 @primitive(saves=(2, 3), grad_name="IndexAddBackward0")
 def index_add(x: Array, source: Array, where: Array, alpha: Scalar, axis: int) -> Array:
-    """x + alpha * source at positions along an axis."""
+    """X + alpha * source at positions along an axis."""
     kind = from_numpy_dtype(x.dtype)
     added = source * as_array(alpha, kind)
     if x.ndim == 0:
@@ -124,7 +124,7 @@ def gather(x: Array, where: Array, axis: int) -> Array:
 
 @primitive(saves=(2,), grad_name="ScatterBackward0")
 def scatter(x: Array, source: Any, where: Array, axis: int) -> Array:
-    """x with elements of ``source`` (or a number) written to positions along an axis."""
+    """X with elements of ``source`` (or a number) written to positions along an axis."""
     if where.size == 0:
         return x
     value = _source_like(x, source, where)
@@ -142,7 +142,7 @@ def _source_like(x: Array, source: Any, where: Array) -> Array:
 
 @primitive(grad_name="ScatterReduceBackward0")
 def scatter_reduce(x: Array, source: Any, where: Array, axis: int, reduce: str, include_self: bool) -> Array:
-    """x combined with elements of ``source`` that land on the same position."""
+    """X combined with elements of ``source`` that land on the same position."""
     value = _source_like(x, source, where)
     flat = x.reshape((1,)) if x.ndim == 0 else x
     at = _along(flat, axis, where.reshape(flat.shape) if x.ndim == 0 else where)
@@ -241,7 +241,7 @@ def put(x: Array, source: Array, where: Array, accumulate: bool) -> Array:
 
 @primitive(saves=(1,), grad_name="MaskedScatterBackward0")
 def masked_scatter(x: Array, mask: Array, source: Array) -> Array:
-    """x with consecutive elements of ``source`` where the mask is true."""
+    """X with consecutive elements of ``source`` where the mask is true."""
     if source.size == 0:
         return x
     shape = jnp.broadcast_shapes(x.shape, mask.shape)

@@ -79,7 +79,7 @@ def matmul(x: Array, y: Array) -> Array:
 
 @primitive(saves=(0, 1), checks="others", grad_name="AddmmBackward0", variadic=True)
 def linear(inputs: tuple[Array, ...]) -> Array:
-    """x @ weight.T + bias, for (x, weight) or (x, weight, bias)."""
+    """X @ weight.T + bias, for (x, weight) or (x, weight, bias)."""
     x, weight = inputs[:2]
     _check_types(x, weight)
     if x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
@@ -93,7 +93,7 @@ def linear(inputs: tuple[Array, ...]) -> Array:
 
 
 def _added(x: Array, product: Array, beta: Any, alpha: Any) -> Array:
-    """beta * x + alpha * product; where beta is 0, x does not count, not even its NaN."""
+    """Beta * x + alpha * product; where beta is 0, x does not count, not even its NaN."""
     if x.ndim > product.ndim or any(
         size not in (1, wanted) for size, wanted in zip(x.shape[::-1], product.shape[::-1], strict=False)
     ):
@@ -118,7 +118,7 @@ def _raise_unexpanded(x: Array, product: Array) -> None:
 
 @primitive(saves=(1, 2, 3, 4), checks="others", grad_name="AddmmBackward0")
 def addmm(x: Array, first: Array, second: Array, beta: Any, alpha: Any) -> Array:
-    """beta * x + alpha * (first @ second)."""
+    """Beta * x + alpha * (first @ second)."""
     _check_types(first, second)
     _check_inner(first, second)
     return _added(x, jnp.matmul(first, second), beta, alpha)
@@ -135,7 +135,7 @@ dot = _product("dot", "DotBackward0")
 
 
 def _added_product(name: str, product: Callable[[Array, Array], Array]) -> Primitive:
-    """beta * x + alpha * product(first, second)."""
+    """Beta * x + alpha * product(first, second)."""
 
     def lower(x: Array, first: Array, second: Array, beta: Any, alpha: Any) -> Array:
         _check_types(first, second)

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from flambeau.primitives.primitive import Array, Primitive, as_array, primitive
 from flambeau.dtypes.kinds import from_numpy_dtype
+from flambeau.primitives.primitive import Array, Primitive, as_array, primitive
 
 __all__ = ["REFLECTION", "REPLICATION", "pad_circular", "pad_constant"]
 

@@ -1,11 +1,11 @@
 """Pooling, one axis after the other: the largest value of a window is the largest of its rows' largest.
 
 Windows are strided slices: XLA's CPU fuses them, where its ``reduce_window`` and its gradient do not vectorize.
-The gradient goes to the first largest element, as in PyTorch; among NaNs to the last.
+The gradient goes to the first largest element, as in PyTorch; a NaN receives none.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 from math import prod
 from typing import Any, NamedTuple
 
@@ -59,34 +59,32 @@ def _lowest(x: Array) -> Any:
     return np.iinfo(np.dtype(x.dtype)).min
 
 
-def _chosen(parts: list[Array]) -> tuple[Array, Array]:
-    """Largest of the parts, and which of them it is."""
+def _which(parts: list[Array]) -> Array:
+    """Which of the parts is the first largest."""
     best = parts[0]
     which = jnp.zeros(best.shape, jnp.int8 if len(parts) < 128 else jnp.int32)
     for index, part in enumerate(parts[1:], 1):
-        better = (part > best) | (part != part)
-        best = jnp.where(better, part, best)
-        which = jnp.where(better, jnp.asarray(index, which.dtype), which)
-    return best, which
+        which = jnp.where(part > best, jnp.asarray(index, which.dtype), which)
+        best = jnp.maximum(best, part)
+    return which
 
 
-def _max_forward(x: Array, axis: int, window: Window) -> tuple[Array, tuple[Array]]:
-    best, which = _chosen(_slices(_padded(x, axis, window, _lowest(x)), axis, window))
-    return best, (which,)
+def _parts(x: Array, axis: int, window: Window) -> list[Array]:
+    return _slices(_padded(x, axis, window, _lowest(x)), axis, window)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
 def _max_axis(x: Array, axis: int, window: Window, size: int) -> Array:
-    return _max_forward(x, axis, window)[0]
+    return reduce(jnp.maximum, _parts(x, axis, window))
 
 
 def _max_axis_forward(x: Array, axis: int, window: Window, size: int) -> tuple[Array, tuple[Array]]:
-    return _max_forward(x, axis, window)
+    return _max_axis(x, axis, window, size), (x,)
 
 
 def _max_axis_backward(axis: int, window: Window, size: int, saved: tuple[Array], gradient: Array) -> tuple[Array]:
     """Each window's gradient at the element it took; windows side by side are laid side by side."""
-    (which,) = saved
+    which = _which(_parts(saved[0], axis, window))
     zero = jnp.zeros((), gradient.dtype)
     parts = [jnp.where(which == index, gradient, zero) for index in range(window.kernel)]
     shape = list(which.shape)

@@ -237,5 +237,3 @@ def searchsorted(boundaries: Array, values: Array, right: bool, small: bool) -> 
 def isin(elements: Array, tests: Array, invert: bool) -> Array:
     kind = common_dtype(elements, tests)
     return jnp.isin(as_array(elements, kind), as_array(tests.reshape(-1), kind), invert=invert)
-
-

@@ -162,7 +162,7 @@ def round_to(x: Array, decimals: int) -> Array:
 
 @primitive(grad_name="NanToNumBackward0")
 def nan_to_num(x: Array, nan: Any, posinf: Any, neginf: Any, given: tuple[bool, bool]) -> Array:
-    """x with NaN and infinities replaced; ``given`` says which infinities' replacements count."""
+    """X with NaN and infinities replaced; ``given`` says which infinities' replacements count."""
     if not _is_floating(x):
         return x
     limits = jnp.finfo(x.dtype)

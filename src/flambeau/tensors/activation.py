@@ -28,7 +28,7 @@ class Activation(Core):
         return call(p.softmax, (self,), (normalize_axis(dim, len(self.shape)), dtype))
 
     def log_softmax(self, dim: int, dtype: dtype | None = None) -> "Tensor":
-        """x - log(sum(exp(x))) along a dimension.
+        """X - log(sum(exp(x))) along a dimension.
 
         Args:
             dim: the dimension to normalize.

@@ -78,9 +78,7 @@ class Conversion(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.numpy.html
         """
         if self._requires_grad and not force:
-            raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
-            )
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         if self.device.type != "cpu" and not (force and self.device.type != "meta"):
             raise TypeError(
                 f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
@@ -377,9 +375,7 @@ _FLAGS = ("non_blocking", "copy")
 _PYTHON = {bool: "bool", int: "int64", float: "float64", complex: "complex128"}
 
 
-def _destination(
-    args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[dtype | None, "devices.device | None", bool]:
+def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dtype | None, "devices.device | None", bool]:
     """Data type and device that the arguments of ``to`` name, and whether a copy is wanted."""
     kind, place = _as_kind(kwargs.get("dtype"), args, kwargs), kwargs.get("device")
     rest = list(args)
@@ -441,4 +437,3 @@ def _moved(tensor: "Tensor", place: "devices.device") -> "Tensor":
             "not supported; move it before requires_grad_(), or use .detach().to(device)"
         )
     return wrap_array(transferred(tensor.read(), place), tensor.dtype, place)
-

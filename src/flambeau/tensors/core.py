@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
-from flambeau.differentiation.modes import MODE
-from flambeau.differentiation.tape import Edge, GradFn, Tracked, tape, tape_with_residuals
 from flambeau.base.config import config
 from flambeau.base.shapes import Size, contiguous_strides
 from flambeau.devices.device import device
+from flambeau.differentiation.modes import MODE
+from flambeau.differentiation.tape import Edge, GradFn, Tracked, tape, tape_with_residuals
 from flambeau.dtypes.kinds import dtype
 from flambeau.dtypes.promotion import can_cast
 from flambeau.graph.node import Aval, Node, leaf
@@ -370,9 +370,7 @@ def _taped_one(primitive: Primitive, inputs: Sequence[Any], static: tuple[Any, .
     return Tracked(node, (tape(node.operation, values, edges), 0))
 
 
-def call_view(
-    view: Primitive, tensor: Core, static: tuple[Any, ...], numbers: tuple[int, ...] = ()
-) -> "Tensor":
+def call_view(view: Primitive, tensor: Core, static: tuple[Any, ...], numbers: tuple[int, ...] = ()) -> "Tensor":
     """A view of a tensor: the same storage, one more step; ``numbers`` (positions) are inputs of the program."""
     if config.eager or len(PENDING) >= config.pending_limit:
         settle()

@@ -384,9 +384,7 @@ def from_dlpack(ext_tensor: Any, *, device: Device = None, copy: bool | None = N
     return wrap_array(array, kind, as_device(p.platform_of(array))).to(device=device)
 
 
-def frombuffer(
-    buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, requires_grad: bool = False
-) -> "Tensor":
+def frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, requires_grad: bool = False) -> "Tensor":
     """A tensor of the numbers whose bytes a buffer holds, copied.
 
     Args:
@@ -513,9 +511,7 @@ class Creation(Core):
         value = _fill_value("new_full", fill_value)
         return self._new("new_full", (tuple(size),), value, {**options})
 
-    def new_empty_strided(
-        self, size: Sequence[int], stride: Sequence[int], **options: Unpack[Options]
-    ) -> "Tensor":
+    def new_empty_strided(self, size: Sequence[int], stride: Sequence[int], **options: Unpack[Options]) -> "Tensor":
         """``empty_strided`` of this tensor's data type and device."""
         found: Any = {"dtype": self.dtype, "device": self.device, **options}
         return empty_strided(size, stride, **found)
@@ -529,4 +525,3 @@ class Creation(Core):
         if given.get("dtype") is None:
             given["dtype"] = self.dtype
         return _from_data("tensor.new_tensor", data, given, stacklevel=3, default=self.device)
-

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def array_of(data: Any, wanted: dtype | None) -> tuple[Any, dtype]:
     if isinstance(data, (str, bytes)):
         raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
     if isinstance(data, (np.ndarray, np.generic)):
-        given: Any = data
+        given = cast("Any", data)
         kind = wanted or from_numpy_dtype(given.dtype)
         return converted(np.asarray(given), kind), kind
     if _is_sequence(data) and len(data) and all(type(item) is np.ndarray for item in data):
@@ -136,17 +136,17 @@ def _number(item: Any) -> Any:
                 if whole
                 else "only one element tensors can be converted to Python scalars"
             )
-        return item.item()  # pyright: ignore[reportAttributeAccessIssue]  # every Core is a Tensor
+        return cast("Any", item).item()
     return item
 
 
 def _stored(items: list[Any], kind: dtype) -> Any:
     """Numbers in one row, converted one by one as PyTorch does."""
-    if any(isinstance(item, Core) for item in items):
+    if any(not issubclass(found, (bool, int, float, complex, np.generic)) for found in set(map(type, items))):
         items = [_number(item) for item in items]
-    for item in items:
-        if _is_sequence(item):
-            raise _misplaced(item, kind)
+        for item in items:
+            if _is_sequence(item):
+                raise _misplaced(item, kind)
     if kind.name == "bool":
         return np.array([bool(item) for item in items], np.bool_)
     if kind.is_floating_point or kind.is_complex:

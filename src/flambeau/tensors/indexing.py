@@ -12,8 +12,8 @@ from flambeau.primitives import indexing as p
 from flambeau.primitives import pointwise
 from flambeau.primitives.movement import basic_index
 from flambeau.tensors.core import Core, call, call_in_place, call_view, operand, wrap_array
-from flambeau.tensors.subscripts import check_positions, looked_up, nonzero_positions, parse, parts, position
 from flambeau.tensors.numpy_names import accept_numpy_names
+from flambeau.tensors.subscripts import check_positions, looked_up, nonzero_positions, parse, parts, position
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor

@@ -109,4 +109,3 @@ ShortTensor = _tensor_type("int16")
 IntTensor = _tensor_type("int32")
 LongTensor = _tensor_type("int64")
 BoolTensor = _tensor_type("bool")
-

@@ -117,7 +117,7 @@ class Matmul(Core):
     # -- sums with products ------------------------------------------------------------------------------------
 
     def addmm(self, mat1: "Tensor", mat2: "Tensor", *, beta: Any = 1, alpha: Any = 1) -> "Tensor":
-        """beta * self + alpha * (mat1 @ mat2).
+        """Beta * self + alpha * (mat1 @ mat2).
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.addmm.html
         """
@@ -130,7 +130,7 @@ class Matmul(Core):
         return call_in_place(self, p.addmm, (self, mat1, mat2, beta, alpha))
 
     def addmv(self, mat: "Tensor", vec: "Tensor", *, beta: Any = 1, alpha: Any = 1) -> "Tensor":
-        """beta * self + alpha * (mat @ vec).
+        """Beta * self + alpha * (mat @ vec).
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.addmv.html
         """
@@ -141,7 +141,7 @@ class Matmul(Core):
         return call_in_place(self, p.addmv, (self, mat, vec, beta, alpha))
 
     def addr(self, vec1: "Tensor", vec2: "Tensor", *, beta: Any = 1, alpha: Any = 1) -> "Tensor":
-        """beta * self + alpha * outer(vec1, vec2).
+        """Beta * self + alpha * outer(vec1, vec2).
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.addr.html
         """
@@ -152,7 +152,7 @@ class Matmul(Core):
         return call_in_place(self, p.addr, (self, vec1, vec2, beta, alpha))
 
     def baddbmm(self, batch1: "Tensor", batch2: "Tensor", *, beta: Any = 1, alpha: Any = 1) -> "Tensor":
-        """beta * self + alpha * (batch1 @ batch2).
+        """Beta * self + alpha * (batch1 @ batch2).
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.baddbmm.html
         """
@@ -165,7 +165,7 @@ class Matmul(Core):
         return call_in_place(self, p.baddbmm, (self, batch1, batch2, beta, alpha))
 
     def addbmm(self, batch1: "Tensor", batch2: "Tensor", *, beta: Any = 1, alpha: Any = 1) -> "Tensor":
-        """beta * self + alpha * (the sum over the batch of batch1 @ batch2).
+        """Beta * self + alpha * (the sum over the batch of batch1 @ batch2).
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.addbmm.html
         """

@@ -198,12 +198,12 @@ class Movement(Core):
         return self.transpose(0, 1) if rank == 2 else self.permute(*range(rank))
 
     @property
-    def T(self) -> "Tensor":  # noqa: N802  (PyTorch's name)
+    def T(self) -> "Tensor":
         """With all dimensions in reverse order."""
         return self.permute(*reversed(range(len(self.shape))))
 
     @property
-    def mT(self) -> "Tensor":  # noqa: N802  (PyTorch's name)
+    def mT(self) -> "Tensor":
         """With the last two dimensions exchanged."""
         return self.transpose(-2, -1)
 
@@ -368,7 +368,9 @@ class Movement(Core):
         last = offset + sum((count - 1) * step for count, step in zip(size, stride, strict=True))
         whole = prod(self._storage.node.aval.shape)
         if 0 not in size and last >= whole:
-            message = f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} are out of bounds"
+            message = (
+                f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} are out of bounds"
+            )
             raise RuntimeError(f"{message} for storage of {whole} elements")
         if self._steps and not (self.is_contiguous() and self.numel() == whole):
             raise NotImplementedError(
@@ -435,5 +437,5 @@ def _mergeable(shape: Sequence[int], strides: Sequence[int], wanted: Sequence[in
         while run > 1:
             if not rest or run % rest[0]:
                 return False
-            run //= rest.pop(0)  # noqa: PLW2901  (what is left of the run)
+            run //= rest.pop(0)
     return True

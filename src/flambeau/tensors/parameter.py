@@ -134,6 +134,8 @@ class Buffer(Tensor, metaclass=_BufferType):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.parameter.Buffer.html
     """
 
+    persistent: bool
+
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Any:  # noqa: D102  (the class documents it)
         if data is None:
             data = empty(0)

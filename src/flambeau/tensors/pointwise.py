@@ -75,7 +75,7 @@ class Pointwise(Core):
     # -- arithmetic ----------------------------------------------------------------------------------------------
 
     def add(self, other: Any, *, alpha: Any = 1) -> "Tensor":
-        """self + alpha * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.add.html"""
+        """Self + alpha * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.add.html"""
         return call(p.add, (self, _scaled(other, alpha)))
 
     def add_(self, other: Any, *, alpha: Any = 1) -> "Tensor":
@@ -83,7 +83,7 @@ class Pointwise(Core):
         return call_in_place(self, p.add, (self, _scaled(other, alpha)))
 
     def sub(self, other: Any, *, alpha: Any = 1) -> "Tensor":
-        """self - alpha * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.sub.html"""
+        """Self - alpha * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.sub.html"""
         return call(p.sub, (self, _scaled(other, alpha)))
 
     def sub_(self, other: Any, *, alpha: Any = 1) -> "Tensor":
@@ -91,7 +91,7 @@ class Pointwise(Core):
         return call_in_place(self, p.sub, (self, _scaled(other, alpha)))
 
     def mul(self, other: Any) -> "Tensor":
-        """self * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.mul.html"""
+        """Self * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.mul.html"""
         return call(p.mul, (self, operand(other)))
 
     def mul_(self, other: Any) -> "Tensor":
@@ -99,7 +99,7 @@ class Pointwise(Core):
         return call_in_place(self, p.mul, (self, operand(other)))
 
     def div(self, other: Any, *, rounding_mode: str | None = None) -> "Tensor":
-        """self / other, rounded as asked. Source: https://docs.pytorch.org/docs/stable/generated/torch.div.html"""
+        """Self / other, rounded as asked. Source: https://docs.pytorch.org/docs/stable/generated/torch.div.html"""
         return call(_rounding(rounding_mode), (self, operand(other)))
 
     def div_(self, other: Any, *, rounding_mode: str | None = None) -> "Tensor":
@@ -107,7 +107,7 @@ class Pointwise(Core):
         return call_in_place(self, _rounding(rounding_mode), (self, operand(other)))
 
     def pow(self, exponent: Any) -> "Tensor":
-        """self ** exponent. Source: https://docs.pytorch.org/docs/stable/generated/torch.pow.html"""
+        """Self ** exponent. Source: https://docs.pytorch.org/docs/stable/generated/torch.pow.html"""
         return call(*_power(self, exponent))
 
     def pow_(self, exponent: Any) -> "Tensor":
@@ -115,14 +115,14 @@ class Pointwise(Core):
         return call_in_place(self, *_power(self, exponent))
 
     def addcmul(self, tensor1: "Tensor", tensor2: "Tensor", *, value: Any = 1) -> "Tensor":
-        """self + value * tensor1 * tensor2.
+        """Self + value * tensor1 * tensor2.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.addcmul.html
         """
         return self.add(tensor1.mul(tensor2), alpha=value)
 
     def addcdiv(self, tensor1: "Tensor", tensor2: "Tensor", *, value: Any = 1) -> "Tensor":
-        """self + value * tensor1 / tensor2.
+        """Self + value * tensor1 / tensor2.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.addcdiv.html
         """
@@ -137,18 +137,18 @@ class Pointwise(Core):
         return self.add_(tensor1.div(tensor2), alpha=value)
 
     def lerp(self, end: "Tensor", weight: Any) -> "Tensor":
-        """self + weight * (end - self). Source: https://docs.pytorch.org/docs/stable/generated/torch.lerp.html"""
+        """Self + weight * (end - self). Source: https://docs.pytorch.org/docs/stable/generated/torch.lerp.html"""
         return call(p.lerp, (self, end, operand(weight)))
 
     def lerp_(self, end: "Tensor", weight: Any) -> "Tensor":
         """In-place ``lerp``."""
         return call_in_place(self, p.lerp, (self, end, operand(weight)))
 
-    def clamp(self, min: Any = None, max: Any = None) -> "Tensor":  # noqa: A002  (PyTorch's names)
+    def clamp(self, min: Any = None, max: Any = None) -> "Tensor":
         """Limited to [min, max]. Source: https://docs.pytorch.org/docs/stable/generated/torch.clamp.html"""
         return call(*_clamp(self, min, max))
 
-    def clamp_(self, min: Any = None, max: Any = None) -> "Tensor":  # noqa: A002  (PyTorch's names)
+    def clamp_(self, min: Any = None, max: Any = None) -> "Tensor":
         """In-place ``clamp``."""
         return call_in_place(self, *_clamp(self, min, max))
 
@@ -158,24 +158,24 @@ class Pointwise(Core):
     divide, divide_ = div, div_
     true_divide, true_divide_ = div, div_
 
-    def clamp_min(self, min: Any) -> "Tensor":  # noqa: A002  (PyTorch's name)
+    def clamp_min(self, min: Any) -> "Tensor":
         """Limited from below."""
         return self.clamp(min=min)
 
-    def clamp_max(self, max: Any) -> "Tensor":  # noqa: A002  (PyTorch's name)
+    def clamp_max(self, max: Any) -> "Tensor":
         """Limited from above."""
         return self.clamp(max=max)
 
-    def clamp_min_(self, min: Any) -> "Tensor":  # noqa: A002  (PyTorch's name)
+    def clamp_min_(self, min: Any) -> "Tensor":
         """In-place ``clamp_min``."""
         return self.clamp_(min=min)
 
-    def clamp_max_(self, max: Any) -> "Tensor":  # noqa: A002  (PyTorch's name)
+    def clamp_max_(self, max: Any) -> "Tensor":
         """In-place ``clamp_max``."""
         return self.clamp_(max=max)
 
     def where(self, condition: "Tensor", other: Any) -> "Tensor":
-        """self where the condition holds, else other.
+        """Self where the condition holds, else other.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.where.html
         """

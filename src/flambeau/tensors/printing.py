@@ -143,17 +143,16 @@ def _elements(tensor: Core, indent: int) -> str:
         return "[]"
     source: Any = tensor
     values: Any = source.detach().host()
-    if tensor.dtype.is_floating_point:
-        values = values.astype(np.float64)
-    elif tensor.dtype.is_complex:
-        values = values.astype(np.complex128)
     summarize = values.size > _options.threshold
-    shown = _edges(values) if summarize else values
-    if tensor.dtype.is_complex:
-        columns = [_Column(shown.real), _Column(shown.imag)]
-    else:
-        columns = [_Column(shown)]
+    shown = _widened(_edges(values) if summarize else values)
+    columns = [_Column(shown.real), _Column(shown.imag)] if tensor.dtype.is_complex else [_Column(shown)]
     return _nested(values, indent, summarize, columns)
+
+
+def _widened(values: Any) -> Any:
+    """Numbers of any floating type as doubles: their shortest texts are those PyTorch shows."""
+    kind = values.dtype.kind
+    return values if kind in "biu" else values.astype(np.complex128 if kind == "c" else np.float64)
 
 
 def _edges(values: Any) -> Any:
@@ -209,12 +208,12 @@ def _spread(sizes: Any) -> bool:
 def _nested(values: Any, indent: int, summarize: bool, columns: list[_Column]) -> str:
     """An array in nested brackets that start ``indent`` characters from the left."""
     if values.ndim == 0:
-        return _number(values.item(), columns)
+        return _number(_widened(values).item(), columns)
     edge = _options.edgeitems
     split = summarize and len(values) > 2 * edge
     kept = [*range(edge), *range(len(values) - edge, len(values))] if split else range(len(values))
     if values.ndim == 1:
-        parts = [_number(value, columns) for value in values[kept].tolist()]
+        parts = [_number(value, columns) for value in _widened(values[kept]).tolist()]
         if split:
             parts.insert(edge, " ..." if edge else "...")
         return _wrapped(parts, indent, sum(column.width for column in columns) + 1 + len(columns))

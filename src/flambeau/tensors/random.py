@@ -67,9 +67,7 @@ def _drawn(made: Settings, shape: tuple[int, ...], generator: Any, draw: _Draw, 
     return made.wrap(_arranged(stream_of(generator, made.device), shape, made.dtype, draw, order))
 
 
-def _arranged(
-    stream: Stream, shape: tuple[int, ...], kind: dtype, draw: _Draw, order: Sequence[int] | None
-) -> Any:
+def _arranged(stream: Stream, shape: tuple[int, ...], kind: dtype, draw: _Draw, order: Sequence[int] | None) -> Any:
     """Draw in the order in which the elements lie in memory: dimensions in ``order``, the last one fastest."""
     if order is None or list(order) == sorted(order):
         return draw(stream, shape, kind.numpy, True)
@@ -210,7 +208,7 @@ def randperm(n: int, *, generator: Generator | None = None, **options: Unpack[Op
         >>> from flambeau.tensors.random import manual_seed, randperm
         >>> _ = manual_seed(0)
         >>> randperm(4)
-        tensor([2, 0, 1, 3])
+        tensor([0, 1, 3, 2])
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.randperm.html
     """
@@ -221,9 +219,7 @@ def randperm(n: int, *, generator: Generator | None = None, **options: Unpack[Op
 # -- tensors in, tensors out ---------------------------------------------------------------------------------------
 
 
-def _like(
-    name: str, input: Any, generator: Any, options: Options | dict[str, Any], draw: _Draw
-) -> "Tensor":
+def _like(name: str, input: Any, generator: Any, options: Options | dict[str, Any], draw: _Draw) -> "Tensor":
     """Drawn numbers of a tensor's shape, type and device, laid out in memory as PyTorch would."""
     source: Core = tensor_argument(name, 1, input)
     made = settings(name, options, source.dtype, source.device)
@@ -396,21 +392,20 @@ def multinomial(
 def _fill(tensor: Core, name: str, generator: Any, draw: _Draw) -> "Tensor":
     """Overwrite a tensor with drawn numbers; one that is on the tape stays there, with a gradient of zero."""
     tensor.check_writable()
-    aval: Aval = tensor.aval
-    shape = tuple(aval.shape)
+    shape, kind, place = tuple(tensor.shape), tensor.dtype, tensor.device
     strides = tensor.geometry()[1]
     if any(size > 1 and stride == 0 for size, stride in zip(shape, strides, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location. Please clone() the tensor before performing the operation."
         )
-    if aval.device.type == "meta":
+    if place.type == "meta":
         return cast("Tensor", tensor)
-    stream = stream_of(generator, aval.device)
-    values = _arranged(stream, shape, aval.dtype, draw, _order(tensor))
+    stream = stream_of(generator, place)
+    values = _arranged(stream, shape, kind, draw, _order(tensor))
     if tensor.edge() is not None:
-        return call_in_place(tensor, DRAWS[name], (wrap_array(values, aval.dtype, aval.device), tensor))
-    tensor.write(Tracked(leaf(values, Aval.of(shape, aval.dtype, aval.device)), None))
+        return call_in_place(tensor, DRAWS[name], (wrap_array(values, kind, place), tensor))
+    tensor.write(Tracked(leaf(values, Aval.of(shape, kind, place)), None))
     return cast("Tensor", tensor)
 
 
@@ -476,9 +471,7 @@ class Random(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.exponential_.html
         """
-        return _fill(
-            self, "exponential", generator, lambda s, shape, kind, _: draws.exponential(s, shape, lambd, kind)
-        )
+        return _fill(self, "exponential", generator, lambda s, shape, kind, _: draws.exponential(s, shape, lambd, kind))
 
     def geometric_(self, p: float, *, generator: Generator | None = None) -> "Tensor":
         """Fill with the numbers of trials up to the first success, each of probability ``p``.
@@ -501,9 +494,7 @@ class Random(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.cauchy_.html
         """
-        return _fill(
-            self, "cauchy", generator, lambda s, shape, kind, _: draws.cauchy(s, shape, median, sigma, kind)
-        )
+        return _fill(self, "cauchy", generator, lambda s, shape, kind, _: draws.cauchy(s, shape, median, sigma, kind))
 
 
 def _from(name: str, low: float, named: dict[str, Any], others: frozenset[str] = frozenset()) -> float:
@@ -511,6 +502,3 @@ def _from(name: str, low: float, named: dict[str, Any], others: frozenset[str] =
     for key in named.keys() - {"from"} - others:
         raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
     return named.get("from", low)
-
-
-

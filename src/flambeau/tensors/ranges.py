@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil, isfinite
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from flambeau.dtypes.kinds import DTYPES, dtype, get_default_dtype
 from flambeau.graph.record import record
@@ -25,7 +25,7 @@ def _number(name: str, argument: str, value: Any) -> Any:
                 f"{name} only supports 0-dimensional start and end tensors, but got {argument} with {count} "
                 "dimension(s)."
             )
-    value = value.item() if hasattr(value, "item") else value
+    value = cast("Any", value).item() if hasattr(value, "item") else value
     if not isinstance(value, (bool, int, float, complex)):
         raise TypeError(f"{name}(): argument '{argument}' must be Number, not {type(value).__name__}")
     return value
@@ -189,5 +189,3 @@ def eye(n: int, m: int | None = None, **options: Unpack[Options]) -> "Tensor":
         if size < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
     return _made(p.eye, (), (n, n if m is None else m), settings("eye", options))
-
-

@@ -10,8 +10,8 @@ from flambeau.primitives.reduction import REDUCTIONS, matrix_norm, vector_norm
 from flambeau.tensors import return_types
 from flambeau.tensors.core import Core, call, call_in_place
 from flambeau.tensors.joining import cat
-from flambeau.tensors.return_types import Results
 from flambeau.tensors.numpy_names import accept_numpy_names
+from flambeau.tensors.return_types import Results
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -55,7 +55,7 @@ class Reduction(Core):
         return self._reduced("amin", dim, keepdim)
 
     def logsumexp(self, dim: Axes, keepdim: bool = False) -> "Tensor":
-        """log of the sum of exponentials.
+        """Log of the sum of exponentials.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.logsumexp.html
         """
@@ -148,9 +148,7 @@ class Reduction(Core):
         """Mean of what is not NaN. Source: https://docs.pytorch.org/docs/stable/generated/torch.nanmean.html"""
         return self._reduced("nanmean", dim, keepdim, dtype)
 
-    def norm(
-        self, p: Any = "fro", dim: Axes = None, keepdim: bool = False, dtype: dtype | None = None
-    ) -> "Tensor":
+    def norm(self, p: Any = "fro", dim: Axes = None, keepdim: bool = False, dtype: dtype | None = None) -> "Tensor":
         """Norm of the elements: ``p`` a number, ``"fro"`` (2), or ``"nuc"`` for the sum of a matrix's singular values.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.norm.html
@@ -218,7 +216,7 @@ class Reduction(Core):
         return call_in_place(self, p.cumprod, (self,), (normalize_axis(dim, len(self.shape)), dtype or self.dtype))
 
     def logcumsumexp(self, dim: int) -> "Tensor":
-        """log of the running sum of exponentials.
+        """Log of the running sum of exponentials.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.logcumsumexp.html
         """

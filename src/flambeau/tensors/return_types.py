@@ -55,8 +55,8 @@ def _named(name: str, fields: str = "values indices") -> type[Results]:
     return type(name, (Results,), {"fields": tuple(fields.split()), "__slots__": (), "__module__": __name__})
 
 
-max = _named("max")  # noqa: A001  (PyTorch's name)
-min = _named("min")  # noqa: A001  (PyTorch's name)
+max = _named("max")
+min = _named("min")
 sort = _named("sort")
 topk = _named("topk")
 kthvalue = _named("kthvalue")

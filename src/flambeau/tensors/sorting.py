@@ -10,8 +10,8 @@ from flambeau.primitives import sorting as p
 from flambeau.tensors import return_types
 from flambeau.tensors.core import Core, call, operand, wrap_array
 from flambeau.tensors.creation import as_tensor
-from flambeau.tensors.return_types import Results
 from flambeau.tensors.numpy_names import accept_numpy_names
+from flambeau.tensors.return_types import Results
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -48,7 +48,7 @@ class Sorting(Core):
         """Rows in order: sorted along the first dimension."""
         return self.sort(0)[0]
 
-    def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Results:  # noqa: A002  (PyTorch's name)
+    def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Results:
         """The k largest (or smallest) elements along a dimension, in order, and where they stood.
 
         Raises:
@@ -128,7 +128,7 @@ class Sorting(Core):
 
     def unique(
         self,
-        sorted: bool = True,  # noqa: A002  (PyTorch's name)
+        sorted: bool = True,
         return_inverse: bool = False,
         return_counts: bool = False,
         dim: int | None = None,
@@ -185,7 +185,7 @@ class Sorting(Core):
         found = np.bincount(array, weights.host(), minlength).astype(kind.numpy)
         return wrap_array(found, kind, self.device)
 
-    def histc(self, bins: int = 100, min: float = 0, max: float = 0) -> "Tensor":  # noqa: A002  (PyTorch's names)
+    def histc(self, bins: int = 100, min: float = 0, max: float = 0) -> "Tensor":
         """Number of elements in each of ``bins`` equal parts of [min, max] (of the values' own range if both are 0).
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.histc.html
@@ -307,5 +307,3 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     """
     first, second = [item if isinstance(item, Core) else as_tensor(item) for item in (elements, test_elements)]
     return call(p.isin, (first, second), (invert,))
-
-

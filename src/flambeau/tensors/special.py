@@ -139,9 +139,7 @@ class Special(Core):
 
     # -- closeness ---------------------------------------------------------------------------------------------
 
-    def isclose(
-        self, other: "Tensor", rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-    ) -> "Tensor":
+    def isclose(self, other: "Tensor", rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> "Tensor":
         """Whether |self - other| <= atol + rtol * |other|, element by element.
 
         Raises:

@@ -88,7 +88,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """x where positive, negative_slope * x elsewhere.
+    """X where positive, negative_slope * x elsewhere.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.leaky_relu.html
     """
@@ -96,7 +96,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where positive, alpha * (exp(x) - 1) elsewhere.
+    """X where positive, alpha * (exp(x) - 1) elsewhere.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.elu.html
     """
@@ -104,7 +104,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """scale * elu(x, alpha), with the constants of self-normalizing networks.
+    """Scale * elu(x, alpha), with the constants of self-normalizing networks.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.selu.html
     """
@@ -112,7 +112,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where positive, alpha * (exp(x / alpha) - 1) elsewhere.
+    """X where positive, alpha * (exp(x / alpha) - 1) elsewhere.
 
     Raises:
         RuntimeError: ``alpha`` is 0.
@@ -131,7 +131,7 @@ def _hardtanh(input: Tensor, low: float, high: float, inplace: bool) -> Tensor:
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """x limited to [min_val, max_val].
+    """X limited to [min_val, max_val].
 
     Raises:
         ValueError: ``min_val`` is above ``max_val``.
@@ -152,7 +152,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * relu6(x + 3) / 6.
+    """X * relu6(x + 3) / 6.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardswish.html
     """
@@ -160,17 +160,17 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * sigmoid(x). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.silu.html"""
+    """X * sigmoid(x). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.silu.html"""
     return _apply("silu", input, inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * tanh(softplus(x)). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.mish.html"""
+    """X * tanh(softplus(x)). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.mish.html"""
     return _apply("mish", input, inplace)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """x where above the threshold, ``value`` elsewhere.
+    """X where above the threshold, ``value`` elsewhere.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.threshold.html
     """
@@ -178,7 +178,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """x * Phi(x), with the distribution function Phi of the normal distribution.
+    """X * Phi(x), with the distribution function Phi of the normal distribution.
 
     Args:
         input: any shape.
@@ -213,7 +213,7 @@ def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
 
 
 def softsign(input: Tensor) -> Tensor:
-    """x / (1 + abs(x)). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softsign.html"""
+    """X / (1 + abs(x)). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softsign.html"""
     return input / (input.abs() + 1)
 
 
@@ -226,12 +226,12 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 
 def tanhshrink(input: Tensor) -> Tensor:
-    """x - tanh(x). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.tanhshrink.html"""
+    """X - tanh(x). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.tanhshrink.html"""
     return input - input.tanh()
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """x drawn towards 0 by ``lambd``; 0 within it.
+    """X drawn towards 0 by ``lambd``; 0 within it.
 
     Raises:
         RuntimeError: ``lambd`` is negative.
@@ -246,7 +246,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """x outside [-lambd, lambd], 0 within.
+    """X outside [-lambd, lambd], 0 within.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardshrink.html
     """
@@ -254,7 +254,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """x where positive, weight * x elsewhere; one weight, or one for each channel (dimension 1).
+    """X where positive, weight * x elsewhere; one weight, or one for each channel (dimension 1).
 
     Raises:
         RuntimeError: the number of weights is neither 1 nor the number of channels.

@@ -354,7 +354,7 @@ def kl_div(
     reduction: str = "mean",
     log_target: bool = False,
 ) -> Tensor:
-    """target * (log(target) - input), the divergence of the target from exp(input).
+    """Target * (log(target) - input), the divergence of the target from exp(input).
 
     Args:
         input: log probabilities, any shape.

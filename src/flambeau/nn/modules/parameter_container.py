@@ -255,16 +255,16 @@ class ParameterDict(Module):
         """Raise RuntimeError: it computes nothing."""
         raise RuntimeError("ParameterDict should not be called.")
 
-    def __or__(self, other: "ParameterDict") -> "ParameterDict":
+    def __or__(self, other: "Mapping[str, Any] | ParameterDict") -> "ParameterDict":
         result = self.copy()
         result.update(other)
         return result
 
-    def __ror__(self, other: "ParameterDict") -> Any:
-        result = other.copy()
+    def __ror__(self, other: "Mapping[str, Any] | ParameterDict") -> Any:
+        result: Any = cast("Any", other).copy()
         result.update(self)
         return result
 
-    def __ior__(self, other: "ParameterDict") -> Self:
+    def __ior__(self, other: "Mapping[str, Any] | ParameterDict") -> Self:
         self.update(other)
         return self

@@ -116,6 +116,9 @@ class State(Members):
     @overload
     def state_dict(self, *, prefix: str = ..., keep_vars: bool = ...) -> dict[str, Any]: ...
 
+    @overload
+    def state_dict(self, *args: Any, destination: Any = ..., prefix: str = ..., keep_vars: bool = ...) -> Any: ...
+
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """All parameters and persistent buffers by their paths, as references: they follow the module.
 

@@ -1,0 +1,207 @@
+"""Normalization by batch statistics."""
+
+from typing import Any
+
+import numpy as np
+
+from flambeau.differentiation.tape import Tracked
+from flambeau.dtypes.kinds import DTYPES
+from flambeau.graph.node import leaf
+from flambeau.nn import functional as F
+from flambeau.nn import init
+from flambeau.nn.modules.module import Module
+from flambeau.nn.parameter import Parameter
+from flambeau.tensors.creation import empty, ones, tensor, zeros
+from flambeau.tensors.tensor import Tensor
+
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "NormBase"]
+
+
+class NormBase(Module):
+    """What the layers that normalize channels have in common: parameters and running statistics."""
+
+    _version = 2
+    __constants__ = ["track_running_stats", "momentum", "eps", "num_features", "affine"]
+    num_features: int
+    eps: float
+    momentum: float | None
+    affine: bool
+    track_running_stats: bool
+    weight: Tensor | None
+    bias: Tensor | None
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            made = Parameter(empty(num_features, device=device, dtype=dtype)) if wanted else None
+            self.register_parameter(name, made)
+        self.register_buffer(
+            "running_mean", zeros(num_features, device=device, dtype=dtype) if track_running_stats else None
+        )
+        self.register_buffer(
+            "running_var", ones(num_features, device=device, dtype=dtype) if track_running_stats else None
+        )
+        self.register_buffer(
+            "num_batches_tracked", tensor(0, dtype=DTYPES["int64"], device=device) if track_running_stats else None
+        )
+        self.reset_parameters()
+
+    def reset_running_stats(self) -> None:
+        """Set the running statistics to mean 0 and variance 1, of no batches."""
+        if self.track_running_stats:
+            for buffer, value in ((self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0)):
+                assert buffer is not None
+                init.constant_(buffer, value)
+
+    def reset_parameters(self) -> None:
+        """Set the weight to 1, the bias to 0, and the running statistics as new."""
+        self.reset_running_stats()
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        raise NotImplementedError(f"{type(self).__name__} does not say which inputs it takes")
+
+    def extra_repr(self) -> str:
+        """The layer's arguments."""
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Any,
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Files of before version 2 do not count batches."""
+        version = local_metadata.get("version")
+        name = f"{prefix}num_batches_tracked"
+        if (version is None or version < 2) and self.track_running_stats and name not in state_dict:
+            own = self.num_batches_tracked
+            counted = own is not None and own.device.type != "meta"
+            state_dict[name] = own if counted else tensor(0, dtype=DTYPES["int64"])
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+
+
+def counted(count: Tensor) -> int:
+    """Add 1 to a counter, and return it.
+
+    It is counted on the host: the counter stays a known number, so that nothing is recorded that nobody asks for.
+    """
+    value = np.asarray(count.detach().host()) + 1
+    count.write(Tracked(leaf(value.astype(np.int64), count.aval), None))
+    return int(value)
+
+
+class _BatchNorm(NormBase):
+    """Batch normalization of inputs whose rank a subclass checks."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalize; in training, learn the running statistics."""
+        self._check_input_dim(input)
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
+            count = counted(self.num_batches_tracked)
+            if self.momentum is None:
+                momentum = 1.0 / count
+        batch = self.training or (self.running_mean is None and self.running_var is None)
+        learns = not self.training or self.track_running_stats
+        return F.batch_norm(
+            input,
+            self.running_mean if learns else None,
+            self.running_var if learns else None,
+            self.weight,
+            self.bias,
+            batch,
+            momentum,
+            self.eps,
+        )
+
+
+class BatchNorm1d(_BatchNorm):
+    """Batch normalization of (N, C) or (N, C, L); see ``BatchNorm2d``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() not in (2, 3):
+            raise ValueError(f"expected 2D or 3D input (got {input.dim()}D input)")
+
+
+class BatchNorm2d(_BatchNorm):
+    """(x - mean) / sqrt(variance + eps) * weight + bias for each channel of (N, C, H, W).
+
+    In training the statistics are the batch's, and the running ones learn from them; in evaluation the running ones.
+
+    Args:
+        num_features: number of channels C.
+        eps: added to the variance.
+        momentum: share of a batch in the running statistics; None for their plain mean over all batches.
+        affine: whether there is a weight (and, with ``bias``, a bias).
+        track_running_stats: whether there are running statistics; without, the batch's are always used.
+        device: where parameters and buffers live.
+        dtype: their data type.
+        bias: whether an affine layer has a bias.
+
+    Attributes:
+        weight: (C,), ones at first; or None.
+        bias: (C,), zeros at first; or None.
+        running_mean: (C,), zeros at first; or None.
+        running_var: (C,), ones at first; or None.
+        num_batches_tracked: int64; or None.
+
+    Raises:
+        ValueError: the input has not four dimensions, or one value per channel in training.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.BatchNorm2d(4)
+        BatchNorm2d(4, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() != 4:
+            raise ValueError(f"expected 4D input (got {input.dim()}D input)")
+
+
+class BatchNorm3d(_BatchNorm):
+    """Batch normalization of (N, C, D, H, W); see ``BatchNorm2d``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm3d.html
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() != 5:
+            raise ValueError(f"expected 5D input (got {input.dim()}D input)")

@@ -1,0 +1,8 @@
+"""PyTorch's ``torch.utils``.
+
+Source: https://docs.pytorch.org/docs/stable/data.html
+"""
+
+from flambeau.utils import data
+
+__all__ = ["data"]
