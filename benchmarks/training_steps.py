@@ -51,7 +51,9 @@ def mlp(library: Any) -> Any:
     return nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
 
 
-def stepper(library: Any, build: Any, shape: tuple[int, ...], *, read: bool, compiled: bool = False) -> Callable[[int], Any]:
+def stepper(
+    library: Any, build: Any, shape: tuple[int, ...], *, read: bool, compiled: bool = False
+) -> Callable[[int], Any]:
     """A function that trains for a number of steps."""
     library.manual_seed(0)
     model = build(library)

@@ -1,7 +1,7 @@
 """Write the doorplate's table: which public name lives in which module, read off the modules' ``__all__``.
 
-    python scripts/doorplate.py          rewrite src/flambeau/_names.py
-    python scripts/doorplate.py --check  fail if it is not what it should be
+python scripts/doorplate.py          rewrite src/flambeau/_names.py
+python scripts/doorplate.py --check  fail if it is not what it should be
 """
 
 import ast
@@ -73,6 +73,7 @@ def text() -> str:
 
 
 def main() -> int:
+    """Write the table, or compare it."""
     wanted = text()
     if "--check" not in sys.argv:
         TARGET.write_text(wanted)

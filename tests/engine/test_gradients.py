@@ -189,7 +189,9 @@ def test_a_saved_tensor_changed_in_place_is_noticed() -> None:
     y = x * 2
     z = (y * y).sum()
     y.add_(1)
-    with pytest.raises(RuntimeError, match=r"modified by an inplace operation: \[torch.FloatTensor \[2\]\] is at version 1"):
+    with pytest.raises(
+        RuntimeError, match=r"modified by an inplace operation: \[torch.FloatTensor \[2\]\] is at version 1"
+    ):
         z.backward()
 
 

@@ -18,6 +18,8 @@ def outcome(library: Any, function: Callable[[Any], Any]) -> tuple[Any, list[str
         warnings.simplefilter("always")
         try:
             value: Any = shown(function(library))
+        except (NameError, SyntaxError):  # a mistake of the test, which would be the same with both
+            raise
         except Exception as error:  # noqa: BLE001  (any error is an outcome)
             value = f"{type(error).__name__}: {plain(str(error))}"
     return value, [f"{item.category.__name__}: {plain(str(item.message))}" for item in caught]
@@ -39,4 +41,5 @@ def plain(text: str) -> str:
 
 def same(function: Callable[[Any], Any]) -> None:
     """Assert that both libraries have the same outcome."""
-    assert outcome(flambeau, function) == outcome(torch, function)
+    found, expected = outcome(flambeau, function), outcome(torch, function)
+    assert found == expected, f"\nfound    {found}\nexpected {expected}"

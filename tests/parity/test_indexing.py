@@ -13,9 +13,10 @@ from tests.parity.oracle import check
 X = np.arange(12, dtype=np.float32).reshape(3, 4) / 7
 C = np.arange(24, dtype=np.float32).reshape(2, 3, 4) / 7
 V = np.array([0.5, -1.5, 2.5], np.float32)
-I = np.array([0, 2])
+K = np.array([0, 2])
 J = np.array([[0, 1, 2, 0], [2, 0, 1, 1]])
 M = X > 0.8
+OTHER = X[:0:-1] * 0.9 + 0.05
 
 READS: dict[str, tuple[Any, ...]] = {
     "int": (lambda t, x: [x[1], x[-1], x[0, 3], x[2][1]], X),
@@ -27,12 +28,12 @@ READS: dict[str, tuple[Any, ...]] = {
     "zero-dimensional": (lambda t, x: [x.sum()[...], x.sum()[None], x.sum()[()]], X),
     "list": (lambda t, x: [x[[0, 2]], x[[True, False, True]], x[[]]], X),
     "range and numpy": (lambda t, x: [x[range(2)], x[np.array([2, 0])], x[np.int64(1)]], X),
-    "index": (lambda t, x, i: [x[i], x[:, i], x[i, i], x[-i]], X, I),
+    "index": (lambda t, x, i: [x[i], x[:, i], x[i, i], x[-i]], X, K),
     "index matrix": (lambda t, x, j: [x[j], x[j, 0], x[..., j]], X, J % 3),
-    "index with int": (lambda t, x, i: [x[0, :, i], x[i, :, 1], x[:, i, 0]], C, I % 2),
-    "index apart": (lambda t, x, i: [x[i, :, i], x[i, None, i], x[:, i, i]], C, I % 2),
-    "index with slice": (lambda t, x, i: [x[1:, i], x[i, ::2], x[..., i, 1:]], C, I % 2),
-    "indexes broadcast": (lambda t, x, i: [x[i[:, None], i], x[i, 0], x[i, [1]]], X, I),
+    "index with int": (lambda t, x, i: [x[0, :, i], x[i, :, 1], x[:, i, 0]], C, K % 2),
+    "index apart": (lambda t, x, i: [x[i, :, i], x[i, None, i], x[:, i, i]], C, K % 2),
+    "index with slice": (lambda t, x, i: [x[1:, i], x[i, ::2], x[..., i, 1:]], C, K % 2),
+    "indexes broadcast": (lambda t, x, i: [x[i[:, None], i], x[i, 0], x[i, [1]]], X, K),
     "repeated index": (lambda t, x: x[[0, 0, 1, 0]], X),
     "mask": (lambda t, x, m: [x[m], x[~m], x[x > 0]], X, M),
     "mask of rows": (lambda t, x, m: [x[m[:, 3]], x[:, m[1]], x[m[:, 3], 1:]], X, M),
@@ -40,9 +41,9 @@ READS: dict[str, tuple[Any, ...]] = {
     "list as a tuple": (lambda t, x: [x[[t.tensor([0, 1]), t.tensor([2, 0])]], x[[slice(0, 1), 1]]], X),
     "tensor of one": (lambda t, x: [x[t.tensor(1)], x[t.tensor(True)]], X),
     "iterate": (lambda t, x: [row * 2 for row in x], X),
-    "unpack": (lambda t, x: (lambda a, b, c: [a + b, c])(*x), X),
+    "unpack": (lambda t, x: [sum([*x]), [*x][1]], X),
     "unbind": (lambda t, x: [*x.unbind(), *x.unbind(1)], X),
-    "index_select": (lambda t, x, i: [x.index_select(0, i), x.index_select(-1, i)], X, I),
+    "index_select": (lambda t, x, i: [x.index_select(0, i), x.index_select(-1, i)], X, K),
     "gather": (lambda t, x, j: [x.gather(0, j), x.gather(1, j)], X, J % 3),
     "gather fewer": (lambda t, x, j: x.gather(1, j[:, :2]), X, J),
     "take": (lambda t, x, j: [x.take(j), x.take(-1 - j)], X, J),
@@ -52,7 +53,7 @@ READS: dict[str, tuple[Any, ...]] = {
     "tril triu": (lambda t, x: [x.tril(), x.tril(1), x.triu(-1), t.triu(x)], C),
     "diag": (lambda t, x, v: [x.diag(), x.diag(1), v.diag(), v.diag(-2), t.diagflat(x)], X, V),
     "diag_embed": (lambda t, x: [t.diag_embed(x), x.diag_embed(1, 0, 2), x.diag_embed(-1, 2, 1)], X),
-    "where": (lambda t, x, m: [t.where(m, x, 0.0), t.where(m, 1.5, x), t.where(m, 1, 2), t.where(m, x, x * 2)], X, M),
+    "where": (lambda t, x, m: [t.where(m, x, 0.0), t.where(m, 1.5, x), t.where(m, 1, 2), x.where(m, x * 2)], X, M),
 }  # fmt: skip
 
 
@@ -77,11 +78,11 @@ WRITES: dict[str, tuple[Any, ...]] = {
     "in place on a view": (lambda t, x: x[:, 1].add_(2), X),
     "augmented": (lambda t, x: x.__setitem__((slice(None), 1), x[:, 1] + 2), X),
     "leading ones": (lambda t, x, v: x.__setitem__((0, slice(3)), v.reshape(1, 1, 3)), X, V),
-    "index": (lambda t, x, i: x.__setitem__(i, 2.0), X, I),
-    "index and value": (lambda t, x, i, y: x.__setitem__(i, y[:2] * 2), X, I, X),
-    "index and broadcast": (lambda t, x, i, v: x.__setitem__((i, slice(0, 3)), v), X, I, V),
-    "index of a slice": (lambda t, x, i: x.__setitem__((slice(1, None), i), 3), X, I),
-    "pair of indexes": (lambda t, x, i, v: x.__setitem__((i, i), v[:2]), X, I, V),
+    "index": (lambda t, x, i: x.__setitem__(i, 2.0), X, K),
+    "index and value": (lambda t, x, i, y: x.__setitem__(i, y[:2] * 2), X, K, X),
+    "index and broadcast": (lambda t, x, i, v: x.__setitem__((i, slice(0, 3)), v), X, K, V),
+    "index of a slice": (lambda t, x, i: x.__setitem__((slice(1, None), i), 3), X, K),
+    "pair of indexes": (lambda t, x, i, v: x.__setitem__((i, i), v[:2]), X, K, V),
     "mask and number": (lambda t, x, m: x.__setitem__(m, -1), X, M),
     "mask of rows": (lambda t, x, m: x.__setitem__(m[:, 3], -1), X, M),
     "mask and values": (lambda t, x, m, y: x.__setitem__(m, y[m] * 2), X, M, X),
@@ -92,9 +93,9 @@ WRITES: dict[str, tuple[Any, ...]] = {
     "scatter source": (lambda t, x, y: x.scatter_(1, t.tensor([[1, 0, 3], [2, 1, 0]]), y), X, X[:2, :3] * 2),
     "scatter_add": (lambda t, x, j, y: x.scatter_add_(0, j, y), X, J, X[:2]),
     "index_add": (lambda t, x, y: x.index_add_(0, t.tensor([0, 2, 0]), y, alpha=2), X, X),
-    "index_copy": (lambda t, x, i, y: x.index_copy_(1, i, y[:, :2]), X, I, X * 3),
-    "index_fill": (lambda t, x, i: x.index_fill_(1, i, 2), X, I),
-    "index_put": (lambda t, x, i, v: x.index_put_((i, i), v[:2]), X, I, V),
+    "index_copy": (lambda t, x, i, y: x.index_copy_(1, i, y[:, :2]), X, K, X * 3),
+    "index_fill": (lambda t, x, i: x.index_fill_(1, i, 2), X, K),
+    "index_put": (lambda t, x, i, v: x.index_put_((i, i), v[:2]), X, K, V),
     "index_put accumulate": (lambda t, x, v: x.index_put_((t.tensor([0, 0, 1]),), v[:, None], accumulate=True), X, V),
     "put": (lambda t, x, v: x.put_(t.tensor([0, 5, 11]), v), X, V),
     "masked_scatter": (lambda t, x, m, y: x.masked_scatter_(m, y), X, M, X * 2),
@@ -104,7 +105,7 @@ WRITES: dict[str, tuple[Any, ...]] = {
 
 REDUCED: dict[str, tuple[Any, ...]] = {
     f"{name} {'with' if own else 'without'} self": (
-        lambda t, x, j, y, name=name, own=own: x.scatter_reduce(0, j, y, name, include_self=own), X, J, X[:0:-1] * 0.9 + 0.05
+        lambda t, x, j, y, name=name, own=own: x.scatter_reduce(0, j, y, name, include_self=own), X, J, OTHER
     )
     for name in ("sum", "prod", "mean", "amax", "amin")
     for own in (True, False)

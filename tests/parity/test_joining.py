@@ -13,11 +13,11 @@ from tests.parity.oracle import check
 X = np.arange(12, dtype=np.float32).reshape(3, 4) / 7
 C = np.arange(24, dtype=np.float32).reshape(2, 3, 4) / 7
 V = np.array([0.5, -1.5, 2.5], np.float32)
-I = np.array([2, 0, 1])
+K = np.array([2, 0, 1])
 
 CASES: dict[str, tuple[Any, ...]] = {
     "cat": (lambda t, x, y: [t.cat([x, y]), t.cat((x, y), dim=1), t.cat([x, y, x], -1)], X, X * 2),
-    "cat types": (lambda t, x, i: t.cat([x[0, :3], i]), X, I),
+    "cat types": (lambda t, x, i: t.cat([x[0, :3], i]), X, K),
     "cat with empty": (lambda t, x: t.cat([x, t.tensor([])]), X),
     "cat axis": (lambda t, x: t.cat([x, x], axis=1), X),
     "concat": (lambda t, x: [t.concat([x, x]), t.concatenate([x, x])], X),
@@ -41,7 +41,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "repeat": (lambda t, x: [x.repeat(2, 1), x.repeat((1, 2, 3)), x.repeat(0, 1)], X),
     "tile": (lambda t, x: [x.tile(2), t.tile(x, (2, 1, 1)), x.tile((2, 3))], X),
     "repeat_interleave": (lambda t, x, i: [x.repeat_interleave(2), x.repeat_interleave(i, 0),
-                                           t.repeat_interleave(x, 2, dim=1), t.repeat_interleave(i)], X, I),
+                                           t.repeat_interleave(x, 2, dim=1), t.repeat_interleave(i)], X, K),
     "flip": (lambda t, x: [x.flip(0), x.flip(0, 1), t.flip(x, [1]), x.flip(dims=(1,)), x.fliplr(), x.flipud()], X),
     "roll": (lambda t, x: [x.roll(1), x.roll(1, 0), x.roll((1, -2), (0, 1)), t.roll(x, 5, 1)], X),
     "rot90": (lambda t, x: [x.rot90(), x.rot90(2), x.rot90(-1), x.rot90(4), t.rot90(x, 1, [1, 0])], X),

@@ -17,12 +17,12 @@ W = RANDOM.normal(size=3).astype(np.float32)
 P = RANDOM.normal(size=(2, 3, 4)).astype(np.float32)
 Q = RANDOM.normal(size=(2, 4, 2)).astype(np.float32)
 S = RANDOM.normal(size=(3, 3)).astype(np.float32)
-I = np.array([[1, 2], [3, 4]])
+K = np.array([[1, 2], [3, 4]])
 
 CASES: dict[str, tuple[Any, ...]] = {
     "matmul": (lambda t, a, b, v: [a @ b, t.matmul(a, v), v @ b, v @ v, a.matmul(b)], A, B, V),
     "matmul batched": (lambda t, p, q, a: [p @ q, a @ q, p @ q[:1], p @ a.t()], P, Q, A),
-    "mm": (lambda t, a, b, i: [a.mm(b), t.mm(a, b), i.mm(i)], A, B, I),
+    "mm": (lambda t, a, b, i: [a.mm(b), t.mm(a, b), i.mm(i)], A, B, K),
     "bmm": (lambda t, p, q: [p.bmm(q), t.bmm(p, q)], P, Q),
     "mv dot": (lambda t, a, v: [a.mv(v), t.mv(a, v), v.dot(v), t.dot(v, v), v.vdot(v)], A, V),
     "outer": (lambda t, v, w: [v.outer(w), t.outer(w, v), t.ger(v, w)], V, W),

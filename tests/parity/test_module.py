@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections import namedtuple
+from collections import OrderedDict, namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -228,7 +228,7 @@ type(k.nn.Buffer(k.o(2))).__name__ || isinstance(k.nn.Buffer(k.o(2)), k.nn.Buffe
 isinstance(k.nn.Buffer(k.o(2)), k.P) || k.nn.Buffer(k.o(2)).persistent
 k.nn.Buffer(k.o(2), persistent=False).persistent || k.nn.Buffer() || k.nn.Buffer([1]) || k.nn.Buffer(k.leaf())
 k.nn.Buffer(k.o(1), True) || issubclass(k.nn.Buffer, k.t.Tensor) || isinstance(k.P(), k.nn.Buffer)
-isinstance(k.nn.Buffer(k.o(2)) * 2, k.nn.Buffer) || Sub(k) || bool(k.P(k.o(1))) || k.P(k.o(2)).is_leaf || copied(n)
+isinstance(k.nn.Buffer(k.o(2)) * 2, k.nn.Buffer) || bool(k.P(k.o(1))) || k.P(k.o(2)).is_leaf || copied(n)
 pickled(n) || copied(l).weight is l.weight || copied(tied(n)).one is copied(n)
 (lambda m: m.one is m.again)(copied(tied(n))) || copied(f)
 """.strip()
@@ -263,13 +263,6 @@ def pickled(value: Any) -> Any:
         again.__setstate__({a: b for a, b in fields.items() if a != "_state_dict_pre_hooks"})
         return again, again.state_dict(), sorted(again.__dict__)
     return pickle.loads(pickle.dumps(value))
-
-
-def Sub(k: Kit) -> Any:
-    class Mine(k.t.Tensor):
-        pass
-
-    return isinstance(Mine, type)
 
 
 def Extra(k: Kit) -> Any:
@@ -357,7 +350,15 @@ def expressions(table: str) -> list[str]:
 def evaluated(expression: str) -> Callable[[Any], Any]:
     def run(t: Any) -> Any:
         k = Kit(t)
-        scope = {**globals(), "k": k, "n": k.Net(), "l": k.Lin(), "f": k.Forgot(), "log": []}
+        scope = {
+            **globals(),
+            "OrderedDict": OrderedDict,
+            "k": k,
+            "n": k.Net(),
+            "l": k.Lin(),
+            "f": k.Forgot(),
+            "log": [],
+        }
         return eval(expression, scope)
 
     return run

@@ -199,6 +199,28 @@ def returns_dict(k, log):
     return out["a"].detach()
 
 
+def writes_into_its_input(k, log):
+    class W(k.M):
+        def forward(self, x, y):
+            return x.mul_(3) + y
+
+    m = W()
+    m.register_full_backward_hook(say(log, "full"))
+    return m(k.leaf() * 2, k.o(2))
+
+
+def writes_into_a_plain_input(k, log):
+    class W(k.M):
+        def forward(self, x, y):
+            return x.mul_(3) + y
+
+    m = W()
+    m.register_full_backward_hook(say(log, "full"))
+    x, y = k.o(2), k.leaf()
+    m(x, y).sum().backward()
+    return x, y.grad
+
+
 def named_tuple(k, log):
     class D(k.M):
         def forward(self, x):
@@ -368,7 +390,8 @@ CASES: dict[str, Callable[..., Any]] = {
     for item in (
         forward_order, pre_replaces, pre_replaces_by_value, pre_kwargs, pre_kwargs_wrong, hook_replaces, always,
         always_raises, always_after_failing_hook, removal, global_hooks, registration_hooks, keyword, without_grad,
-        returns_dict, named_tuple, no_inputs, order_of_backward, nested, second_order, twice_through, legacy_mixed,
+        returns_dict, writes_into_its_input, writes_into_a_plain_input, named_tuple, no_inputs, order_of_backward,
+        nested, second_order, twice_through, legacy_mixed,
         legacy, legacy_replaces, legacy_mixed_other, legacy_nested_input, global_backward, copies_keep_hooks,
     )
 } | {

@@ -13,14 +13,14 @@ C = np.arange(24, dtype=np.float32).reshape(2, 3, 4) / 7 - 1
 N = np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, 2.0]], np.float32)
 T = np.array([2.0, 1.0, 2.0, 1.0], np.float32)
 Z = np.array([[0.0, 2.0, 3.0], [0.0, 0.0, 1.0]], np.float32)
-I = np.array([[3, 1, 2, 1], [0, 0, 5, 3]])
+K = np.array([[3, 1, 2, 1], [0, 0, 5, 3]])
 B = np.array([[True, False], [True, True]])
 
 CASES: dict[str, tuple[Any, ...]] = {
     "sum": (lambda t, x: [x.sum(), x.sum(1), x.sum((0, 2), True), x.sum(-1, keepdim=True), t.sum(x, dim=0)], C),
-    "sum types": (lambda t, i, b: [i.sum(), b.sum(1), i.sum(dtype=t.float32), i.int().sum()], I, B),
+    "sum types": (lambda t, i, b: [i.sum(), b.sum(1), i.sum(dtype=t.float32), i.int().sum()], K, B),
     "sum by NumPy's names": (lambda t, x: [x.sum(axis=1, keepdims=True), t.mean(x, axis=0), x.max(axis=1)[0]], C),
-    "mean": (lambda t, x, i: [x.mean(), x.mean((0, 1)), i.mean(dtype=t.float64), t.mean(x, 1, True)], C, I),
+    "mean": (lambda t, x, i: [x.mean(), x.mean((0, 1)), i.mean(dtype=t.float64), t.mean(x, 1, True)], C, K),
     "prod": (lambda t, x: [x.prod(), x.prod(1), t.prod(x, 0, True)], X),
     "prod with zeros": (lambda t, x: [x.prod(1), x.prod(0)], Z),
     "max": (lambda t, x: [x.max(), *x.max(0), *x.max(1, True), x.max(x * 0), t.max(x, other=-x)], X),
@@ -44,9 +44,10 @@ CASES: dict[str, tuple[Any, ...]] = {
     "norm type": (lambda t, x: x.norm(dtype=t.float64), X),
     "nuclear norm": (lambda t, x: x.norm("nuc"), X),
     "dist": (lambda t, x: [x.dist(x * 2), t.dist(x, x[:1], 1)], X),
-    "trace": (lambda t, x, i: [x.trace(), t.trace(i)], X, I),
+    "cdist": (lambda t, x: [t.cdist(x, x[:2] + 1), t.cdist(x[None], x[None] * 2, p=1.0)], X),
+    "trace": (lambda t, x, i: [x.trace(), t.trace(i)], X, K),
     "cov": (lambda t, x: [x.cov(), t.cov(x[0]), x.cov(correction=0), x.corrcoef()], X),
-    "cumsum": (lambda t, x, i: [x.cumsum(0), t.cumsum(x, dim=1), i.cumsum(1), x.cumsum(0, dtype=t.float64)], X, I),
+    "cumsum": (lambda t, x, i: [x.cumsum(0), t.cumsum(x, dim=1), i.cumsum(1), x.cumsum(0, dtype=t.float64)], X, K),
     "cumprod": (lambda t, x: [x.cumprod(0), t.cumprod(x, -1)], X),
     "cumprod with zeros": (lambda t, x: x.cumprod(1), Z),
     "logcumsumexp": (lambda t, x: [x.logcumsumexp(0), t.logcumsumexp(x, 1)], X),
@@ -83,6 +84,7 @@ FAILURES: dict[str, Any] = {
     "max dimension": lambda t, x: x.max(5),
     "cumsum dimension": lambda t, x: x.cumsum(5),
     "trace": lambda t, x: x[0].trace(),
+    "cdist": lambda t, x: t.cdist(x, x[0]),
 }
 
 

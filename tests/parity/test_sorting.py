@@ -12,40 +12,40 @@ from tests.parity.oracle import check, torch
 X = np.array([[0.5, -1.25, 2.0, 0.1], [3.0, -0.7, 0.2, 5.0], [-2.0, 4.0, 1.5, -3.0]], np.float32)
 N = np.array([1.0, np.nan, 3.0, -2.0], np.float32)
 T = np.array([2.0, 1.0, 2.0, 1.0, 3.0], np.float32)
-I = np.array([[3, 1, 2, 1], [0, 0, 5, 3]])
+K = np.array([[3, 1, 2, 1], [0, 0, 5, 3]])
 B = np.array([True, False, True])
 
 CASES: dict[str, tuple[Any, ...]] = {
     "sort": (lambda t, x: [*x.sort(), *x.sort(0), *t.sort(x, descending=True), *x.sort(stable=True)], X),
     "sort ties": (lambda t, x: [*x.sort(stable=True), *x.sort(descending=True, stable=True)], T),
     "sort nan": (lambda t, x: [*x.sort(), *x.sort(descending=True)], N),
-    "sort whole and bool": (lambda t, i, b: [*i.sort(stable=True), *b.sort(stable=True)], I, B),
+    "sort whole and bool": (lambda t, i, b: [*i.sort(stable=True), *b.sort(stable=True)], K, B),
     "sort scalar": (lambda t, x: [*x.sum().sort(), *x.sum().topk(1), *x.sum().kthvalue(1)], X),
     "argsort": (lambda t, x: [x.argsort(), x.argsort(0, True), t.argsort(x, dim=1)], X),
     "msort": (lambda t, x: [x.msort(), t.msort(x)], X),
     "topk": (lambda t, x: [*x.topk(2), *x.topk(3, 0), *x.topk(2, largest=False), *t.topk(x, 1, dim=0)], X),
-    "topk whole": (lambda t, i: [i.topk(2).values, i.topk(2, largest=False)[0]], I),
+    "topk whole": (lambda t, i: [i.topk(2).values, i.topk(2, largest=False)[0]], K),
     "topk nan": (lambda t, x: [*x.topk(2)], N),
     "kthvalue": (lambda t, x: [*x.kthvalue(2), *x.kthvalue(1, 0, True), *t.kthvalue(x, 3)], X),
     "median": (lambda t, x: [x.median(), *x.median(0), *x.median(1, True), t.median(x)], X),
     "median ties": (lambda t, x: x.median(), T),
     "median nan": (lambda t, x: [x.median(), *x.median(0), x.nanmedian(), *x.nanmedian(0)], N),
-    "mode": (lambda t, x, i: [*x.mode(), *i.mode(), *t.mode(i, 0, True)], T, I),
+    "mode": (lambda t, x, i: [*x.mode(), *i.mode(), *t.mode(i, 0, True)], T, K),
     "quantile": (lambda t, x: [x.quantile(0.3), x.quantile(0.5, 0), t.quantile(x, t.tensor([0.2, 0.7]), 1, True)], X),
     "quantile rounded": (lambda t, x: [x.quantile(0.3, 1, interpolation=name)
                                        for name in ("lower", "higher", "nearest", "midpoint")], X),
     "quantile nan": (lambda t, x: [x.quantile(0.3), x.nanquantile(0.3)], N),
     "cummax": (lambda t, x: [*x.cummax(0), *x.cummin(1), *t.cummax(x, dim=1)], X),
     "cummax ties and nan": (lambda t, x, y: [*x.cummax(0), *x.cummin(0), *y.cummax(0), *y.cummin(0)], T, N),
-    "unique": (lambda t, i: [i.unique(), *t.unique(i, return_inverse=True, return_counts=True)], I),
-    "unique rows": (lambda t, i: [*t.unique(t.cat([i, i]), dim=0, return_inverse=True, return_counts=True)], I),
-    "unique_consecutive": (lambda t, i: [*i.unique_consecutive(True, True), t.unique_consecutive(i, dim=0)], I),
-    "bincount": (lambda t, i: [i[0].bincount(), i[1].bincount(minlength=8), i[0].bincount(i[1])], I),
+    "unique": (lambda t, i: [i.unique(), *t.unique(i, return_inverse=True, return_counts=True)], K),
+    "unique rows": (lambda t, i: [*t.unique(t.cat([i, i]), dim=0, return_inverse=True, return_counts=True)], K),
+    "unique_consecutive": (lambda t, i: [*i.unique_consecutive(True, True), t.unique_consecutive(i, dim=0)], K),
+    "bincount": (lambda t, i: [i[0].bincount(), i[1].bincount(minlength=8), i[0].bincount(i[1])], K),
     "histc": (lambda t, x: [x.histc(4), x.histc(3, -1, 2), t.histc(x, 5, min=0, max=0)], X),
     "searchsorted": (lambda t, x: [t.searchsorted(x.sort()[0], x), t.searchsorted(x[0].sort()[0], x, right=True),
                                    t.searchsorted(x[0].sort()[0], 0.2), t.bucketize(x, x[0].sort()[0])], X),
-    "searchsorted types": (lambda t, i: t.searchsorted(i[0].sort()[0], i.float() + 0.5, out_int32=True, side="right"), I),
-    "isin": (lambda t, i: [t.isin(i, t.tensor([1, 5])), t.isin(i, 3, invert=True), t.isin(3, i)], I),
+    "searchsorted types": (lambda t, i: t.searchsorted(i[0].sort()[0], i + 0.5, out_int32=True, side="right"), K),
+    "isin": (lambda t, i: [t.isin(i, t.tensor([1, 5])), t.isin(i, 3, invert=True), t.isin(3, i)], K),
 }  # fmt: skip
 
 
@@ -102,5 +102,5 @@ def test_names_of_results() -> None:
     values, indices = found
     assert found.values is values
     assert found.indices is indices
-    with pytest.raises(AttributeError, match="'torch.return_types.max' object has no attribute 'other'"):
+    with pytest.raises(AttributeError, match=r"'torch\.return_types\.max' object has no attribute 'other'"):
         found.other

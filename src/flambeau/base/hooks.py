@@ -18,8 +18,8 @@ class RemovableHandle:
 
     def __init__(self, hooks_dict: MutableMapping[int, Any], *, extra_dict: Any = None) -> None:
         self._hooks = _Reference(hooks_dict)
-        extra = [] if extra_dict is None else extra_dict if isinstance(extra_dict, list) else [extra_dict]
-        self._extra = [_Reference(item) for item in extra]  # pyright: ignore[reportUnknownVariableType]
+        extra: Any = extra_dict if isinstance(extra_dict, list) else [extra_dict]
+        self._extra = [_Reference(item) for item in extra if item is not None]
         self.id = RemovableHandle.next_id
         RemovableHandle.next_id += 1
 

@@ -28,11 +28,12 @@ class Size(tuple[int, ...]):
         return f"torch.Size([{', '.join(map(str, self))}])"
 
     def __getitem__(self, index: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # slices stay Size
-        item = tuple.__getitem__(self, index)
-        return Size(item) if isinstance(index, slice) else item
+        if isinstance(index, slice):
+            return Size(super().__getitem__(index))  # pyright: ignore[reportUnknownArgumentType]
+        return super().__getitem__(index)
 
     def __add__(self, other: tuple[Any, ...]) -> "Size":  # pyright: ignore[reportIncompatibleMethodOverride]
-        return Size(tuple.__add__(self, other))
+        return Size(super().__add__(other))
 
     def __reduce__(self) -> tuple[type["Size"], tuple[tuple[int, ...]]]:
         return Size, (tuple(self),)

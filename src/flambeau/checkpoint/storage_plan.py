@@ -12,7 +12,8 @@ from flambeau.checkpoint.records import StorageRecord, TensorRecord
 
 __all__ = ["SavedStorage", "View"]
 
-_CHUNK: Final = 1 << 20  # small enough to be still in the processor's cache when it is written after its checksum
+_VIEWED: Final = 16 << 20  # bytes of a piece that is only looked at
+_GATHERED: Final = 1 << 20  # bytes of a piece that has to be put together
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,8 @@ class SavedStorage:
                 return
             start = self.alone.storage_offset * ELEMENTS[self.alone.dtype].size
         stretch = data.data[start : start + self.nbytes]
-        for at in range(0, len(stretch), _CHUNK):
-            yield stretch[at : at + _CHUNK]
+        for at in range(0, len(stretch), _VIEWED):
+            yield stretch[at : at + _VIEWED]
 
 
 def storage_type(dtype: str) -> str:
@@ -161,6 +162,6 @@ def _gathered(tensor: TensorRecord, data: np.ndarray[Any, np.dtype[Any]]) -> Ite
         offset=tensor.storage_offset * size,
         strides=tuple(tensor.stride[axis] * size for axis in axes),
     )
-    pieces = np.nditer(elements, flags=["external_loop", "buffered"], order="C", buffersize=max(_CHUNK // size, 1))
+    pieces = np.nditer(elements, flags=["external_loop", "buffered"], order="C", buffersize=_GATHERED // size)
     for piece in pieces:
         yield np.ascontiguousarray(piece).view(np.uint8).data

@@ -7,6 +7,7 @@ need them, and the archive ends with both the 64-bit and the 32-bit end record.
 """
 
 import struct
+import threading
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ ALIGNMENT: Final = 64
 
 _WIDE: Final = 0xFFFFFFFF
 _MANY: Final = 0xFFFF
+_MANY_BYTES: Final = 4 << 20
 _UTF8: Final = 0x0800
 _HAS_DESCRIPTOR: Final = 0x0008
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
@@ -85,8 +87,7 @@ class ZipWriter:
         self._write_header(raw_name, flags, size)
         crc = 0
         for chunk in chunks:
-            crc = zlib.crc32(chunk, crc)
-            self._write(chunk)
+            crc = self._write_checked(chunk, crc)
         self._entries.append(_Entry(raw_name, flags, crc, size, offset))
         if self._position != self._data_start + size:
             raise SaveError(f"record {name!r} has {self._position - self._data_start} bytes instead of {size}")
@@ -112,6 +113,20 @@ class ZipWriter:
         """Pass bytes on, counting them."""
         self._sink.write(data)
         self._position += len(data)
+
+    def _write_checked(self, chunk: bytes | memoryview, crc: int) -> int:
+        """Write bytes and continue their checksum: for many bytes both at once, for neither needs the interpreter."""
+        if len(chunk) < _MANY_BYTES:
+            self._write(chunk)
+            return zlib.crc32(chunk, crc)
+        checksums: list[int] = []
+        thread = threading.Thread(target=lambda: checksums.append(zlib.crc32(chunk, crc)), name="flambeau-checksum")
+        thread.start()
+        try:
+            self._write(chunk)
+        finally:
+            thread.join()
+        return checksums[0]
 
     def _write_header(self, name: bytes, flags: int, size: int) -> None:
         """Write a record's own header, with padding up to the next multiple of the alignment."""

@@ -1,7 +1,7 @@
 """CivilNet: the small convolutional network that the quickstart trains."""
 
 from flambeau.nn import Conv2d, Linear, MaxPool2d, Module
-from flambeau.nn import functional as F  # noqa: N812  (PyTorch's custom)
+from flambeau.nn import functional as F
 from flambeau.tensors import Tensor
 
 __all__ = ["CivilNet"]

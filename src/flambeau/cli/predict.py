@@ -2,11 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import Any, cast
 
 from flambeau.cli.civilnet import CivilNet
 from flambeau.cli.images import prepared
 from flambeau.differentiation.modes import no_grad
-from flambeau.nn import functional as F  # noqa: N812  (PyTorch's custom)
+from flambeau.nn import functional as F
 from flambeau.serialization import load
 from flambeau.tensors.creation import from_numpy
 
@@ -28,10 +29,10 @@ def run(arguments: argparse.Namespace) -> int:
     for file in (arguments.checkpoint, arguments.image):
         if not file.is_file():
             raise SystemExit(f"{file}: no such file")
-    state = load(arguments.checkpoint)
+    state: Any = load(arguments.checkpoint)
     if not isinstance(state, dict) or "model_state_dict" not in state or "classes" not in state:
         raise SystemExit(f"{arguments.checkpoint}: this is no checkpoint of flambeau quickstart")
-    classes: list[str] = state["classes"]
+    classes = cast("list[str]", state["classes"])
     model = CivilNet(len(classes))
     model.load_state_dict(state["model_state_dict"])
     model.eval()

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from flambeau.cli.civilnet import CivilNet
 from flambeau.cli.images import Images
 from flambeau.differentiation.modes import no_grad
-from flambeau.nn import functional as F  # noqa: N812  (PyTorch's custom)
+from flambeau.nn import functional as F
 from flambeau.optim import SGD
 from flambeau.optim.lr_scheduler import CosineAnnealingLR
 from flambeau.serialization import load, save

@@ -1,7 +1,7 @@
 """The JAX device behind each ``device``."""
 
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import jax
 
@@ -22,7 +22,7 @@ def available(kind: str) -> int:
     if platform is None:
         return 0
     try:
-        return len(jax.devices(platform))
+        return len(cast("list[Any]", jax.devices(platform)))
     except RuntimeError:
         return 0
 
@@ -38,4 +38,4 @@ def jax_device(place: device) -> Any:
     index = place.index or 0
     if index >= count:
         raise RuntimeError(f"CUDA error: invalid device ordinal (asked for {place}, {count} present)")
-    return jax.devices(_PLATFORMS[place.type])[index]
+    return cast("list[Any]", jax.devices(_PLATFORMS[place.type]))[index]

@@ -1,12 +1,14 @@
 """``device``: where a tensor lives, in PyTorch's spelling; no JAX here."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["CPU", "META", "as_device", "device", "get_default_device", "set_default_device"]
 
-_KINDS = ("cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga", "maia", "xla")
-_KINDS += ("lazy", "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone", "tpu")
+_KINDS = tuple(
+    "cpu cuda ipu xpu mkldnn opengl opencl ideep hip ve fpga maia xla lazy vulkan mps meta hpu mtia privateuseone "
+    "tpu".split()
+)
 _TEXT = re.compile(r"([a-z_]+)(?::(\d+))?")
 
 
@@ -32,13 +34,13 @@ class device:  # noqa: N801  (PyTorch's name)
 
     __slots__ = ("index", "type")
 
-    def __init__(self, type: "str | device | int" = "cpu", index: int | None = None) -> None:  # noqa: A002
+    def __init__(self, type: "str | device | int" = "cpu", index: int | None = None) -> None:
         if isinstance(type, device):
-            type, index = type.type, type.index  # noqa: A001
+            type, index = type.type, type.index
         elif isinstance(type, int):
-            type, index = "cuda", type  # noqa: A001
+            type, index = "cuda", type
         elif index is None:
-            type, index = _parse(type)  # noqa: A001
+            type, index = _parse(type)
         if type not in _KINDS:
             message = f"Expected one of {', '.join(_KINDS)} device type at start of device string: {type}"
             raise RuntimeError(message)
@@ -46,7 +48,9 @@ class device:  # noqa: N801  (PyTorch's name)
         self.index: Final[int | None] = index
 
     def __repr__(self) -> str:
-        return f"device(type={self.type!r})" if self.index is None else f"device(type={self.type!r}, index={self.index})"
+        return (
+            f"device(type={self.type!r})" if self.index is None else f"device(type={self.type!r}, index={self.index})"
+        )
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
@@ -57,7 +61,7 @@ class device:  # noqa: N801  (PyTorch's name)
     def __hash__(self) -> int:
         return hash((self.type, self.index))
 
-    def __reduce__(self) -> tuple[type["device"], tuple[str, int | None]]:
+    def __reduce__(self) -> tuple[Any, tuple[str, int | None]]:
         return device, (self.type, self.index)
 
     def __enter__(self) -> "device":

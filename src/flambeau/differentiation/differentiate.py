@@ -99,7 +99,7 @@ class _Walk:
             return
         slots = self.waiting.get(target)
         if slots is None:
-            results = target.operation.result if target.operation is not None else None
+            results: Any = target.operation.result if target.operation is not None else None
             count = len(results) if isinstance(results, tuple) else getattr(target, "count", 1)
             slots = self.waiting[target] = [None] * count
             heappush(self.turns, (-target.serial, target))

@@ -45,15 +45,13 @@ def is_inference_mode_enabled() -> bool:
 
 
 class _Switch:
-    """A context manager that sets both switches and puts them back; it also decorates functions and generators."""
+    """A context manager that sets both switches and puts them back; it also decorates functions."""
 
-    def __init__(self, grad: bool, inference: bool | None = None) -> None:
-        self._grad = grad
-        self._inference = inference
-        self._before: list[tuple[bool, bool]] = []
+    _grad: bool
+    _inference: bool | None = None
 
     def __enter__(self) -> Self:
-        self._before.append((MODE.grad, MODE.inference))
+        self.__dict__.setdefault("_before", []).append((MODE.grad, MODE.inference))
         MODE.grad = self._grad
         if self._inference is not None:
             MODE.inference = self._inference
@@ -62,16 +60,15 @@ class _Switch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        MODE.grad, MODE.inference = self._before.pop()
-
-    def clone(self) -> "_Switch":
-        """A switch of the same setting, for one call of a decorated function."""
-        return _Switch(self._grad, self._inference)
+        MODE.grad, MODE.inference = self.__dict__["_before"].pop()
 
     def __call__(self, function: Function) -> Function:
+        switch = _Switch()
+        switch._grad, switch._inference = self._grad, self._inference
+
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with self.clone():
+            with switch:
                 return function(*args, **kwargs)
 
         return wrapper  # pyright: ignore[reportReturnType]  # wraps keeps the signature
@@ -82,10 +79,7 @@ class _Decorator(_Switch):
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         made = super().__new__(cls)
-        if function is None:
-            return made
-        made.__init__()
-        return made(function)
+        return made if function is None else made(function)
 
 
 class no_grad(_Decorator):  # noqa: N801  (PyTorch's name)
@@ -102,8 +96,7 @@ class no_grad(_Decorator):  # noqa: N801  (PyTorch's name)
     Source: https://docs.pytorch.org/docs/stable/generated/torch.no_grad.html
     """
 
-    def __init__(self, function: Callable[..., Any] | None = None) -> None:
-        super().__init__(grad=False)
+    _grad = False
 
 
 class enable_grad(_Decorator):  # noqa: N801  (PyTorch's name)
@@ -112,8 +105,7 @@ class enable_grad(_Decorator):  # noqa: N801  (PyTorch's name)
     Source: https://docs.pytorch.org/docs/stable/generated/torch.enable_grad.html
     """
 
-    def __init__(self, function: Callable[..., Any] | None = None) -> None:
-        super().__init__(grad=True)
+    _grad = True
 
 
 class inference_mode(_Switch):  # noqa: N801  (PyTorch's name)
@@ -125,15 +117,11 @@ class inference_mode(_Switch):  # noqa: N801  (PyTorch's name)
     Source: https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.inference_mode.html
     """
 
-    def __new__(cls, mode: Any = True) -> Any:
+    def __new__(cls, mode: Any = True) -> Any:  # noqa: D102  (the class says it)
         made = super().__new__(cls)
-        if isinstance(mode, bool):
-            return made
-        made.__init__()
-        return made(mode)
-
-    def __init__(self, mode: bool = True) -> None:
-        super().__init__(grad=not mode and MODE.grad, inference=mode)
+        on = mode if isinstance(mode, bool) else True
+        made._grad, made._inference = not on and MODE.grad, on
+        return made if isinstance(mode, bool) else made(mode)
 
 
 class set_grad_enabled(_Switch):  # noqa: N801  (PyTorch's name)
@@ -146,7 +134,7 @@ class set_grad_enabled(_Switch):  # noqa: N801  (PyTorch's name)
     """
 
     def __init__(self, mode: bool) -> None:
-        super().__init__(grad=mode)
+        self._grad = mode
         self.prev = MODE.grad
         MODE.grad = mode
 
@@ -154,6 +142,6 @@ class set_grad_enabled(_Switch):  # noqa: N801  (PyTorch's name)
         MODE.grad = self.prev
         return super().__enter__()
 
-    def __call__(self, function: Function) -> Function:
+    def __call__(self, function: Function) -> Function:  # noqa: D102  (as a decorator it does not act at once)
         MODE.grad = self.prev
         return super().__call__(function)

@@ -54,8 +54,19 @@ class GradFn:
         pre_hooks: functions called with the gradients of all results, before; ``post_hooks`` after.
     """
 
-    __slots__ = ("edges", "guards", "hooks", "metadata", "operation", "post_hooks", "pre_hooks", "saved", "saved_edges",
-                 "serial", "__weakref__")  # fmt: skip
+    __slots__ = (
+        "__weakref__",
+        "edges",
+        "guards",
+        "hooks",
+        "metadata",
+        "operation",
+        "post_hooks",
+        "pre_hooks",
+        "saved",
+        "saved_edges",
+        "serial",
+    )  # fmt: skip
 
     def __init__(
         self,

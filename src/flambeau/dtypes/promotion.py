@@ -9,7 +9,7 @@ __all__ = ["Category", "can_cast", "promote_types", "result_type"]
 
 Category = Literal["tensor", "scalar", "number"]
 
-_EXCEPTIONS = {
+_EXCEPTIONS: dict[frozenset[str], str] = {
     frozenset(("uint8", "int8")): "int16",
     frozenset(("float16", "bfloat16")): "float32",
     frozenset(("float64", "complex64")): "complex128",
@@ -66,16 +66,14 @@ def result_type(operands: Iterable[tuple[dtype | type, Category]]) -> dtype:
         entry = kind if isinstance(kind, dtype) else python_dtype(kind)
         held = best[category]
         best[category] = entry if held is None else promote_types(held, entry)
-    result: dtype | None = None
-    for category in ("tensor", "scalar", "number"):
-        entry = best[category]
-        if entry is None:
-            continue
-        if result is None:
-            result = entry
-        elif _class_of(entry) > _class_of(result):
+    present: list[tuple[Category, dtype]] = [(category, entry) for category, entry in best.items() if entry is not None]
+    if not present:
+        return get_default_dtype()
+    result = present[0][1]
+    for category, entry in present[1:]:
+        if _class_of(entry) > _class_of(result):
             result = _raised(result, entry, category)
-    return result if result is not None else get_default_dtype()
+    return result
 
 
 def _raised(result: dtype, entry: dtype, category: Category) -> dtype:

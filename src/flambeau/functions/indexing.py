@@ -98,7 +98,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     return input.index_fill(dim, index, value)
 
 
-def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
+def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
     """A copy with ``values`` written to, or added at, positions given by one tensor a dimension.
 
     See ``Tensor.index_put``.
@@ -106,7 +106,7 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     return input.index_put(indices, values, accumulate)
 
 
-def index_put_(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
+def index_put_(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
     """In-place ``index_put``; see ``Tensor.index_put_``."""
     return input.index_put_(indices, values, accumulate)
 

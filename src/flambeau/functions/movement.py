@@ -15,7 +15,6 @@ __all__ = [
     "movedim",
     "narrow",
     "narrow_copy",
-    "numel",
     "permute",
     "ravel",
     "reshape",
@@ -30,11 +29,6 @@ __all__ = [
     "unflatten",
     "unsqueeze",
 ]
-
-
-def numel(input: Tensor) -> int:
-    """Number of elements; see ``Tensor.numel``."""
-    return input.numel()
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Any
 
 from flambeau.dtypes.kinds import dtype
 from flambeau.tensors.numpy_names import numpy_names
-from flambeau.tensors.reduction import trapezoids
+from flambeau.tensors.reduction import cdist, trapezoids
 from flambeau.tensors.return_types import Results
 from flambeau.tensors.tensor import Tensor
 
@@ -17,6 +17,7 @@ __all__ = [
     "any",
     "argmax",
     "argmin",
+    "cdist",
     "corrcoef",
     "count_nonzero",
     "cov",

@@ -1,6 +1,6 @@
 """Questions about tensors and their types."""
 
-from typing import Any
+from typing import Any, cast
 
 from flambeau.dtypes.kinds import dtype
 from flambeau.dtypes.promotion import Category, can_cast, promote_types
@@ -36,7 +36,7 @@ def _operand(value: Any) -> tuple[dtype | type, Category]:
     """Type and promotion category of an operand."""
     if isinstance(value, Tensor):
         return value.dtype, "tensor" if value.shape else "scalar"
-    return type(value), "number"
+    return cast("type[Any]", type(value)), "number"
 
 
 def result_type(tensor1: Any, tensor2: Any) -> dtype:

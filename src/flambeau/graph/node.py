@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from flambeau.base.shapes import Size
-from flambeau.devices.device import device
-from flambeau.dtypes.kinds import dtype
+from flambeau.devices.device import device as Device
+from flambeau.dtypes.kinds import dtype as Dtype
 
 __all__ = ["Aval", "Input", "Node", "Number", "Operation", "leaf"]
 
@@ -18,13 +18,13 @@ class Aval:
 
     _known: Final[dict[tuple[Any, ...], "Aval"]] = {}
 
-    def __init__(self, shape: Size, kind: dtype, place: device) -> None:
+    def __init__(self, shape: Size, kind: Dtype, place: Device) -> None:
         self.shape: Final = shape
         self.dtype: Final = kind
         self.device: Final = place
 
     @staticmethod
-    def of(shape: tuple[int, ...], kind: dtype, place: device) -> "Aval":
+    def of(shape: tuple[int, ...], kind: Dtype, place: Device) -> "Aval":
         """The one object of this shape, data type and device."""
         key = (shape, kind, place)
         found = Aval._known.get(key)

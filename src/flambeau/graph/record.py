@@ -40,7 +40,7 @@ def operation_of(primitive: Evaluates, static: tuple[Any, ...], avals: tuple[Any
 
 def record(primitive: Evaluates, inputs: tuple[Any, ...], static: tuple[Any, ...] = ()) -> Node:
     """Record a primitive on nodes and Python numbers; returns its pending node."""
-    avals = tuple([i.aval if type(i) is Node else type(i) for i in inputs])
+    avals: tuple[Any, ...] = tuple([i.aval if type(i) is Node else type(i) for i in inputs])
     operation = _operations.get((primitive, static, avals))
     if operation is None:
         operation = operation_of(primitive, static, avals)

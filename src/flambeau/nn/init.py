@@ -64,7 +64,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """The factor that makes up for what a nonlinearity takes from the variance.
 
     Args:
-        nonlinearity: name in ``nn.functional``: a linear map, ``sigmoid``, ``tanh``, ``relu``, ``leaky_relu``, ``selu``.
+        nonlinearity: ``linear``, a convolution, ``sigmoid``, ``tanh``, ``relu``, ``leaky_relu`` or ``selu``.
         param: negative slope of ``leaky_relu``; 0.01 if None.
 
     Raises:
@@ -137,12 +137,18 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Ones. Source: https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.ones_"""
+    """Ones.
+
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.ones_
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Zeros. Source: https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.zeros_"""
+    """Zeros.
+
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.zeros_
+    """
     return constant_(tensor, 0.0)
 
 

@@ -10,7 +10,18 @@ from jax.scipy import special
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype
 from flambeau.primitives.primitive import Array, Primitive, primitive
 
-__all__ = ["ACTIVATIONS", "IN_PLACE", "glu", "log_softmax", "one_hot_max", "prelu", "rrelu", "softmax", "unsupported", "wide"]
+__all__ = [
+    "ACTIVATIONS",
+    "IN_PLACE",
+    "glu",
+    "log_softmax",
+    "one_hot_max",
+    "prelu",
+    "rrelu",
+    "softmax",
+    "unsupported",
+    "wide",
+]
 
 _SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
@@ -139,7 +150,7 @@ IN_PLACE = {
 
 @primitive(grad_name="PreluKernelBackward0")
 def prelu(x: Array, weight: Array) -> Array:
-    """X where positive, weight * x elsewhere; one weight for all, or one for each channel (dimension 1)."""
+    """``x`` where positive, weight * x elsewhere; one weight for all, or one for each channel (dimension 1)."""
     if weight.ndim > 1:
         raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
     if weight.size != 1:

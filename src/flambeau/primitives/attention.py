@@ -58,7 +58,7 @@ def _shared_heads(query: Array, key: Array, value: Array) -> tuple[Array, Array]
 
 @primitive(grad_name="ScaledDotProductFlashAttentionForCpuBackward0", variadic=True)
 def attention(inputs: tuple[Any, ...], present: tuple[bool, bool], causal: bool, scaled: bool, shared: bool) -> Array:
-    """softmax(query @ key.T * scale + mask) @ value, with dropout on the softmax.
+    """``softmax(query @ key.T * scale + mask) @ value``, with dropout on the softmax.
 
     Takes (query, key, value, mask if present, random key and probability if present, scale if ``scaled``). A query
     that may look at nothing gets zeros.

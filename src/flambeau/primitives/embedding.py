@@ -11,7 +11,7 @@ __all__ = ["embedding", "one_hot", "renormalized_rows"]
 
 @primitive(saves=(1,), grad_name="EmbeddingBackward0")
 def embedding(weight: Array, index: Array, padding: int, by_frequency: bool) -> Array:
-    """weight[index]; no gradient flows to row ``padding`` (-1: none). A row out of range is NaN."""
+    """``weight[index]``; no gradient flows to row ``padding`` (-1: none). A row out of range is NaN."""
     if not jnp.issubdtype(index.dtype, jnp.integer) or index.dtype.itemsize < 4:
         kind = from_numpy_dtype(index.dtype).tensor_type
         raise RuntimeError(

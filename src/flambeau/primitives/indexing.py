@@ -57,6 +57,10 @@ def _replaced_backward(spec: tuple[bool, ...], indices: tuple[Array, ...], gradi
 _replaced.defvjp(_replaced_forward, _replaced_backward)
 
 
+def _looked_up(where: Any, x: Array) -> Array:
+    return x[where]
+
+
 def _along(x: Array, axis: int, index: Array) -> tuple[Array, ...]:
     """Positions of ``x``, one array an axis, that an index of the same rank names along one axis."""
     grid = list(jnp.meshgrid(*[jnp.arange(size) for size in index.shape], indexing="ij", sparse=True))
@@ -72,7 +76,7 @@ def _cut(source: Array, shape: Sequence[int]) -> Array:
 # -- index tensors ------------------------------------------------------------------------------------------------
 
 
-@primitive(saves=_MANY[:-1] + (1,), grad_name="IndexBackward0", variadic=True)
+@primitive(saves=(1, *_MANY), grad_name="IndexBackward0", variadic=True)
 def index(inputs: tuple[Array, ...], spec: tuple[bool, ...]) -> Array:
     """(x, index arrays...): x at these positions, whole axes where ``spec`` is false."""
     x, *indices = inputs
@@ -84,7 +88,7 @@ def index_put(inputs: tuple[Any, ...], spec: tuple[bool, ...], accumulate: bool)
     """(x, value, index arrays...): x with ``value`` written to, or added at, these positions."""
     x, value, *indices = inputs
     where = _filled_in(spec, indices)
-    shape = jax.eval_shape(lambda array: array[where], x).shape
+    shape = jax.eval_shape(partial(_looked_up, where), x).shape
     if isinstance(value, Scalar):
         value = as_array(value, from_numpy_dtype(x.dtype))
     while value.ndim > len(shape) and value.shape[0] == 1:
@@ -235,7 +239,7 @@ def take(x: Array, where: Array) -> Array:
 def put(x: Array, source: Array, where: Array, accumulate: bool) -> Array:
     flat, positions = x.reshape(-1), where.reshape(-1)
     value = source.reshape(-1).astype(x.dtype)
-    result = flat.at[positions].add(value) if accumulate else _replaced((True,), flat, value, (positions,))
+    result: Any = flat.at[positions].add(value) if accumulate else _replaced((True,), flat, value, (positions,))
     return result.reshape(x.shape)
 
 

@@ -29,7 +29,7 @@ def reduced(x: Array, reduction: str) -> Array:
 
 
 def _nll_loss(inputs: tuple[Any, ...], ignore_index: int, reduction: str) -> Array:
-    """-weight[target] * input[target], over classes in dimension 1 (0 for a vector).
+    """``-weight[target] * input[target]``, over classes in dimension 1 (0 for a vector).
 
     Takes (input, target, weight if there is one). The class is chosen by comparison: it fuses with the softmax before.
     A class out of range gives NaN.
@@ -107,7 +107,7 @@ POINTWISE = {
 
 @jax.custom_jvp
 def _limited_log(x: Array) -> Array:
-    """log(x), not below -100."""
+    """``log(x)``, not below -100."""
     return jnp.maximum(jnp.log(x), -100)
 
 
@@ -133,7 +133,7 @@ _bernoulli_loss.defvjp(_bernoulli_forward, _bernoulli_backward)
 
 @primitive(grad_name="BinaryCrossEntropyBackward0", variadic=True)
 def binary_cross_entropy(inputs: tuple[Array, ...], reduction: str) -> Array:
-    """-(target * log(x) + (1 - target) * log(1 - x)): takes (x, target, weight if there is one)."""
+    """``-(target * log(x) + (1 - target) * log(1 - x)): takes (x``, target, weight if there is one)."""
     x, target, *rest = inputs
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise unsupported("binary_cross_entropy", x)
@@ -164,7 +164,7 @@ def binary_cross_entropy_with_logits(
 
 @primitive(grad_name="SoftMarginLossBackward0")
 def soft_margin_loss(x: Array, target: Array, reduction: str) -> Array:
-    """log(1 + exp(-target * x))."""
+    """``log(1 + exp(-target * x))``."""
     return reduced(jax.nn.softplus(-target * wide(x)), reduction).astype(common_dtype(x, target).numpy)
 
 

@@ -152,7 +152,7 @@ def _checked_matmul(first: Array, second: Array) -> Array:
 addmv = _added_product("addmv", _checked_matmul)
 baddbmm = _added_product("baddbmm", _checked_matmul)
 addbmm = _added_product("addbmm", lambda first, second: jnp.sum(_checked_matmul(first, second), 0))
-addr = _added_product("addr", lambda first, second: jnp.outer(first, second))
+addr = _added_product("addr", jnp.outer)
 
 
 @primitive(checks="others", grad_name="EinsumBackward0", variadic=True)
@@ -183,4 +183,4 @@ def cross(x: Any, y: Any, axis: int) -> Array:
 
 @primitive(grad_name="MatrixPowerBackward0")
 def matrix_power(x: Array, exponent: int) -> Array:
-    return jnp.linalg.matrix_power(x, exponent)
+    return jnp.asarray(jnp.linalg.matrix_power(x, exponent))

@@ -77,13 +77,15 @@ def _placed(shape: Sequence[int], spec: tuple[Any, ...], numbers: Sequence[Scala
     rest = iter(numbers)
     place = _Place([], [], (), [])
     steps: list[slice] = []
-    for item in (*spec, *[("all",)] * (len(shape) - sum(part[0] != "new" for part in spec))):
+    rest_of_shape: tuple[Any, ...] = (("all",),) * (len(shape) - sum(part[0] != "new" for part in spec))
+    for item in (*spec, *rest_of_shape):
         kind = item[0]
         if kind == "new":
             place.shape.append(1)
             continue
         size = shape[len(place.starts)]
-        start, count, step = 0, size, 1
+        start: Any = 0
+        count, step = size, 1
         if kind == "int":
             start, count = next(rest).value, 1
         elif kind == "slice":

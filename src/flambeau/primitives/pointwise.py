@@ -86,14 +86,14 @@ def div(x: Any, y: Any) -> Array:
 
 @primitive(grad_name="PowBackward0")
 def power(x: Any, y: Any) -> Array:
-    """X ** y; a negative whole exponent of a whole tensor is refused by the door."""
+    """x ** y; a negative whole exponent of a whole tensor is refused by the door."""
     first, second = promoted(x, y)
     return jnp.power(first, second)
 
 
 @primitive(grad_name="PowBackward0")
 def power_static(x: Array, kind: str, exponent: float) -> Array:
-    """X ** exponent for a Python number, which is part of the formula: squares and roots are not powers."""
+    """x ** exponent for a Python number, which is part of the formula: squares and roots are not powers."""
     to = common_dtype(x, Scalar(exponent, {"int": int, "float": float, "bool": bool}[kind]))
     value = as_array(x, to)
     special_case = _POWERS.get(exponent)

@@ -139,7 +139,7 @@ def _max_positions(x: Array, windows: tuple[Window, ...]) -> Array:
         places = _slices(_padded(positions, axis, window, -1), axis, window)
         best, found = parts[0], places[0]
         for part, place in zip(parts[1:], places[1:], strict=True):
-            better = (part > best) | (part != part) | ((found < 0) & (place >= 0))
+            better = _better(part, best) | ((found < 0) & (place >= 0))
             best, found = jnp.where(better, part, best), jnp.where(better, place, found)
         x, positions = best, found
     return positions
@@ -237,7 +237,7 @@ def _adaptive_max_pool(x: Array, outputs: tuple[int, ...]) -> tuple[Array, Array
         found = [jnp.take(positions, place, axis) for place in places]
         value, positions = parts[0], found[0]
         for part, place in zip(parts[1:], found[1:], strict=True):
-            better = (part > value) | (part != part)
+            better = _better(part, value)
             value, positions = jnp.where(better, part, value), jnp.where(better, place, positions)
     flat = x.reshape(*x.shape[: x.ndim - len(outputs)], -1)
     where = positions.reshape(*flat.shape[:-1], -1)

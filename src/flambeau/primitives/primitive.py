@@ -1,4 +1,4 @@
-"""``Primitive``: a pure JAX function that the record can hold; shapes by abstract evaluation, gradients by JAX's vjp."""
+"""``Primitive``: a pure JAX function that the record can hold; its shapes and gradients come from JAX."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -260,7 +260,9 @@ def saved_positions(operation: Operation) -> tuple[int, ...]:
     """Positions of the inputs that the gradient of an operation reads; Python numbers are always kept."""
     saves = operation.primitive.saves
     return tuple(
-        index for index, aval in enumerate(operation.inputs) if saves is None or index in saves or isinstance(aval, type)
+        index
+        for index, aval in enumerate(operation.inputs)
+        if saves is None or index in saves or isinstance(aval, type)
     )
 
 

@@ -99,6 +99,10 @@ def _truth(name: str, function: Callable[..., Array]) -> Primitive:
     return Primitive(name, lower, differentiable=False)
 
 
+def _count_nonzero(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
+    return jnp.sum(x != 0, axis=axes, dtype=jnp.int64)
+
+
 def _logsumexp(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
     return jax.scipy.special.logsumexp(floating(x), axis=axes, keepdims=keepdim)
 
@@ -118,8 +122,7 @@ REDUCTIONS = {
         Primitive("logsumexp", _logsumexp),
         _truth("all", jnp.all),
         _truth("any", jnp.any),
-        Primitive("count_nonzero", lambda x, axes, keepdim, kind: jnp.sum(x != 0, axis=axes, dtype=jnp.int64),
-                  differentiable=False),
+        Primitive("count_nonzero", _count_nonzero, differentiable=False),
     )
 }  # fmt: skip
 
@@ -180,7 +183,7 @@ def vector_norm(x: Array, order: float, axes: tuple[int, ...], keepdim: bool, ki
 @primitive(grad_name="LinalgMatrixNormBackward0")
 def matrix_norm(x: Array, order: str | float, axes: tuple[int, int], keepdim: bool) -> Array:
     """Norm of matrices, by singular values or by sums of rows or columns."""
-    return jnp.linalg.norm(x, order, axis=axes, keepdims=keepdim)
+    return jnp.asarray(jnp.linalg.norm(x, order, axis=axes, keepdims=keepdim))
 
 
 def _along(name: str, position: Callable[..., Array]) -> Callable[..., tuple[Array, Array]]:

@@ -101,12 +101,24 @@ nanmedian = _median("nanmedian", skip=True)
 
 
 @jax.custom_vjp
-def ghost(x: Array) -> Array:
-    """Zeros, with the gradient of ``x`` itself: what is added to a value to send its gradient elsewhere."""
+def _ghost(x: Array) -> Array:
     return jnp.zeros_like(x)
 
 
-ghost.defvjp(lambda x: (jnp.zeros_like(x), None), lambda _, gradient: (gradient,))
+def _ghost_forward(x: Array) -> tuple[Array, None]:
+    return jnp.zeros_like(x), None
+
+
+def _ghost_backward(_: None, gradient: Array) -> tuple[Array]:
+    return (gradient,)
+
+
+_ghost.defvjp(_ghost_forward, _ghost_backward)
+
+
+def ghost(x: Array) -> Array:
+    """Zeros, with the gradient of ``x`` itself: what is added to a value to send its gradient elsewhere."""
+    return jnp.asarray(_ghost(x))
 
 
 def evenly(x: Array, value: Array) -> Array:

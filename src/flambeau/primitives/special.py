@@ -61,8 +61,18 @@ def _imaginary(x: Array) -> Array:
     return jnp.imag(x)
 
 
+def _times(factor: float) -> Callable[[Array], Array]:
+    def function(x: Array) -> Array:
+        return x * jnp.asarray(factor, x.dtype)
+
+    return function
+
+
 def _floating(name: str, function: Callable[..., Array], **options: Any) -> Primitive:
-    return Primitive(name, lambda x: function(floating(x)), **options)
+    def lower(x: Array) -> Array:
+        return function(floating(x))
+
+    return Primitive(name, lower, **options)
 
 
 UNARY = {
@@ -71,13 +81,13 @@ UNARY = {
         Primitive("positive", _positive, saves=(), grad_name="PositiveBackward0"),
         Primitive("isneginf", _infinite(-1.0), differentiable=False),
         Primitive("isposinf", _infinite(1.0), differentiable=False),
-        Primitive("isreal", lambda x: jnp.isreal(x), differentiable=False),
+        Primitive("isreal", jnp.isreal, differentiable=False),
         Primitive("sgn", _sgn),
         Primitive("angle", _angle),
         Primitive("real", jnp.real, saves=(), grad_name="RealBackward0"),
         Primitive("imag", _imaginary, saves=(), grad_name="ImagBackward0"),
-        _floating("deg2rad", lambda x: x * jnp.asarray(pi / 180, x.dtype), saves=(), grad_name="Deg2RadBackward0"),
-        _floating("rad2deg", lambda x: x * jnp.asarray(180 / pi, x.dtype), saves=(), grad_name="Rad2DegBackward0"),
+        _floating("deg2rad", _times(pi / 180), saves=(), grad_name="Deg2RadBackward0"),
+        _floating("rad2deg", _times(180 / pi), saves=(), grad_name="Rad2DegBackward0"),
         _floating("sinc", jnp.sinc),
         _floating("i0", special.i0),
     )
@@ -85,7 +95,10 @@ UNARY = {
 
 
 def _binary(name: str, function: Callable[..., Array], **options: Any) -> Primitive:
-    return Primitive(name, lambda x, y: function(*promoted(x, y)), **options)
+    def lower(x: Any, y: Any) -> Array:
+        return function(*promoted(x, y))
+
+    return Primitive(name, lower, **options)
 
 
 def _floating_binary(name: str, function: Callable[..., Array], **options: Any) -> Primitive:
@@ -127,6 +140,10 @@ def _heaviside(x: Array, y: Array) -> Array:
     return jnp.where(x == 0, y, (x > 0).astype(x.dtype))
 
 
+def _ldexp(x: Array, y: Array) -> Array:
+    return x * jnp.exp2(y)
+
+
 def _logaddexp2(x: Array, y: Array) -> Array:
     return jnp.logaddexp(x * log(2), y * log(2)) / log(2)
 
@@ -135,7 +152,7 @@ BINARY = {
     item.name: item
     for item in (
         _floating_binary("copysign", _copysign),
-        _floating_binary("ldexp", lambda x, y: x * jnp.exp2(y), grad_name="MulBackward0"),
+        _floating_binary("ldexp", _ldexp, grad_name="MulBackward0"),
         _floating_binary("logaddexp2", _logaddexp2),
         _floating_binary("nextafter", jnp.nextafter, differentiable=False),
         _floating_binary("igamma", special.gammainc),
@@ -165,7 +182,7 @@ def nan_to_num(x: Array, nan: Any, posinf: Any, neginf: Any, given: tuple[bool, 
     """X with NaN and infinities replaced; ``given`` says which infinities' replacements count."""
     if not _is_floating(x):
         return x
-    limits = jnp.finfo(x.dtype)
+    limits: Any = jnp.finfo(x.dtype)
     high = posinf.value.astype(x.dtype) if given[0] else jnp.asarray(limits.max, x.dtype)
     low = neginf.value.astype(x.dtype) if given[1] else jnp.asarray(limits.min, x.dtype)
     finite = jnp.where(x == jnp.inf, high, jnp.where(x == -jnp.inf, low, x))

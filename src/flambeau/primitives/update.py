@@ -117,13 +117,12 @@ def _adam(
     """
     sign, size, decay, fresh_mean, kept_square, fresh_square, correction, epsilon = numbers
     decays, decoupled, climbs = flags
-    if climbs:
-        gradient = sign * gradient
+    slope = sign * gradient if climbs else gradient
     if decays and decoupled:
         parameter = _rounded(parameter * decay)
     elif decays:
-        gradient = decay * parameter + gradient
-    mean = _between(mean, gradient, fresh_mean)
+        gradient = slope = decay * parameter + slope
+    mean = _between(mean, slope, fresh_mean)
     square = fresh_square * gradient * gradient + kept_square * square
     largest = tuple(jnp.maximum(item, square) for item in largest)
     root = jnp.sqrt(largest[0] if largest else square)

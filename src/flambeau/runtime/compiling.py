@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -127,7 +127,7 @@ def _switch_cache_on() -> None:
     if _cache_is_on:
         return
     _cache_is_on = True
-    if config.cache is None or jax.config.jax_compilation_cache_dir is not None:
+    if config.cache is None or cast("Any", jax.config).jax_compilation_cache_dir is not None:
         return
     jax.config.update("jax_compilation_cache_dir", str(config.cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -52,9 +52,7 @@ def _tokens(nodes: list[Node]) -> Any:
     known: dict[Any, int] = {}
     tokens = np.empty(len(nodes), np.int64)
     for index, node in enumerate(nodes):
-        distances = tuple(
-            [min(index - place.get(id(item), far), _NEAR) for item in node.inputs if type(item) is Node]
-        )
+        distances = tuple([min(index - place.get(id(item), far), _NEAR) for item in node.inputs if type(item) is Node])
         key = (node.operation.serial if node.operation else 0, distances)
         tokens[index] = known.setdefault(key, len(known))
     return tokens

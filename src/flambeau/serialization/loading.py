@@ -80,7 +80,8 @@ class _Builder:
 
     def _parameter(self, data: object, requires_grad: bool, attributes: dict[str, object]) -> Parameter:
         parameter: Parameter = object.__new__(Parameter)
-        parameter.__dict__.update(attributes)
+        for name, value in attributes.items():
+            setattr(parameter, name, value)
         self._parameters.append((parameter, cast("Tensor", data), requires_grad))
         return parameter
 
@@ -105,7 +106,7 @@ class _Builder:
         location = storage.location
         wanted = self._map_location
         if isinstance(wanted, dict):
-            location = wanted.get(location, location)
+            location = str(wanted.get(location, location))
         elif isinstance(wanted, (str, device)):
             location = str(wanted)
         elif wanted is not None and wanted(storage, location) is not None:
@@ -166,4 +167,3 @@ def _fill_shared(group: list[tuple[Tensor, TensorRecord]], place: device) -> Non
     for tensor, record in group:
         view = call_view(as_strided, root, (record.shape, record.stride, record.storage_offset))
         tensor.take_storage(view)
-

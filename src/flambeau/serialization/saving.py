@@ -1,7 +1,7 @@
 """``save``: tensors become records, and the checkpoint room writes them."""
 
 import os
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class _Describer:
         if isinstance(value, device):
             return DeviceRecord(value.type, value.index)
         if isinstance(value, np.generic):
-            return value.item()
+            return cast("object", value.item())
         return value
 
     def _tensor(self, tensor: Core) -> TensorRecord:

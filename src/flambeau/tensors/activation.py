@@ -17,7 +17,7 @@ class Activation(Core):
     """Functions that turn scores into probabilities."""
 
     def softmax(self, dim: int, dtype: dtype | None = None) -> "Tensor":
-        """exp(x) / sum(exp(x)) along a dimension.
+        """``exp(x) / sum(exp(x))`` along a dimension.
 
         Args:
             dim: the dimension whose elements add up to 1.
@@ -28,7 +28,7 @@ class Activation(Core):
         return call(p.softmax, (self,), (normalize_axis(dim, len(self.shape)), dtype))
 
     def log_softmax(self, dim: int, dtype: dtype | None = None) -> "Tensor":
-        """X - log(sum(exp(x))) along a dimension.
+        """``x - log(sum(exp(x)))`` along a dimension.
 
         Args:
             dim: the dimension to normalize.

@@ -199,14 +199,14 @@ class Indexing(Core):
         """In-place ``index_fill``."""
         return call_in_place(self, *_index_filled(self, dim, index, value))
 
-    def index_put(self, indices: "Sequence[Tensor]", values: "Tensor", accumulate: bool = False) -> "Tensor":
+    def index_put(self, indices: "Sequence[Tensor | None]", values: "Tensor", accumulate: bool = False) -> "Tensor":
         """A copy with ``values`` written to, or added at, positions given by one tensor a dimension.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_put_.html
         """
         return call(*_put_at(cast("Tensor", self), indices, values, accumulate))
 
-    def index_put_(self, indices: "Sequence[Tensor]", values: "Tensor", accumulate: bool = False) -> "Tensor":
+    def index_put_(self, indices: "Sequence[Tensor | None]", values: "Tensor", accumulate: bool = False) -> "Tensor":
         """In-place ``index_put``."""
         return call_in_place(self, *_put_at(cast("Tensor", self), indices, values, accumulate))
 
@@ -333,7 +333,7 @@ class Indexing(Core):
 
 
 def _type_name(value: Any) -> str:
-    kind = type(value)
+    kind = cast("type[Any]", type(value))
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
@@ -478,7 +478,7 @@ def _index_filled(tensor: Core, dim: int, index: "Tensor", value: Any) -> Any:
     return p.index_put, (tensor, operand(value), index), (_at_axis(tensor, dim, index), False)
 
 
-def _put_at(tensor: "Tensor", indices: "Sequence[Tensor]", values: "Tensor", accumulate: bool) -> Any:
+def _put_at(tensor: "Tensor", indices: "Sequence[Tensor | None]", values: "Tensor", accumulate: bool) -> Any:
     parsed = parse(tensor, parts(tuple([slice(None) if item is None else item for item in indices])))
     spec, found = looked_up(tensor, parsed)
     _check_source(tensor, values)

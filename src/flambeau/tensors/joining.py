@@ -1,8 +1,9 @@
 """Putting tensors together, taking them apart, repeating and turning them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations as choose
 from itertools import combinations_with_replacement as choose_again
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -128,25 +129,27 @@ class Joining(Core):
         """
         axis = _axis(self, dim, "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
         size = self.shape[axis]
-        cuts = indices_or_sections.tolist() if isinstance(indices_or_sections, Core) else indices_or_sections  # pyright: ignore[reportAttributeAccessIssue]  # every Core is a Tensor
+        cuts: Any = indices_or_sections
+        if isinstance(cuts, Core):
+            cuts = cast("Tensor", cuts).tolist()
         if isinstance(cuts, int):
             if cuts <= 0:
                 raise RuntimeError(f"number of sections must be larger than 0, got {cuts}")
             return self._pieces(axis, [size // cuts + (part < size % cuts) for part in range(cuts)])
         bounds = [0, *[slice(None, cut).indices(size)[1] for cut in cuts], size]
-        spans = zip(bounds, bounds[1:], strict=False)
+        spans = pairwise(bounds)
         return tuple([cast("Tensor", self).narrow(axis, start, max(stop - start, 0)) for start, stop in spans])
 
     def hsplit(self, indices_or_sections: Any) -> "tuple[Tensor, ...]":
-        """``tensor_split`` along the columns. Source: https://docs.pytorch.org/docs/stable/generated/torch.hsplit.html"""
+        """``tensor_split`` along the columns. Source: https://docs.pytorch.org/docs/stable/generated/torch.hsplit.html."""
         return self._split_evenly("hsplit", indices_or_sections, 0 if len(self.shape) == 1 else 1, 1)
 
     def vsplit(self, indices_or_sections: Any) -> "tuple[Tensor, ...]":
-        """``tensor_split`` along the rows. Source: https://docs.pytorch.org/docs/stable/generated/torch.vsplit.html"""
+        """``tensor_split`` along the rows. Source: https://docs.pytorch.org/docs/stable/generated/torch.vsplit.html."""
         return self._split_evenly("vsplit", indices_or_sections, 0, 2)
 
     def dsplit(self, indices_or_sections: Any) -> "tuple[Tensor, ...]":
-        """``tensor_split`` in depth. Source: https://docs.pytorch.org/docs/stable/generated/torch.dsplit.html"""
+        """``tensor_split`` in depth. Source: https://docs.pytorch.org/docs/stable/generated/torch.dsplit.html."""
         return self._split_evenly("dsplit", indices_or_sections, 2, 3)
 
     def _split_evenly(self, name: str, parts: Any, axis: int, rank: int) -> "tuple[Tensor, ...]":
@@ -209,7 +212,8 @@ class Joining(Core):
             source, dim = source.reshape(-1), 0
         axis = normalize_axis(dim, len(source.shape))
         size = source.shape[axis]
-        counts = np.asarray(repeats.host() if isinstance(repeats, Core) else repeats)  # pyright: ignore[reportAttributeAccessIssue]  # every Core is a Tensor
+        given: Any = cast("Tensor", repeats).host() if isinstance(repeats, Core) else repeats
+        counts: Any = np.asarray(given)
         if counts.ndim > 1:
             raise RuntimeError("repeat_interleave only accept 0D or 1D repeat tensor, expected an int or a tensor")
         if counts.size not in (1, size):
@@ -222,7 +226,7 @@ class Joining(Core):
         return source.index_select(axis, repeated_positions(np.broadcast_to(counts.reshape(-1), (size,)), source))
 
     def flip(self, *args: Any, dims: Any = None) -> "Tensor":
-        """In reverse order along dimensions. Source: https://docs.pytorch.org/docs/stable/generated/torch.flip.html"""
+        """In reverse order along dimensions. Source: https://docs.pytorch.org/docs/stable/generated/torch.flip.html."""
         axes = tuple([normalize_axis(axis, len(self.shape)) for axis in sizes(args if dims is None else (dims,))])
         for axis in axes:
             if axes.count(axis) > 1:
@@ -356,13 +360,13 @@ concat = concatenate = cat
 
 
 def hstack(tensors: "Sequence[Tensor]") -> "Tensor":
-    """Joined along the columns. Source: https://docs.pytorch.org/docs/stable/generated/torch.hstack.html"""
+    """Joined along the columns. Source: https://docs.pytorch.org/docs/stable/generated/torch.hstack.html."""
     given = [atleast_1d(item) for item in _several("hstack", tensors)]
     return cat(given, 0 if len(given[0].shape) == 1 else 1)
 
 
 def vstack(tensors: "Sequence[Tensor]") -> "Tensor":
-    """Joined along the rows. Source: https://docs.pytorch.org/docs/stable/generated/torch.vstack.html"""
+    """Joined along the rows. Source: https://docs.pytorch.org/docs/stable/generated/torch.vstack.html."""
     return cat([atleast_2d(item) for item in _several("vstack", tensors)], 0)
 
 
@@ -370,12 +374,12 @@ row_stack = vstack
 
 
 def dstack(tensors: "Sequence[Tensor]") -> "Tensor":
-    """Joined in depth. Source: https://docs.pytorch.org/docs/stable/generated/torch.dstack.html"""
+    """Joined in depth. Source: https://docs.pytorch.org/docs/stable/generated/torch.dstack.html."""
     return cat([atleast_3d(item) for item in _several("dstack", tensors)], 2)
 
 
 def column_stack(tensors: "Sequence[Tensor]") -> "Tensor":
-    """Joined as columns. Source: https://docs.pytorch.org/docs/stable/generated/torch.column_stack.html"""
+    """Joined as columns. Source: https://docs.pytorch.org/docs/stable/generated/torch.column_stack.html."""
     given = _several("column_stack", tensors)
     return hstack([item.reshape(item.numel(), 1) if len(item.shape) <= 1 else item for item in given])
 
@@ -397,27 +401,27 @@ def block_diag(*tensors: "Tensor") -> "Tensor":
     return cat(rows, 0)
 
 
-def _at_least(tensors: Any, lift: Any) -> Any:
+def _at_least(tensors: Any, lift: "Callable[[Tensor], Tensor]") -> Any:
     if len(tensors) == 1 and isinstance(tensors[0], Core):
-        return lift(tensors[0])
+        return lift(cast("Tensor", tensors[0]))
     given = tensors[0] if len(tensors) == 1 else tensors
     return tuple([lift(item) for item in given])
 
 
 def atleast_1d(*tensors: Any) -> Any:
-    """As vectors at least. Source: https://docs.pytorch.org/docs/stable/generated/torch.atleast_1d.html"""
+    """As vectors at least. Source: https://docs.pytorch.org/docs/stable/generated/torch.atleast_1d.html."""
     return _at_least(tensors, lambda item: item if item.shape else item.reshape(1))
 
 
 def atleast_2d(*tensors: Any) -> Any:
-    """As matrices at least. Source: https://docs.pytorch.org/docs/stable/generated/torch.atleast_2d.html"""
+    """As matrices at least. Source: https://docs.pytorch.org/docs/stable/generated/torch.atleast_2d.html."""
     return _at_least(tensors, lambda item: item if len(item.shape) > 1 else item.reshape(1, -1))
 
 
 def atleast_3d(*tensors: Any) -> Any:
-    """With three dimensions at least. Source: https://docs.pytorch.org/docs/stable/generated/torch.atleast_3d.html"""
+    """With three dimensions at least. Source: https://docs.pytorch.org/docs/stable/generated/torch.atleast_3d.html."""
 
-    def lift(item: Any) -> Any:
+    def lift(item: "Tensor") -> "Tensor":
         rank = len(item.shape)
         return item if rank > 2 else item.unsqueeze(-1) if rank == 2 else item.reshape(1, -1, 1)
 

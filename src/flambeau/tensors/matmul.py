@@ -1,6 +1,7 @@
 """Matrix products: methods of ``Tensor``, and the functions of several tensors."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flambeau.base.shapes import normalize_axis
@@ -39,24 +40,24 @@ class Matmul(Core):
         return call(p.matmul, (self, other)) if isinstance(other, Core) else NotImplemented
 
     def mm(self, mat2: "Tensor") -> "Tensor":
-        """Product of two matrices. Source: https://docs.pytorch.org/docs/stable/generated/torch.mm.html"""
+        """Product of two matrices. Source: https://docs.pytorch.org/docs/stable/generated/torch.mm.html."""
         _expect_rank(2, self=self, mat2=mat2)
         return call(p.matmul, (self, mat2))
 
     def bmm(self, mat2: "Tensor") -> "Tensor":
-        """Batched product of matrices. Source: https://docs.pytorch.org/docs/stable/generated/torch.bmm.html"""
+        """Batched product of matrices. Source: https://docs.pytorch.org/docs/stable/generated/torch.bmm.html."""
         _check_batches(self, mat2)
         return call(p.bmm, (self, mat2))
 
     def mv(self, vec: "Tensor") -> "Tensor":
-        """Product of a matrix and a vector. Source: https://docs.pytorch.org/docs/stable/generated/torch.mv.html"""
+        """Product of a matrix and a vector. Source: https://docs.pytorch.org/docs/stable/generated/torch.mv.html."""
         if (len(self.shape), len(vec.shape)) != (2, 1):
             ranks = f"got 1, {len(self.shape)}, {len(vec.shape)}"
             raise RuntimeError(f"vector + matrix @ vector expected, {ranks}")
         return call(p.mv, (self, vec))
 
     def dot(self, tensor: "Tensor") -> "Tensor":
-        """Product of two vectors. Source: https://docs.pytorch.org/docs/stable/generated/torch.dot.html"""
+        """Product of two vectors. Source: https://docs.pytorch.org/docs/stable/generated/torch.dot.html."""
         if len(self.shape) != 1 or len(tensor.shape) != 1:
             shapes = f"{len(self.shape)}D and {len(tensor.shape)}D tensors"
             raise RuntimeError(f"1D tensors expected, but got {shapes}")
@@ -66,7 +67,7 @@ class Matmul(Core):
         return call(p.dot, (self, tensor))
 
     def vdot(self, other: "Tensor") -> "Tensor":
-        """``dot`` with the conjugate of the first. Source: https://docs.pytorch.org/docs/stable/generated/torch.vdot.html"""
+        """``dot`` with the conjugate of the first. Source: https://docs.pytorch.org/docs/stable/generated/torch.vdot.html."""
         return (cast("Tensor", self).conj() if self.dtype.is_complex else self).dot(other)
 
     def inner(self, other: "Tensor") -> "Tensor":
@@ -94,7 +95,7 @@ class Matmul(Core):
     ger = outer
 
     def kron(self, other: "Tensor") -> "Tensor":
-        """Kronecker product. Source: https://docs.pytorch.org/docs/stable/generated/torch.kron.html"""
+        """Kronecker product. Source: https://docs.pytorch.org/docs/stable/generated/torch.kron.html."""
         return call(p.kron, (self, other))
 
     def cross(self, other: "Tensor", dim: int | None = None) -> "Tensor":
@@ -178,7 +179,7 @@ class Matmul(Core):
         return call_in_place(self, p.addbmm, (self, batch1, batch2, beta, alpha))
 
     def matrix_power(self, n: int) -> "Tensor":
-        """Product of n equal matrices. Source: https://docs.pytorch.org/docs/stable/generated/torch.matrix_power.html"""
+        """Product of n equal matrices. Source: https://docs.pytorch.org/docs/stable/generated/torch.matrix_power.html."""
         return call(p.matrix_power, (self,), (int(n),))
 
 
@@ -196,10 +197,10 @@ def chain_matmul(*matrices: "Tensor") -> "Tensor":
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.chain_matmul.html
     """
-    given = cast("tuple[Tensor, ...]", matrices)
-    letters = [chr(ord("a") + position) for position in range(len(given) + 1)]
-    pairs = [first + second for first, second in zip(letters, letters[1:], strict=False)]
-    return given[0] if len(given) == 1 else einsum(f"{','.join(pairs)}->{letters[0]}{letters[-1]}", *given)
+    letters = [chr(ord("a") + position) for position in range(len(matrices) + 1)]
+    pairs = [first + second for first, second in pairwise(letters)]
+    equation = f"{','.join(pairs)}->{letters[0]}{letters[-1]}"
+    return matrices[0] if len(matrices) == 1 else einsum(equation, *matrices)
 
 
 def tensordot(a: "Tensor", b: "Tensor", dims: Any = 2) -> "Tensor":
@@ -221,7 +222,8 @@ def tensordot(a: "Tensor", b: "Tensor", dims: Any = 2) -> "Tensor":
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         dims = (list(range(-dims, 0)), list(range(dims)))
-    first, second = [list(axes) if isinstance(axes, Sequence) else [axes] for axes in dims]
+    lists: list[list[int]] = [list(cast("Sequence[int]", a)) if isinstance(a, Sequence) else [a] for a in dims]
+    first, second = lists
     if len(first) != len(second):
         raise RuntimeError("both dimension lists should have same length")
     for one, other in zip(first, second, strict=True):

@@ -20,7 +20,7 @@ __all__ = ["Movement", "sizes"]
 def sizes(arguments: Sequence[Any]) -> tuple[int, ...]:
     """Sizes given one by one or as one sequence: ``view(2, 3)`` and ``view((2, 3))``."""
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
-        arguments = arguments[0]
+        arguments = cast("Sequence[Any]", arguments[0])
     return tuple([item if type(item) is int else int(item) for item in arguments])
 
 

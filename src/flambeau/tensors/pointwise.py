@@ -75,7 +75,7 @@ class Pointwise(Core):
     # -- arithmetic ----------------------------------------------------------------------------------------------
 
     def add(self, other: Any, *, alpha: Any = 1) -> "Tensor":
-        """Self + alpha * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.add.html"""
+        """Self + alpha * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.add.html."""
         return call(p.add, (self, _scaled(other, alpha)))
 
     def add_(self, other: Any, *, alpha: Any = 1) -> "Tensor":
@@ -83,7 +83,7 @@ class Pointwise(Core):
         return call_in_place(self, p.add, (self, _scaled(other, alpha)))
 
     def sub(self, other: Any, *, alpha: Any = 1) -> "Tensor":
-        """Self - alpha * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.sub.html"""
+        """Self - alpha * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.sub.html."""
         return call(p.sub, (self, _scaled(other, alpha)))
 
     def sub_(self, other: Any, *, alpha: Any = 1) -> "Tensor":
@@ -91,7 +91,7 @@ class Pointwise(Core):
         return call_in_place(self, p.sub, (self, _scaled(other, alpha)))
 
     def mul(self, other: Any) -> "Tensor":
-        """Self * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.mul.html"""
+        """Self * other. Source: https://docs.pytorch.org/docs/stable/generated/torch.mul.html."""
         return call(p.mul, (self, operand(other)))
 
     def mul_(self, other: Any) -> "Tensor":
@@ -99,7 +99,7 @@ class Pointwise(Core):
         return call_in_place(self, p.mul, (self, operand(other)))
 
     def div(self, other: Any, *, rounding_mode: str | None = None) -> "Tensor":
-        """Self / other, rounded as asked. Source: https://docs.pytorch.org/docs/stable/generated/torch.div.html"""
+        """Self / other, rounded as asked. Source: https://docs.pytorch.org/docs/stable/generated/torch.div.html."""
         return call(_rounding(rounding_mode), (self, operand(other)))
 
     def div_(self, other: Any, *, rounding_mode: str | None = None) -> "Tensor":
@@ -107,7 +107,7 @@ class Pointwise(Core):
         return call_in_place(self, _rounding(rounding_mode), (self, operand(other)))
 
     def pow(self, exponent: Any) -> "Tensor":
-        """Self ** exponent. Source: https://docs.pytorch.org/docs/stable/generated/torch.pow.html"""
+        """Self ** exponent. Source: https://docs.pytorch.org/docs/stable/generated/torch.pow.html."""
         return call(*_power(self, exponent))
 
     def pow_(self, exponent: Any) -> "Tensor":
@@ -137,7 +137,7 @@ class Pointwise(Core):
         return self.add_(tensor1.div(tensor2), alpha=value)
 
     def lerp(self, end: "Tensor", weight: Any) -> "Tensor":
-        """Self + weight * (end - self). Source: https://docs.pytorch.org/docs/stable/generated/torch.lerp.html"""
+        """Self + weight * (end - self). Source: https://docs.pytorch.org/docs/stable/generated/torch.lerp.html."""
         return call(p.lerp, (self, end, operand(weight)))
 
     def lerp_(self, end: "Tensor", weight: Any) -> "Tensor":
@@ -145,7 +145,7 @@ class Pointwise(Core):
         return call_in_place(self, p.lerp, (self, end, operand(weight)))
 
     def clamp(self, min: Any = None, max: Any = None) -> "Tensor":
-        """Limited to [min, max]. Source: https://docs.pytorch.org/docs/stable/generated/torch.clamp.html"""
+        """Limited to [min, max]. Source: https://docs.pytorch.org/docs/stable/generated/torch.clamp.html."""
         return call(*_clamp(self, min, max))
 
     def clamp_(self, min: Any = None, max: Any = None) -> "Tensor":
@@ -193,7 +193,7 @@ class Pointwise(Core):
         return call_in_place(self, p.where, (mask, _like(self, value), self))
 
     def fill_(self, value: Any) -> "Tensor":
-        """Set every element. Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.fill_.html"""
+        """Set every element. Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.fill_.html."""
         return call_in_place(self, p.filled, (self, operand(value)))
 
     def zero_(self) -> "Tensor":
@@ -205,7 +205,7 @@ class Pointwise(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.copy_.html
         """
-        source = operand(src)
+        source: Any = operand(src)
         if isinstance(source, Core) and source.device != self.device:
             source = source.to(self.device)  # pyright: ignore[reportAttributeAccessIssue]  # every Core is a Tensor
         return call_in_place(self, p.filled, (self, source))

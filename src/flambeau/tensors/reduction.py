@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flambeau.base.shapes import normalize_axes, normalize_axis
 from flambeau.dtypes.kinds import dtype
 from flambeau.primitives import reduction as p
-from flambeau.primitives.reduction import REDUCTIONS, matrix_norm, vector_norm
+from flambeau.primitives.reduction import REDUCTIONS, distances, matrix_norm, vector_norm
 from flambeau.tensors import return_types
 from flambeau.tensors.core import Core, call, call_in_place
 from flambeau.tensors.joining import cat
@@ -16,7 +16,7 @@ from flambeau.tensors.return_types import Results
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Reduction", "chosen_correction", "trapezoids"]
+__all__ = ["Reduction", "cdist", "chosen_correction", "trapezoids"]
 
 Axes = int | Sequence[int] | None
 
@@ -43,15 +43,15 @@ class Reduction(Core):
         return self._reduced("mean", dim, keepdim, dtype)
 
     def prod(self, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> "Tensor":
-        """Product over a dimension. Source: https://docs.pytorch.org/docs/stable/generated/torch.prod.html"""
+        """Product over a dimension. Source: https://docs.pytorch.org/docs/stable/generated/torch.prod.html."""
         return self._reduced("prod", dim, keepdim, dtype)
 
     def amax(self, dim: Axes = (), keepdim: bool = False) -> "Tensor":
-        """Largest value. Source: https://docs.pytorch.org/docs/stable/generated/torch.amax.html"""
+        """Largest value. Source: https://docs.pytorch.org/docs/stable/generated/torch.amax.html."""
         return self._reduced("amax", dim, keepdim)
 
     def amin(self, dim: Axes = (), keepdim: bool = False) -> "Tensor":
-        """Smallest value. Source: https://docs.pytorch.org/docs/stable/generated/torch.amin.html"""
+        """Smallest value. Source: https://docs.pytorch.org/docs/stable/generated/torch.amin.html."""
         return self._reduced("amin", dim, keepdim)
 
     def logsumexp(self, dim: Axes, keepdim: bool = False) -> "Tensor":
@@ -62,11 +62,11 @@ class Reduction(Core):
         return self._reduced("logsumexp", dim, keepdim)
 
     def all(self, dim: Axes = None, keepdim: bool = False) -> "Tensor":
-        """Whether all elements are true. Source: https://docs.pytorch.org/docs/stable/generated/torch.all.html"""
+        """Whether all elements are true. Source: https://docs.pytorch.org/docs/stable/generated/torch.all.html."""
         return self._reduced("all", dim, keepdim)
 
     def any(self, dim: Axes = None, keepdim: bool = False) -> "Tensor":
-        """Whether any element is true. Source: https://docs.pytorch.org/docs/stable/generated/torch.any.html"""
+        """Whether any element is true. Source: https://docs.pytorch.org/docs/stable/generated/torch.any.html."""
         return self._reduced("any", dim, keepdim)
 
     def count_nonzero(self, dim: Axes = None) -> "Tensor":
@@ -141,11 +141,11 @@ class Reduction(Core):
         return call(p.deviation, (self,), (normalize_axes(dim, len(self.shape)), less, keepdim))
 
     def nansum(self, dim: Axes = None, keepdim: bool = False, *, dtype: dtype | None = None) -> "Tensor":
-        """Sum of what is not NaN. Source: https://docs.pytorch.org/docs/stable/generated/torch.nansum.html"""
+        """Sum of what is not NaN. Source: https://docs.pytorch.org/docs/stable/generated/torch.nansum.html."""
         return self._reduced("nansum", dim, keepdim, dtype)
 
     def nanmean(self, dim: Axes = None, keepdim: bool = False, *, dtype: dtype | None = None) -> "Tensor":
-        """Mean of what is not NaN. Source: https://docs.pytorch.org/docs/stable/generated/torch.nanmean.html"""
+        """Mean of what is not NaN. Source: https://docs.pytorch.org/docs/stable/generated/torch.nanmean.html."""
         return self._reduced("nanmean", dim, keepdim, dtype)
 
     def norm(self, p: Any = "fro", dim: Axes = None, keepdim: bool = False, dtype: dtype | None = None) -> "Tensor":
@@ -164,11 +164,11 @@ class Reduction(Core):
         return call(vector_norm, (self,), (order, axes, keepdim, dtype))
 
     def dist(self, other: "Tensor", p: float = 2) -> "Tensor":
-        """Norm of the difference. Source: https://docs.pytorch.org/docs/stable/generated/torch.dist.html"""
+        """Norm of the difference. Source: https://docs.pytorch.org/docs/stable/generated/torch.dist.html."""
         return cast("Tensor", self).sub(other).norm(p)
 
     def trace(self) -> "Tensor":
-        """Sum of a matrix's diagonal. Source: https://docs.pytorch.org/docs/stable/generated/torch.trace.html"""
+        """Sum of a matrix's diagonal. Source: https://docs.pytorch.org/docs/stable/generated/torch.trace.html."""
         return call(p.trace, (self,))
 
     def cov(
@@ -200,11 +200,11 @@ class Reduction(Core):
         return (found / deviation[:, None] / deviation[None, :]).clamp(-1, 1)
 
     def cumsum(self, dim: int, *, dtype: dtype | None = None) -> "Tensor":
-        """Running sum. Source: https://docs.pytorch.org/docs/stable/generated/torch.cumsum.html"""
+        """Running sum. Source: https://docs.pytorch.org/docs/stable/generated/torch.cumsum.html."""
         return call(p.cumsum, (self,), (normalize_axis(dim, len(self.shape)), dtype))
 
     def cumprod(self, dim: int, *, dtype: dtype | None = None) -> "Tensor":
-        """Running product. Source: https://docs.pytorch.org/docs/stable/generated/torch.cumprod.html"""
+        """Running product. Source: https://docs.pytorch.org/docs/stable/generated/torch.cumprod.html."""
         return call(p.cumprod, (self,), (normalize_axis(dim, len(self.shape)), dtype))
 
     def cumsum_(self, dim: int, *, dtype: dtype | None = None) -> "Tensor":
@@ -263,3 +263,31 @@ def trapezoids(y: "Tensor", x: "Tensor | None", dx: float, dim: int) -> "Tensor"
     if len(x.shape) == 1 and axis != len(y.shape) - 1:
         steps = steps.reshape([-1 if other == axis else 1 for other in range(len(y.shape))])
     return heights * steps
+
+
+def cdist(
+    x1: "Tensor", x2: "Tensor", p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary"
+) -> "Tensor":
+    """Distances between all pairs of rows of two (batches of) matrices.
+
+    Args:
+        x1: ``(..., rows1, columns)``.
+        x2: ``(..., rows2, columns)``.
+        p: order of the norm.
+        compute_mode: accepted; the differences themselves are always used, which is exact.
+
+    Returns:
+        ``(..., rows1, rows2)``.
+
+    Raises:
+        RuntimeError: the shapes do not fit.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.cdist.html
+    """
+    for name, item in (("X1", x1), ("X2", x2)):
+        if len(item.shape) < 2:
+            raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {len(item.shape)}D")
+    if x1.shape[-1] != x2.shape[-1]:
+        sizes = f"X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
+        raise RuntimeError(f"X1 and X2 must have the same number of columns. {sizes}")
+    return call(distances, (x1, x2), (float(p),))

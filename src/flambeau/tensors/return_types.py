@@ -36,6 +36,7 @@ class Results(tuple[Any, ...]):
     fields: ClassVar[tuple[str, ...]] = ()
 
     def __new__(cls, items: Any) -> "Results":
+        """Made of the items in order."""
         return tuple.__new__(cls, items)
 
     def __getattr__(self, name: str) -> Any:

@@ -35,7 +35,7 @@ class Parsed(NamedTuple):
 def _item(item: Any) -> Any:
     """One part of a subscript: a Python number, slice, None, Ellipsis or bool, or a tensor with dimensions."""
     if item is None or item is Ellipsis or isinstance(item, (bool, int, slice)):
-        return item
+        return cast("Any", item)
     if isinstance(item, Core):
         if not item.shape and item.dtype.name == "bool":
             return bool(item)
@@ -49,7 +49,7 @@ def _item(item: Any) -> Any:
         return _item(item.item() if item.ndim == 0 else make_tensor(item))
     if isinstance(item, Sequence) and not isinstance(item, str):
         listed = cast("Sequence[Any]", item)
-        return _item(make_tensor(list(listed), dtype=None if len(listed) else DTYPES["int64"]))
+        return _item(make_tensor(list(listed), dtype=None if listed else DTYPES["int64"]))
     if isinstance(item, str):
         raise TypeError("new(): invalid data type 'str'")
     raise IndexError(f"{_VALID} (got {type(item).__name__})")
@@ -132,7 +132,7 @@ def parse(tensor: Core, items: Sequence[Any]) -> Parsed:
             numbers.append(position(item, shape, axis))
             axis += 1
         elif isinstance(item, slice):
-            part, start = _sliced(item, shape[axis])
+            part, start = _sliced(cast("slice[Any, Any, Any]", item), shape[axis])
             spec.append(part)
             numbers += start
             axis, out = axis + 1, out + 1
@@ -180,7 +180,7 @@ def check_positions(
         return
     if not isinstance(value, np.ndarray) and not value.is_ready():
         return
-    host = np.asarray(value)
+    host: Any = np.asarray(cast("Any", value))
     low, high = int(host.min()), int(host.max())
     if low < (-size if negative else 0) or high >= size:
         raise error(message.format(high if high >= size else low))

@@ -1,7 +1,7 @@
 """``assert_close``: two tensors, or structures of them, agree."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from flambeau.tensors.creation import as_tensor
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["assert_close"]
+
+_Items = Mapping[Any, Any]
 
 # Data type -> (rtol, atol), PyTorch's own.
 _TOLERANCES = {
@@ -62,20 +64,28 @@ def assert_close(
 def _difference(actual: Any, expected: Any, place: str, *options: Any) -> str | None:
     """What differs, or None."""
     if isinstance(actual, Mapping) and isinstance(expected, Mapping):
-        if actual.keys() != expected.keys():
-            missing = [sorted(map(str, a.keys() - b.keys())) for a, b in ((expected, actual), (actual, expected))]
-            return f"The keys of the mappings do not match:\nmissing in actual: {missing[0]}\nextra: {missing[1]}"
-        return _first(_difference(actual[key], expected[key], f"{place}[{key!r}]", *options) for key in expected)
+        return _mapping_difference(cast("_Items", actual), cast("_Items", expected), place, *options)
     if _is_sequence(actual) and _is_sequence(expected):
-        if len(actual) != len(expected):
-            return f"The length of the sequences mismatch: {len(actual)} != {len(expected)}"
-        return _first(
-            _difference(one, other, f"{place}[{index}]", *options)
-            for index, (one, other) in enumerate(zip(actual, expected, strict=True))
-        )
+        return _sequence_difference(actual, expected, place, *options)
     if actual is None or expected is None or isinstance(actual, str):
         return None if actual == expected else f"{actual!r} != {expected!r}{_at(place)}"
     return _tensor_difference(as_tensor(actual).detach(), as_tensor(expected).detach(), place, *options)
+
+
+def _mapping_difference(actual: "_Items", expected: "_Items", place: str, *options: Any) -> str | None:
+    if actual.keys() != expected.keys():
+        missing, extra = sorted(map(str, expected.keys() - actual.keys())), sorted(map(str, actual.keys() - expected.keys()))
+        return f"The keys of the mappings do not match:\nmissing in actual: {missing}\nextra: {extra}"
+    return _first(_difference(actual[key], expected[key], f"{place}[{key!r}]", *options) for key in expected)
+
+
+def _sequence_difference(actual: Any, expected: Any, place: str, *options: Any) -> str | None:
+    if len(actual) != len(expected):
+        return f"The length of the sequences mismatch: {len(actual)} != {len(expected)}"
+    return _first(
+        _difference(one, other, f"{place}[{index}]", *options)
+        for index, (one, other) in enumerate(zip(actual, expected, strict=True))
+    )
 
 
 def _is_sequence(value: Any) -> bool:

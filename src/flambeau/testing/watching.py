@@ -1,6 +1,6 @@
 """``compilations``: which programs were compiled inside a block, and why."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from flambeau.runtime.report import COMPILATIONS, Compilation
@@ -9,7 +9,7 @@ __all__ = ["compilations"]
 
 
 @contextmanager
-def compilations(at_most: int | None = None) -> Iterator[list[Compilation]]:
+def compilations(at_most: int | None = None) -> Generator[list[Compilation]]:
     """Collect the programs compiled inside the block.
 
     Args:

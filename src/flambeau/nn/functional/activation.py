@@ -61,7 +61,7 @@ def _apply(name: str, input: Tensor, inplace: bool, *numbers: Any) -> Tensor:
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(x, 0).
+    """``max(x, 0)``.
 
     Args:
         input: any shape.
@@ -83,12 +83,15 @@ def relu_(input: Tensor) -> Tensor:
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """min(max(x, 0), 6). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.relu6.html"""
+    """``min(max(x, 0), 6)``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.relu6.html
+    """
     return _hardtanh(input, 0.0, 6.0, inplace)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """X where positive, negative_slope * x elsewhere.
+    """``x`` where positive, negative_slope * x elsewhere.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.leaky_relu.html
     """
@@ -96,7 +99,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """X where positive, alpha * (exp(x) - 1) elsewhere.
+    """``x`` where positive, alpha * (exp(x) - 1) elsewhere.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.elu.html
     """
@@ -104,7 +107,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """Scale * elu(x, alpha), with the constants of self-normalizing networks.
+    """``scale * elu(x, alpha)``, with the constants of self-normalizing networks.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.selu.html
     """
@@ -112,7 +115,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """X where positive, alpha * (exp(x / alpha) - 1) elsewhere.
+    """``x`` where positive, alpha * (exp(x / alpha) - 1) elsewhere.
 
     Raises:
         RuntimeError: ``alpha`` is 0.
@@ -131,7 +134,7 @@ def _hardtanh(input: Tensor, low: float, high: float, inplace: bool) -> Tensor:
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """X limited to [min_val, max_val].
+    """``x`` limited to [min_val, max_val].
 
     Raises:
         ValueError: ``min_val`` is above ``max_val``.
@@ -144,7 +147,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """relu6(x + 3) / 6.
+    """``relu6(x + 3) / 6``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardsigmoid.html
     """
@@ -152,7 +155,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """X * relu6(x + 3) / 6.
+    """``x * relu6(x + 3) / 6``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardswish.html
     """
@@ -160,17 +163,23 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """X * sigmoid(x). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.silu.html"""
+    """``x * sigmoid(x)``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.silu.html
+    """
     return _apply("silu", input, inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """X * tanh(softplus(x)). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.mish.html"""
+    """``x * tanh(softplus(x))``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.mish.html
+    """
     return _apply("mish", input, inplace)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """X where above the threshold, ``value`` elsewhere.
+    """``x`` where above the threshold, ``value`` elsewhere.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.threshold.html
     """
@@ -178,7 +187,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """X * Phi(x), with the distribution function Phi of the normal distribution.
+    """``x * Phi(x)``, with the distribution function Phi of the normal distribution.
 
     Args:
         input: any shape.
@@ -195,17 +204,23 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
 
 def sigmoid(input: Tensor) -> Tensor:
-    """1 / (1 + exp(-x)). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.sigmoid.html"""
+    """1 / (1 + exp(-x)).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.sigmoid.html
+    """
     return input.sigmoid()
 
 
 def tanh(input: Tensor) -> Tensor:
-    """Hyperbolic tangent. Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.tanh.html"""
+    """Hyperbolic tangent.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.tanh.html
+    """
     return input.tanh()
 
 
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
-    """log(1 + exp(beta * x)) / beta; x itself where beta * x is above the threshold.
+    """``log(1 + exp(beta * x)) / beta``; x itself where beta * x is above the threshold.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softplus.html
     """
@@ -213,12 +228,15 @@ def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
 
 
 def softsign(input: Tensor) -> Tensor:
-    """X / (1 + abs(x)). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softsign.html"""
+    """``x / (1 + abs(x))``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softsign.html
+    """
     return input / (input.abs() + 1)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """log(sigmoid(x)).
+    """``log(sigmoid(x))``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.logsigmoid.html
     """
@@ -226,12 +244,15 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 
 def tanhshrink(input: Tensor) -> Tensor:
-    """X - tanh(x). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.tanhshrink.html"""
+    """``x - tanh(x)``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.tanhshrink.html
+    """
     return input - input.tanh()
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """X drawn towards 0 by ``lambd``; 0 within it.
+    """``x`` drawn towards 0 by ``lambd``; 0 within it.
 
     Raises:
         RuntimeError: ``lambd`` is negative.
@@ -246,7 +267,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """X outside [-lambd, lambd], 0 within.
+    """``x`` outside [-lambd, lambd], 0 within.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardshrink.html
     """
@@ -254,7 +275,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """X where positive, weight * x elsewhere; one weight, or one for each channel (dimension 1).
+    """``x`` where positive, weight * x elsewhere; one weight, or one for each channel (dimension 1).
 
     Raises:
         RuntimeError: the number of weights is neither 1 nor the number of channels.
@@ -273,9 +294,10 @@ def rrelu(
     """
     if not training:
         return _apply("rrelu_middle", input, inplace, (lower + upper) / 2)
+    key = device_key(None, input.device)
     if inplace:
-        return call_in_place(input, p.rrelu, (input.clone(), device_key(None, input.device), float(lower), float(upper)))
-    return call(p.rrelu, (input, device_key(None, input.device), float(lower), float(upper)))
+        return call_in_place(input, p.rrelu, (input.clone(), key, float(lower), float(upper)))
+    return call(p.rrelu, (input, key, float(lower), float(upper)))
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -304,7 +326,7 @@ def _implicit_dim(name: str, rank: int, stacklevel: int) -> int:
 
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
-    """exp(x) / sum(exp(x)) along a dimension.
+    """``exp(x) / sum(exp(x))`` along a dimension.
 
     Args:
         input: any shape.
@@ -324,7 +346,7 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
-    """softmax(-x) along a dimension.
+    """``softmax(-x)`` along a dimension.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softmin.html
     """
@@ -334,7 +356,7 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
-    """log(softmax(x)) along a dimension, computed stably.
+    """``log(softmax(x))`` along a dimension, computed stably.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.log_softmax.html
     """

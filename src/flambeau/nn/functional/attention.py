@@ -21,7 +21,7 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """softmax(query @ key.T * scale + mask) @ value, with dropout on the softmax.
+    """``softmax(query @ key.T * scale + mask) @ value``, with dropout on the softmax.
 
     Args:
         query: (..., heads, L, E).

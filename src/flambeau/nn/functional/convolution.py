@@ -122,7 +122,9 @@ def conv2d(
     dilation: Sizes = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Convolution of images: out[n, o, i, j] = bias[o] + sum over c, a, b of weight[o, c, a, b] * in[n, c, i + a, j + b].
+    """Convolution of images.
+
+    out[n, o, i, j] = bias[o] + sum over c, a, b of weight[o, c, a, b] * in[n, c, i + a, j + b].
 
     Args:
         input: (N, C_in, H, W) or (C_in, H, W).

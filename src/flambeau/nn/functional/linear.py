@@ -11,7 +11,7 @@ __all__ = ["bilinear", "linear"]
 
 
 def _linear(inputs: tuple[Array, ...]) -> Array:
-    """X @ weight.T + bias; a bias of another size is refused in PyTorch's words."""
+    """``x @ weight.T + bias``; a bias of another size is refused in PyTorch's words."""
     result: Array = p.linear.lower(inputs)
     if len(inputs) == 3 and result.ndim == 2 and inputs[2].ndim == 1 and inputs[2].shape[0] not in (1, result.shape[1]):
         raise _mismatch(result.shape, inputs[2].shape)
@@ -41,7 +41,7 @@ _LINEAR = {
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """X @ weight.T + bias.
+    """``x @ weight.T + bias``.
 
     Args:
         input: (..., in_features).

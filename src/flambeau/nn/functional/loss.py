@@ -102,7 +102,7 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """abs(input - target).
+    """``abs(input - target)``.
 
     Args:
         input: predictions, any shape.
@@ -220,7 +220,7 @@ def nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """-weight[target] * input[target]: the negative log likelihood of log probabilities.
+    """``-weight[target] * input[target]: the negative log likelihood of log probabilities``.
 
     Args:
         input: log probabilities, (N, C), (C,) or (N, C, d1, ...).
@@ -354,7 +354,7 @@ def kl_div(
     reduction: str = "mean",
     log_target: bool = False,
 ) -> Tensor:
-    """Target * (log(target) - input), the divergence of the target from exp(input).
+    """``target * (log(target) - input)``, the divergence of the target from exp(input).
 
     Args:
         input: log probabilities, any shape.
@@ -389,7 +389,7 @@ def binary_cross_entropy(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """-(target * log(input) + (1 - target) * log(1 - input)), the logarithms not below -100.
+    """``-(target * log(input) + (1 - target) * log(1 - input))``, the logarithms not below -100.
 
     Args:
         input: probabilities, any shape.
@@ -461,7 +461,7 @@ def poisson_nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """exp(input) - target * input, or input - target * log(input + eps) without ``log_input``.
+    """``exp(input) - target * input``, or input - target * log(input + eps) without ``log_input``.
 
     ``full`` adds Stirling's term target * log(target) - target + 0.5 * log(2 pi target) where the target is above 1.
 

@@ -56,7 +56,7 @@ def margin_ranking_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, -target * (input1 - input2) + margin).
+    """``max(0``, -target * (input1 - input2) + margin).
 
     Raises:
         RuntimeError: the inputs differ in rank.
@@ -124,7 +124,7 @@ def triplet_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, distance(anchor, positive) - distance(anchor, negative) + margin).
+    """``max(0``, distance(anchor, positive) - distance(anchor, negative) + margin).
 
     Args:
         anchor: (N, D) or (D,).
@@ -160,7 +160,7 @@ def soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """log(1 + exp(-target * input)), for targets 1 and -1.
+    """``log(1 + exp(-target * input))``, for targets 1 and -1.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.soft_margin_loss.html
     """
@@ -229,6 +229,7 @@ def multi_margin_loss(
 
 def _check_margin(shape: Sequence[int], target: Sequence[int]) -> None:
     if len(shape) not in (1, 2) or shape[-1] == 0:
-        raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(shape)}")
+        message = "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+        raise RuntimeError(f"{message}{list(shape)}")
     if tuple(target) != tuple(shape[:-1]) and (len(shape) > 1 or tuple(target) != (1,)):
         raise RuntimeError(f"inconsistent target size, expected {list(shape[:-1])} but got {list(target)}")

@@ -190,7 +190,7 @@ def layer_norm(
 def rms_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
-    """X / sqrt(mean(x^2) + eps) * weight, over the last dimensions.
+    """``x / sqrt(mean(x^2) + eps) * weight``, over the last dimensions.
 
     Args:
         input: (..., *normalized_shape).
@@ -251,7 +251,7 @@ def group_norm(
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
-    """X / max(norm(x), eps) along a dimension.
+    """``x / max(norm(x)``, eps) along a dimension.
 
     Args:
         input: any shape.
@@ -270,7 +270,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, o
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
-    """X / (k + alpha * mean of x^2 over ``size`` neighboring channels) ** beta.
+    """``x / (k + alpha * mean) ** beta``, the mean of x^2 over ``size`` neighboring channels.
 
     Args:
         input: (N, C, ...), with three dimensions or more.

@@ -63,7 +63,7 @@ def _windows(
     shape = input.shape
     _check_rank(name, shape, rank)
     kernels = _each(name, "kernel_size", kernel_size, rank)
-    steps = kernels if stride is None or stride == () or stride == [] else _each(name, "stride", stride, rank)
+    steps = kernels if stride is None or (not isinstance(stride, int) and len(stride) == 0) else _each(name, "stride", stride, rank)
     pads, spread = _each(name, "padding", padding, rank), _each(name, "dilation", dilation, rank)
     if 0 in steps:
         raise RuntimeError("stride should not be zero")
@@ -102,7 +102,8 @@ def _check_rank(name: str, shape: Sequence[int], rank: int) -> None:
 
 def _too_much_padding(name: str, pad: int, kernel: int, gap: int) -> str:
     if name == "max_pool1d":
-        return f"max_pool1d() padding should be at most half of kernel size, but got padding={pad} and kernel_size={kernel}"
+        rule = "max_pool1d() padding should be at most half of kernel size"
+        return f"{rule}, but got padding={pad} and kernel_size={kernel}"
     return (
         f"pad should be at most half of effective kernel size, but got pad={pad}, kernel_size={kernel} and "
         f"dilation={gap}"

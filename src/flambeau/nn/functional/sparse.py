@@ -20,7 +20,7 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
-    """weight[input]: the rows of a table.
+    """``weight[input]``: the rows of a table.
 
     Args:
         input: indices of rows, int64 or int32, any shape.

@@ -81,9 +81,8 @@ def interpolate(
         raise NotImplementedError("interpolate: bicubic mode and antialias=True are not supported")
     if rank not in (1, 2, 3) or mode not in _MODES:
         raise NotImplementedError(
-            "Input Error: Only 3D, 4D and 5D input Tensors supported (got "
-            f"{rank + 2}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact (got "
-            f"{mode})"
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {rank + 2}D) for the modes: nearest | linear "
+            f"| bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
         )
     if _MODES[mode] not in (0, rank):
         raise NotImplementedError(f"Got {rank + 2}D input, but {mode} mode needs {_MODES[mode] + 2}D input")

@@ -1,7 +1,7 @@
 """Activation layers."""
 
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 from flambeau.nn import functional as F
 from flambeau.nn import init
@@ -48,12 +48,12 @@ def _in_place(inplace: bool, before: str = "") -> str:
 
 
 class Threshold(Module):
-    """x where above the threshold, ``value`` elsewhere.
+    """``x`` where above the threshold, ``value`` elsewhere.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Threshold.html
     """
 
-    __constants__ = ["threshold", "value", "inplace"]
+    __constants__: ClassVar[list[str]] = ["threshold", "value", "inplace"]
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Threshold(Module):
 
 
 class ReLU(Module):
-    """max(x, 0).
+    """``max(x, 0)``.
 
     Args:
         inplace: whether to overwrite the input.
@@ -84,7 +84,7 @@ class ReLU(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU.html
     """
 
-    __constants__ = ["inplace"]
+    __constants__: ClassVar[list[str]] = ["inplace"]
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class RReLU(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.RReLU.html
     """
 
-    __constants__ = ["lower", "upper", "inplace"]
+    __constants__: ClassVar[list[str]] = ["lower", "upper", "inplace"]
 
     def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class RReLU(Module):
 
 
 class Hardtanh(Module):
-    """x limited to [min_val, max_val].
+    """``x`` limited to [min_val, max_val].
 
     Args:
         min_val: least value.
@@ -138,7 +138,7 @@ class Hardtanh(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardtanh.html
     """
 
-    __constants__ = ["min_val", "max_val", "inplace"]
+    __constants__: ClassVar[list[str]] = ["min_val", "max_val", "inplace"]
 
     def __init__(
         self,
@@ -169,7 +169,10 @@ class Hardtanh(Module):
 
 
 class ReLU6(Hardtanh):
-    """min(max(x, 0), 6). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU6.html"""
+    """``min(max(x, 0), 6)``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU6.html
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0.0, 6.0, inplace)
@@ -180,7 +183,10 @@ class ReLU6(Hardtanh):
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-x)). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Sigmoid.html"""
+    """1 / (1 + exp(-x)).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Sigmoid.html
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
@@ -188,9 +194,12 @@ class Sigmoid(Module):
 
 
 class Hardsigmoid(Module):
-    """relu6(x + 3) / 6. Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardsigmoid.html"""
+    """``relu6(x + 3) / 6``.
 
-    __constants__ = ["inplace"]
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardsigmoid.html
+    """
+
+    __constants__: ClassVar[list[str]] = ["inplace"]
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -202,7 +211,10 @@ class Hardsigmoid(Module):
 
 
 class Tanh(Module):
-    """Hyperbolic tangent. Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanh.html"""
+    """Hyperbolic tangent.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanh.html
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
@@ -210,9 +222,12 @@ class Tanh(Module):
 
 
 class SiLU(Module):
-    """x * sigmoid(x). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SiLU.html"""
+    """``x * sigmoid(x)``.
 
-    __constants__ = ["inplace"]
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SiLU.html
+    """
+
+    __constants__: ClassVar[list[str]] = ["inplace"]
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -228,9 +243,12 @@ class SiLU(Module):
 
 
 class Mish(Module):
-    """x * tanh(softplus(x)). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Mish.html"""
+    """``x * tanh(softplus(x))``.
 
-    __constants__ = ["inplace"]
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Mish.html
+    """
+
+    __constants__: ClassVar[list[str]] = ["inplace"]
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -246,9 +264,12 @@ class Mish(Module):
 
 
 class Hardswish(Module):
-    """x * relu6(x + 3) / 6. Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardswish.html"""
+    """``x * relu6(x + 3) / 6``.
 
-    __constants__ = ["inplace"]
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardswish.html
+    """
+
+    __constants__: ClassVar[list[str]] = ["inplace"]
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -260,12 +281,12 @@ class Hardswish(Module):
 
 
 class ELU(Module):
-    """x where positive, alpha * (exp(x) - 1) elsewhere.
+    """``x`` where positive, alpha * (exp(x) - 1) elsewhere.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.ELU.html
     """
 
-    __constants__ = ["alpha", "inplace"]
+    __constants__: ClassVar[list[str]] = ["alpha", "inplace"]
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -282,12 +303,12 @@ class ELU(Module):
 
 
 class CELU(Module):
-    """x where positive, alpha * (exp(x / alpha) - 1) elsewhere.
+    """``x`` where positive, alpha * (exp(x / alpha) - 1) elsewhere.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CELU.html
     """
 
-    __constants__ = ["alpha", "inplace"]
+    __constants__: ClassVar[list[str]] = ["alpha", "inplace"]
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -304,12 +325,12 @@ class CELU(Module):
 
 
 class SELU(Module):
-    """scale * elu(x, alpha), with the constants of self-normalizing networks.
+    """``scale * elu(x, alpha)``, with the constants of self-normalizing networks.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SELU.html
     """
 
-    __constants__ = ["inplace"]
+    __constants__: ClassVar[list[str]] = ["inplace"]
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -330,7 +351,7 @@ class GLU(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.GLU.html
     """
 
-    __constants__ = ["dim"]
+    __constants__: ClassVar[list[str]] = ["dim"]
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
@@ -346,7 +367,7 @@ class GLU(Module):
 
 
 class GELU(Module):
-    """x * Phi(x), with the distribution function Phi of the normal distribution.
+    """``x * Phi(x)``, with the distribution function Phi of the normal distribution.
 
     Args:
         approximate: ``"none"`` or ``"tanh"``.
@@ -354,7 +375,7 @@ class GELU(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.GELU.html
     """
 
-    __constants__ = ["approximate"]
+    __constants__: ClassVar[list[str]] = ["approximate"]
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
@@ -370,12 +391,12 @@ class GELU(Module):
 
 
 class Hardshrink(Module):
-    """x outside [-lambd, lambd], 0 within.
+    """``x`` outside [-lambd, lambd], 0 within.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardshrink.html
     """
 
-    __constants__ = ["lambd"]
+    __constants__: ClassVar[list[str]] = ["lambd"]
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -391,12 +412,12 @@ class Hardshrink(Module):
 
 
 class LeakyReLU(Module):
-    """x where positive, negative_slope * x elsewhere.
+    """``x`` where positive, negative_slope * x elsewhere.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LeakyReLU.html
     """
 
-    __constants__ = ["inplace", "negative_slope"]
+    __constants__: ClassVar[list[str]] = ["inplace", "negative_slope"]
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
@@ -413,7 +434,10 @@ class LeakyReLU(Module):
 
 
 class LogSigmoid(Module):
-    """log(sigmoid(x)). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSigmoid.html"""
+    """``log(sigmoid(x))``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSigmoid.html
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
@@ -421,12 +445,12 @@ class LogSigmoid(Module):
 
 
 class Softplus(Module):
-    """log(1 + exp(beta * x)) / beta; x itself where beta * x is above the threshold.
+    """``log(1 + exp(beta * x)) / beta``; x itself where beta * x is above the threshold.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softplus.html
     """
 
-    __constants__ = ["beta", "threshold"]
+    __constants__: ClassVar[list[str]] = ["beta", "threshold"]
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -443,12 +467,12 @@ class Softplus(Module):
 
 
 class Softshrink(Module):
-    """x drawn towards 0 by ``lambd``; 0 within it.
+    """``x`` drawn towards 0 by ``lambd``; 0 within it.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softshrink.html
     """
 
-    __constants__ = ["lambd"]
+    __constants__: ClassVar[list[str]] = ["lambd"]
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -464,7 +488,7 @@ class Softshrink(Module):
 
 
 class PReLU(Module):
-    """x where positive, weight * x elsewhere, with a weight that is learnt.
+    """``x`` where positive, weight * x elsewhere, with a weight that is learnt.
 
     Args:
         num_parameters: 1, or the number of channels (dimension 1).
@@ -475,7 +499,7 @@ class PReLU(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.PReLU.html
     """
 
-    __constants__ = ["num_parameters"]
+    __constants__: ClassVar[list[str]] = ["num_parameters"]
     num_parameters: int
     weight: Tensor
 
@@ -500,7 +524,10 @@ class PReLU(Module):
 
 
 class Softsign(Module):
-    """x / (1 + abs(x)). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softsign.html"""
+    """``x / (1 + abs(x))``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softsign.html
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
@@ -508,7 +535,10 @@ class Softsign(Module):
 
 
 class Tanhshrink(Module):
-    """x - tanh(x). Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanhshrink.html"""
+    """``x - tanh(x)``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanhshrink.html
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
@@ -516,9 +546,12 @@ class Tanhshrink(Module):
 
 
 class Softmin(Module):
-    """softmax(-x) along a dimension. Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmin.html"""
+    """``softmax(-x)`` along a dimension.
 
-    __constants__ = ["dim"]
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmin.html
+    """
+
+    __constants__: ClassVar[list[str]] = ["dim"]
     dim: int | None
 
     def __init__(self, dim: int | None = None) -> None:
@@ -535,7 +568,7 @@ class Softmin(Module):
 
 
 class Softmax(Module):
-    """exp(x) / sum(exp(x)) along a dimension.
+    """``exp(x) / sum(exp(x))`` along a dimension.
 
     Args:
         dim: the dimension whose elements add up to 1.
@@ -543,7 +576,7 @@ class Softmax(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax.html
     """
 
-    __constants__ = ["dim"]
+    __constants__: ClassVar[list[str]] = ["dim"]
     dim: int | None
 
     def __init__(self, dim: int | None = None) -> None:
@@ -576,12 +609,12 @@ class Softmax2d(Module):
 
 
 class LogSoftmax(Module):
-    """log(softmax(x)) along a dimension.
+    """``log(softmax(x))`` along a dimension.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSoftmax.html
     """
 
-    __constants__ = ["dim"]
+    __constants__: ClassVar[list[str]] = ["dim"]
     dim: int | None
 
     def __init__(self, dim: int | None = None) -> None:

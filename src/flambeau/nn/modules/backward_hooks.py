@@ -39,6 +39,12 @@ _UNUSUAL = (
     "and will be removed in future versions. This hook will be missing some of the {}. Please use "
     "register_full_backward_hook to get the documented behavior."
 )
+_WRITTEN = (
+    "Output {} of BackwardHookFunction is a view and is being modified inplace. This view was created inside a custom "
+    "Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would override "
+    "the custom backward associated with the custom Function, leading to incorrect gradients. This behavior is "
+    "forbidden. You can fix this by cloning the output of the custom Function."
+)
 _NO_INPUT = (
     "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs require "
     "gradients. See https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
@@ -81,6 +87,7 @@ class BackwardHooks:
         self._grad_outputs: Gradients | None = None
         self._inputs: list[int] | None = None
         self._outputs: list[int] = []
+        self._behind: list[Any] = []
         self._input_count = 0
         self._output_count = 0
 
@@ -90,7 +97,15 @@ class BackwardHooks:
         self._input_count = len(args)
         if function is not None:
             function.post_hooks = {0: self._after}
+            self._behind = [item for item in result if isinstance(item, Tensor) and item.grad_fn is function]
         return result
+
+    def check_inputs(self) -> None:
+        """Raise RuntimeError, in PyTorch's words, if ``forward`` wrote into an input behind the identity."""
+        behind, self._behind = self._behind, []
+        for index, item in enumerate(behind):
+            if item._version:
+                raise RuntimeError(_WRITTEN.format(index))
 
     def around_outputs(self, outputs: Any) -> Any:
         """The module's outputs, with an identity on the tape that calls the pre-hooks."""
@@ -165,7 +180,8 @@ def _through_identity(items: Any) -> tuple[Any, BackwardHookFunctionBackward | N
     function = BackwardHookFunctionBackward(edges, [items[index].aval for index in places])
     changed = list(items)
     for position, (index, edge) in enumerate(zip(places, edges, strict=True)):
-        changed[index] = made(items[index].read(), None if edge is None else (function, position))
+        if edge is not None:
+            changed[index] = made(items[index].read(), (function, position))
     result = tuple(changed) if type(items) is tuple else type(items)(*changed)
     return result, function, places
 

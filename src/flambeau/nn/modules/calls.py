@@ -104,6 +104,8 @@ class _Call:
         if backward is not None:
             self.args = backward.around_inputs(self.args)
         self.result = module.forward(*self.args, **self.kwargs)
+        if backward is not None:
+            backward.check_inputs()
         self._call_hooks()
         if backward is not None:
             if isinstance(self.result, (Tensor, tuple)):

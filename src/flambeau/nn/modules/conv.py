@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from flambeau.nn import functional as F
 from flambeau.nn import init
@@ -24,7 +24,7 @@ def _each(value: Any, rank: int) -> tuple[int, ...]:
 class _ConvNd(Module):
     """What all convolution layers have: their sizes, a weight and a bias."""
 
-    __constants__ = [
+    __constants__: ClassVar[list[str]] = [
         "stride",
         "padding",
         "dilation",

@@ -1,5 +1,7 @@
 """Dropout layers."""
 
+from typing import ClassVar
+
 from flambeau.nn import functional as F
 from flambeau.nn.functional.dropout import checked_probability
 from flambeau.nn.modules.module import Module
@@ -11,7 +13,7 @@ __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Fe
 class _DropoutNd(Module):
     """What the dropout layers have in common."""
 
-    __constants__ = ["p", "inplace"]
+    __constants__: ClassVar[list[str]] = ["p", "inplace"]
     p: float
     inplace: bool
 

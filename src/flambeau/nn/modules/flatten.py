@@ -1,7 +1,7 @@
 """Joining and splitting dimensions."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from flambeau.nn.modules.module import Module
 from flambeau.tensors.tensor import Tensor
@@ -20,7 +20,7 @@ class Flatten(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Flatten.html
     """
 
-    __constants__ = ["start_dim", "end_dim"]
+    __constants__: ClassVar[list[str]] = ["start_dim", "end_dim"]
     start_dim: int
     end_dim: int
 
@@ -52,7 +52,7 @@ class Unflatten(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Unflatten.html
     """
 
-    __constants__ = ["dim", "unflattened_size"]
+    __constants__: ClassVar[list[str]] = ["dim", "unflattened_size"]
     dim: int
     unflattened_size: Sequence[int]
 

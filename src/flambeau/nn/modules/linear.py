@@ -1,7 +1,7 @@
 """Linear layers."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from flambeau.nn import functional as F
 from flambeau.nn import init
@@ -28,7 +28,7 @@ class Identity(Module):
 
 
 class Linear(Module):
-    """x @ weight.T + bias.
+    """``x @ weight.T + bias``.
 
     Args:
         in_features: size of the input's last dimension.
@@ -52,7 +52,7 @@ class Linear(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
     """
 
-    __constants__ = ["in_features", "out_features"]
+    __constants__: ClassVar[list[str]] = ["in_features", "out_features"]
     in_features: int
     out_features: int
     weight: Tensor
@@ -104,7 +104,7 @@ class Bilinear(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Bilinear.html
     """
 
-    __constants__ = ["in1_features", "in2_features", "out_features"]
+    __constants__: ClassVar[list[str]] = ["in1_features", "in2_features", "out_features"]
     in1_features: int
     in2_features: int
     out_features: int

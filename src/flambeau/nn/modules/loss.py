@@ -1,5 +1,7 @@
 """Loss layers: the losses of ``nn.functional``, with their arguments kept."""
 
+from typing import ClassVar
+
 from flambeau.nn import functional as F
 from flambeau.nn.functional.reduction import resolved_reduction
 from flambeau.nn.modules.module import Module
@@ -54,12 +56,12 @@ class _WeightedLoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """abs(input - target); see ``nn.functional.l1_loss``.
+    """``abs(input - target)``; see ``nn.functional.l1_loss``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.L1Loss.html
     """
 
-    __constants__ = ["reduction"]
+    __constants__: ClassVar[list[str]] = ["reduction"]
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Predictions and targets to their loss."""
@@ -72,7 +74,7 @@ class MSELoss(_Loss):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html
     """
 
-    __constants__ = ["reduction"]
+    __constants__: ClassVar[list[str]] = ["reduction"]
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Predictions and targets to their loss."""
@@ -80,12 +82,14 @@ class MSELoss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """0.5 d^2 / beta where d = abs(input - target) is below beta, d - 0.5 beta elsewhere; see ``nn.functional.smooth_l1_loss``.
+    """0.5 d^2 / beta where d = abs(input - target) is below beta, d - 0.5 beta elsewhere.
+
+    See ``nn.functional.smooth_l1_loss``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html
     """
 
-    __constants__ = ["reduction"]
+    __constants__: ClassVar[list[str]] = ["reduction"]
     beta: float
 
     def __init__(
@@ -104,12 +108,14 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """0.5 d^2 where d = abs(input - target) is below delta, delta (d - 0.5 delta) elsewhere; see ``nn.functional.huber_loss``.
+    """0.5 d^2 where d = abs(input - target) is below delta, delta (d - 0.5 delta) elsewhere.
+
+    See ``nn.functional.huber_loss``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html
     """
 
-    __constants__ = ["reduction", "delta"]
+    __constants__: ClassVar[list[str]] = ["reduction", "delta"]
     delta: float
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
@@ -122,12 +128,14 @@ class HuberLoss(_Loss):
 
 
 class NLLLoss(_WeightedLoss):
-    """-weight[target] * input[target], for log probabilities (N, C, ...) and classes (N, ...); see ``nn.functional.nll_loss``.
+    """``-weight[target] * input[target]``, for log probabilities (N, C, ...) and classes (N, ...).
+
+    See ``nn.functional.nll_loss``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html
     """
 
-    __constants__ = ["ignore_index", "reduction"]
+    __constants__: ClassVar[list[str]] = ["ignore_index", "reduction"]
     ignore_index: int
 
     def __init__(
@@ -147,12 +155,14 @@ class NLLLoss(_WeightedLoss):
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """Cross entropy between softmax(input) and classes, or probabilities of classes; see ``nn.functional.cross_entropy``.
+    """Cross entropy between softmax(input) and classes, or probabilities of classes.
+
+    See ``nn.functional.cross_entropy``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
     """
 
-    __constants__ = ["ignore_index", "reduction", "label_smoothing"]
+    __constants__: ClassVar[list[str]] = ["ignore_index", "reduction", "label_smoothing"]
     ignore_index: int
     label_smoothing: float
 
@@ -177,12 +187,12 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class KLDivLoss(_Loss):
-    """target * (log(target) - input), for log probabilities; see ``nn.functional.kl_div``.
+    """``target * (log(target) - input)``, for log probabilities; see ``nn.functional.kl_div``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.KLDivLoss.html
     """
 
-    __constants__ = ["reduction"]
+    __constants__: ClassVar[list[str]] = ["reduction"]
     log_target: bool
 
     def __init__(
@@ -201,12 +211,12 @@ class KLDivLoss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """-(target * log(input) + (1 - target) * log(1 - input)); see ``nn.functional.binary_cross_entropy``.
+    """``-(target * log(input) + (1 - target) * log(1 - input))``; see ``nn.functional.binary_cross_entropy``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html
     """
 
-    __constants__ = ["reduction"]
+    __constants__: ClassVar[list[str]] = ["reduction"]
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Predictions and targets to their loss."""
@@ -214,12 +224,14 @@ class BCELoss(_WeightedLoss):
 
 
 class PoissonNLLLoss(_Loss):
-    """exp(input) - target * input, or input - target * log(input + eps); see ``nn.functional.poisson_nll_loss``.
+    """``exp(input) - target * input``, or input - target * log(input + eps).
+
+    See ``nn.functional.poisson_nll_loss``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html
     """
 
-    __constants__ = ["log_input", "full", "eps", "reduction"]
+    __constants__: ClassVar[list[str]] = ["log_input", "full", "eps", "reduction"]
     log_input: bool
     full: bool
     eps: float
@@ -246,12 +258,14 @@ class PoissonNLLLoss(_Loss):
 
 
 class HingeEmbeddingLoss(_Loss):
-    """The input where the target is 1, max(0, margin - input) where it is -1; see ``nn.functional.hinge_embedding_loss``.
+    """The input where the target is 1, max(0, margin - input) where it is -1.
+
+    See ``nn.functional.hinge_embedding_loss``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.HingeEmbeddingLoss.html
     """
 
-    __constants__ = ["margin", "reduction"]
+    __constants__: ClassVar[list[str]] = ["margin", "reduction"]
     margin: float
 
     def __init__(
@@ -270,12 +284,12 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class SoftMarginLoss(_Loss):
-    """log(1 + exp(-target * input)); see ``nn.functional.soft_margin_loss``.
+    """``log(1 + exp(-target * input))``; see ``nn.functional.soft_margin_loss``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SoftMarginLoss.html
     """
 
-    __constants__ = ["reduction"]
+    __constants__: ClassVar[list[str]] = ["reduction"]
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Predictions and targets to their loss."""
@@ -283,12 +297,14 @@ class SoftMarginLoss(_Loss):
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """Binary cross entropy of sigmoid(input), its mean over the classes; see ``nn.functional.multilabel_soft_margin_loss``.
+    """Binary cross entropy of sigmoid(input), its mean over the classes.
+
+    See ``nn.functional.multilabel_soft_margin_loss``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelSoftMarginLoss.html
     """
 
-    __constants__ = ["reduction"]
+    __constants__: ClassVar[list[str]] = ["reduction"]
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Predictions and targets to their loss."""
@@ -296,12 +312,14 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
 
 
 class MultiMarginLoss(_WeightedLoss):
-    """Mean over the other classes of max(0, margin - input[target] + input[class])^p; see ``nn.functional.multi_margin_loss``.
+    """Mean over the other classes of max(0, margin - input[target] + input[class])^p.
+
+    See ``nn.functional.multi_margin_loss``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiMarginLoss.html
     """
 
-    __constants__ = ["p", "margin", "reduction"]
+    __constants__: ClassVar[list[str]] = ["p", "margin", "reduction"]
     p: int
     margin: float
 
@@ -335,7 +353,7 @@ class GaussianNLLLoss(_Loss):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.GaussianNLLLoss.html
     """
 
-    __constants__ = ["full", "eps", "reduction"]
+    __constants__: ClassVar[list[str]] = ["full", "eps", "reduction"]
     full: bool
     eps: float
 
@@ -378,12 +396,12 @@ class BCEWithLogitsLoss(_Loss):
 
 
 class MarginRankingLoss(_Loss):
-    """max(0, -target * (input1 - input2) + margin); see ``nn.functional.margin_ranking_loss``.
+    """``max(0, -target * (input1 - input2) + margin)``; see ``nn.functional.margin_ranking_loss``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MarginRankingLoss.html
     """
 
-    __constants__ = ["margin", "reduction"]
+    __constants__: ClassVar[list[str]] = ["margin", "reduction"]
     margin: float
 
     def __init__(
@@ -407,7 +425,7 @@ class CosineEmbeddingLoss(_Loss):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineEmbeddingLoss.html
     """
 
-    __constants__ = ["margin", "reduction"]
+    __constants__: ClassVar[list[str]] = ["margin", "reduction"]
     margin: float
 
     def __init__(
@@ -426,7 +444,7 @@ class CosineEmbeddingLoss(_Loss):
 
 
 class TripletMarginLoss(_Loss):
-    """max(0, distance(anchor, positive) - distance(anchor, negative) + margin).
+    """``max(0, distance(anchor, positive) - distance(anchor, negative) + margin)``.
 
     Raises:
         ValueError: the margin is not positive.
@@ -434,7 +452,7 @@ class TripletMarginLoss(_Loss):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginLoss.html
     """
 
-    __constants__ = ["margin", "p", "eps", "swap", "reduction"]
+    __constants__: ClassVar[list[str]] = ["margin", "p", "eps", "swap", "reduction"]
     margin: float
     p: float
     eps: float

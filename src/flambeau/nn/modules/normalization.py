@@ -1,7 +1,7 @@
 """Normalization by layer, group and root mean square."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from flambeau.nn import functional as F
 from flambeau.nn import init
@@ -35,7 +35,7 @@ class LayerNorm(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html
     """
 
-    __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
+    __constants__: ClassVar[list[str]] = ["normalized_shape", "eps", "elementwise_affine"]
     normalized_shape: tuple[int, ...]
     eps: float
     elementwise_affine: bool
@@ -97,7 +97,7 @@ class GroupNorm(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.GroupNorm.html
     """
 
-    __constants__ = ["num_groups", "num_channels", "eps", "affine"]
+    __constants__: ClassVar[list[str]] = ["num_groups", "num_channels", "eps", "affine"]
     num_groups: int
     num_channels: int
     eps: float
@@ -148,7 +148,7 @@ class GroupNorm(Module):
 
 
 class RMSNorm(Module):
-    """x / sqrt(mean(x^2) + eps) * weight, over the last dimensions.
+    """``x / sqrt(mean(x^2) + eps) * weight``, over the last dimensions.
 
     Args:
         normalized_shape: sizes of these dimensions.
@@ -160,7 +160,7 @@ class RMSNorm(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html
     """
 
-    __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
+    __constants__: ClassVar[list[str]] = ["normalized_shape", "eps", "elementwise_affine"]
     normalized_shape: tuple[int, ...]
     eps: float | None
     elementwise_affine: bool
@@ -197,12 +197,12 @@ class RMSNorm(Module):
 
 
 class LocalResponseNorm(Module):
-    """x / (k + alpha * mean of x^2 over ``size`` neighboring channels) ** beta.
+    """``x / (k + alpha * mean) ** beta``, the mean of x^2 over ``size`` neighboring channels.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LocalResponseNorm.html
     """
 
-    __constants__ = ["size", "alpha", "beta", "k"]
+    __constants__: ClassVar[list[str]] = ["size", "alpha", "beta", "k"]
     size: int
     alpha: float
     beta: float

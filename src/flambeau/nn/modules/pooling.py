@@ -1,7 +1,7 @@
 """Pooling layers."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
@@ -31,7 +31,7 @@ Sizes = int | Sequence[int]
 class _MaxPoolNd(Module):
     """What the max pooling layers have in common."""
 
-    __constants__ = ["kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode"]
+    __constants__: ClassVar[list[str]] = ["kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode"]
     return_indices: bool
     ceil_mode: bool
 
@@ -113,7 +113,7 @@ class MaxPool3d(_MaxPoolNd):
 class _AvgPoolNd(Module):
     """What the average pooling layers have in common."""
 
-    __constants__ = ["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"]
+    __constants__: ClassVar[list[str]] = ["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"]
     kernel_size: Any
     stride: Any
     padding: Any
@@ -160,7 +160,7 @@ def _single(value: Any) -> tuple[int, ...]:
 class _AvgPoolWithDivisor(_AvgPoolNd):
     """Average pooling that can divide by another number."""
 
-    __constants__ = ["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"]
+    __constants__: ClassVar[list[str]] = ["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"]
     divisor_override: int | None
 
     def __init__(
@@ -220,7 +220,7 @@ class AvgPool3d(_AvgPoolWithDivisor):
 class _LPPoolNd(Module):
     """What the power-average pooling layers have in common."""
 
-    __constants__ = ["norm_type", "kernel_size", "stride", "ceil_mode"]
+    __constants__: ClassVar[list[str]] = ["norm_type", "kernel_size", "stride", "ceil_mode"]
     norm_type: float
     ceil_mode: bool
 
@@ -277,7 +277,7 @@ class LPPool3d(_LPPoolNd):
 class _AdaptiveAvgPoolNd(Module):
     """What the adaptive average pooling layers have in common."""
 
-    __constants__ = ["output_size"]
+    __constants__: ClassVar[list[str]] = ["output_size"]
 
     def __init__(self, output_size: Any) -> None:
         super().__init__()
@@ -327,7 +327,7 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
 class _AdaptiveMaxPoolNd(Module):
     """What the adaptive max pooling layers have in common."""
 
-    __constants__ = ["output_size", "return_indices"]
+    __constants__: ClassVar[list[str]] = ["output_size", "return_indices"]
     return_indices: bool
 
     def __init__(self, output_size: Any, return_indices: bool = False) -> None:

@@ -1,6 +1,6 @@
 """Embedding layers."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class Embedding(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html
     """
 
-    __constants__ = [
+    __constants__: ClassVar[list[str]] = [
         "num_embeddings",
         "embedding_dim",
         "padding_idx",

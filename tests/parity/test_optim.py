@@ -1,0 +1,262 @@
+"""Optimizers against PyTorch: the same numbers, the same state, the same words."""
+
+import copy
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import flambeau
+from flambeau.runtime.report import COMPILATIONS
+
+torch = pytest.importorskip("torch")
+
+STEPS = 50
+SHAPES = ((7, 5), (33,), (16, 16), ())
+
+# Equal to the last bit where PyTorch's own operations are exact; its vectorized square root is not.
+CASES: dict[str, tuple[str, dict[str, Any], int]] = {
+    "sgd": ("SGD", {}, 0),
+    "sgd decay": ("SGD", {"weight_decay": 0.1}, 0),
+    "sgd climbing": ("SGD", {"maximize": True}, 0),
+    "sgd climbing decay": ("SGD", {"maximize": True, "weight_decay": 0.1}, 8),
+    "momentum": ("SGD", {"momentum": 0.9}, 0),
+    "momentum decay": ("SGD", {"momentum": 0.9, "weight_decay": 0.01}, 0),
+    "momentum dampened": ("SGD", {"momentum": 0.9, "dampening": 0.3}, 0),
+    "momentum climbing": ("SGD", {"momentum": 0.9, "dampening": 0.1, "maximize": True}, 0),
+    "nesterov": ("SGD", {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}, 0),
+    "adam": ("Adam", {}, 8),
+    "adam decay": ("Adam", {"weight_decay": 0.1}, 8),
+    "adam amsgrad": ("Adam", {"amsgrad": True}, 8),
+    "adam quick": ("Adam", {"betas": (0.3, 0.5), "eps": 1e-3}, 8),
+    "adam climbing": ("Adam", {"maximize": True, "capturable": False, "foreach": False}, 8),
+    "adam decoupled": ("Adam", {"decoupled_weight_decay": True, "weight_decay": 0.2}, 8),
+    "adamw": ("AdamW", {}, 8),
+    "adamw amsgrad": ("AdamW", {"amsgrad": True, "maximize": True, "weight_decay": 0.1}, 8),
+}
+
+
+def weights(dtype: Any = np.float32) -> list[Any]:
+    random = np.random.default_rng(0)
+    return [random.standard_normal(shape).astype(dtype) for shape in SHAPES]
+
+
+def gradients(count: int, dtype: Any = np.float32) -> list[list[Any]]:
+    random = np.random.default_rng(1)
+    return [[random.standard_normal(shape).astype(dtype) for shape in SHAPES] for _ in range(count)]
+
+
+def parameters(library: Any, dtype: Any = np.float32) -> list[Any]:
+    return [library.tensor(array).requires_grad_() for array in weights(dtype)]
+
+
+def made(library: Any, kind: str, params: Any = None, **options: Any) -> Any:
+    return getattr(library.optim, kind)(parameters(library) if params is None else params, **{"lr": 0.01, **options})
+
+
+def step(library: Any, optimizer: Any, arrays: list[Any]) -> None:
+    every = [param for group in optimizer.param_groups for param in group["params"]]
+    for param, array in zip(every, arrays, strict=True):
+        param.grad = None if array is None else library.tensor(array)
+    optimizer.step()
+
+
+def values(optimizer: Any) -> list[Any]:
+    return [param.detach().numpy().copy() for group in optimizer.param_groups for param in group["params"]]
+
+
+def distance(found: Any, expected: Any) -> float:
+    """Largest difference in units of the last place, of numbers that are at least 0.1."""
+    return float(np.max(np.abs(found - expected) / np.spacing(np.maximum(np.abs(expected), 0.1).astype(expected.dtype))))
+
+
+def plain(value: Any) -> Any:
+    """A state dictionary with tensors as arrays; its order is kept."""
+    if hasattr(value, "detach"):
+        return (str(value.dtype), tuple(value.shape), value.detach().numpy().tolist())
+    if isinstance(value, dict):
+        return [(name, plain(item)) for name, item in value.items()]
+    if isinstance(value, (list, tuple)):
+        return type(value)(plain(item) for item in value)
+    return value
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_fifty_steps(name: str) -> None:
+    kind, options, ulps = CASES[name]
+    mine, theirs = made(flambeau, kind, **options), made(torch, kind, **options)
+    compiled = 0
+    for number, arrays in enumerate(gradients(STEPS)):
+        step(flambeau, mine, arrays)
+        step(torch, theirs, arrays)
+        for found, expected in zip(values(mine), values(theirs), strict=True):
+            assert distance(found, expected) <= (ulps if number else min(ulps, 1))
+        compiled = len(COMPILATIONS) if number == 0 else compiled
+    assert len(COMPILATIONS) == compiled, "a later step was another program than the first"
+    assert mine.state_dict()["param_groups"] == theirs.state_dict()["param_groups"]
+    for found, expected in zip(mine.state_dict()["state"].values(), theirs.state_dict()["state"].values(), strict=True):
+        assert list(found) == list(expected)
+        # A parameter's last bit shows in its state where its decay is part of the gradient.
+        tolerance = 1e-5 if ulps and options.get("weight_decay") and kind != "AdamW" else 0
+        for key, value in expected.items():
+            np.testing.assert_allclose(found[key].numpy(), value.numpy(), tolerance, tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.complex64])
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_other_types(kind: str, dtype: Any) -> None:
+    options = {"momentum": 0.9, "weight_decay": 0.1} if kind == "SGD" else {"amsgrad": True, "eps": 1e-3}
+    optimizers = [(library, made(library, kind, parameters(library, dtype), **options)) for library in (flambeau, torch)]
+    for arrays in gradients(5, dtype):
+        for library, optimizer in optimizers:
+            step(library, optimizer, arrays)
+    found, expected = (values(optimizer) for _, optimizer in optimizers)
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, *((5e-3, 5e-3) if dtype is np.float16 else (1e-6, 1e-6)))
+
+
+def test_parameters_without_gradient_and_groups() -> None:
+    results = []
+    for library in (flambeau, torch):
+        a, b, c, d = parameters(library)
+        optimizer = made(library, "AdamW", [{"params": [a, b]}, {"params": [c, d], "lr": 0.1, "weight_decay": 0}])
+        for number, arrays in enumerate(gradients(4)):
+            step(library, optimizer, [None if (number + index) % 3 == 0 else item for index, item in enumerate(arrays)])
+        results.append((values(optimizer), [float(optimizer.state[param]["step"]) for param in (a, b, c, d)]))
+    assert results[0][1] == results[1][1]
+    for found, expected in zip(results[0][0], results[1][0], strict=True):
+        assert distance(found, expected) <= 4
+
+
+LAYOUTS: dict[str, Any] = {
+    "sgd": lambda t: made(t, "SGD"),
+    "momentum": lambda t: made(t, "SGD", momentum=0.9),
+    "adam": lambda t: made(t, "Adam", amsgrad=True),
+    "adamw": lambda t: made(t, "AdamW", betas=(0.5, 0.75)),
+    "groups": lambda t: made(t, "SGD", [{"params": x, "lr": n} for n, x in enumerate(parameters(t))], momentum=0.5),
+    "names": lambda t: made(t, "SGD", [(f"w{n}", x) for n, x in enumerate(parameters(t))], momentum=0.5),
+    "generator": lambda t: made(t, "SGD", (x for x in parameters(t))),
+    "extra setting": lambda t: made(t, "SGD", [{"params": parameters(t), "note": "x"}]),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_state_dict_and_repr(name: str) -> None:
+    found, expected = [], []
+    for library, seen in ((flambeau, found), (torch, expected)):
+        optimizer = LAYOUTS[name](library)
+        seen += [repr(optimizer), repr(optimizer.state_dict())]
+        arrays = [np.full(shape, 0.5, np.float32) for shape in SHAPES]
+        step(library, optimizer, arrays)
+        seen += [plain(optimizer.state_dict()), repr(optimizer), sorted(optimizer.defaults)]
+        again = LAYOUTS[name](library)
+        again.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+        step(library, again, arrays)
+        seen += [plain(again.state_dict())]
+    assert found == expected
+
+
+ERRORS: dict[str, Any] = {
+    "empty": lambda t: t.optim.SGD([]),
+    "tensor": lambda t: t.optim.SGD(t.ones(2)),
+    "not a leaf": lambda t: t.optim.SGD([t.ones(2).requires_grad_() * 2]),
+    "number": lambda t: t.optim.SGD([3]),
+    "text": lambda t: t.optim.SGD([{"params": ["a"]}]),
+    "set": lambda t: t.optim.SGD([{"params": {t.ones(2)}}]),
+    "twice": lambda t: t.optim.SGD([t.ones(2)] * 2) and None,
+    "in two groups": lambda t: [t.optim.SGD([{"params": [x]}, {"params": [x]}]) for x in [t.ones(2)]],
+    "some names": lambda t: t.optim.SGD([("a", t.ones(2)), t.ones(2)]),
+    "some groups with names": lambda t: t.optim.SGD([{"params": [("a", t.ones(2))]}, {"params": [t.ones(2)]}]),
+    "some groups without": lambda t: t.optim.SGD([{"params": [t.ones(2)]}, {"params": [("a", t.ones(2))]}]),
+    "group without parameters": lambda t: t.optim.SGD([{"lr": 1}]),
+    "group of a list": lambda t: t.optim.SGD([t.ones(2)]).add_param_group([t.ones(2)]),
+    "lr": lambda t: made(t, "SGD", lr=-1),
+    "lr of two": lambda t: made(t, "SGD", lr=t.ones(2)),
+    "momentum": lambda t: made(t, "SGD", momentum=-1),
+    "weight decay": lambda t: made(t, "SGD", weight_decay=-1),
+    "nesterov": lambda t: made(t, "SGD", nesterov=True),
+    "fused and foreach": lambda t: made(t, "SGD", fused=True, foreach=True),
+    "fused and differentiable": lambda t: made(t, "SGD", fused=True, differentiable=True),
+    "adam lr": lambda t: made(t, "Adam", lr=-1),
+    "adam lr of two": lambda t: made(t, "Adam", lr=t.ones(2)),
+    "adam lr and foreach": lambda t: made(t, "Adam", lr=t.tensor(0.1), foreach=True),
+    "adam eps": lambda t: made(t, "Adam", eps=-1),
+    "adam weight decay": lambda t: made(t, "AdamW", weight_decay=-1),
+    "adam betas": lambda t: made(t, "Adam", betas=(1.0, 0.9)),
+    "adam second beta": lambda t: made(t, "Adam", betas=(0.5, 1.0)),
+    "adam mixed betas": lambda t: made(t, "Adam", betas=(t.tensor(0.5), 0.9)),
+    "adam betas and foreach": lambda t: made(t, "Adam", betas=(t.tensor(0.5), t.tensor(0.9)), foreach=True),
+    "adam fused and foreach": lambda t: made(t, "Adam", fused=True, foreach=True),
+    "load groups": lambda t: made(t, "SGD").load_state_dict({"state": {}, "param_groups": []}),
+    "load sizes": lambda t: made(t, "SGD").load_state_dict({"state": {}, "param_groups": [{"params": [0]}]}),
+    "load nothing": lambda t: made(t, "SGD").load_state_dict({}),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_and_warnings_have_pytorchs_words(name: str) -> None:
+    found = []
+    for library in (flambeau, torch):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                result = ERRORS[name](library)
+            except Exception as error:  # noqa: BLE001
+                result = (type(error), str(error))
+        found.append((result, [(item.category, str(item.message)) for item in caught]))
+    assert found[0] == found[1]
+
+
+def test_hooks_run_in_pytorchs_order() -> None:
+    logs = []
+    for library in (flambeau, torch):
+        optimizer = made(library, "SGD")
+        log: list[Any] = []
+
+        def noted(name: str, log: list[Any] = log) -> Any:
+            return lambda _, *rest: log.append((name, len(rest), [len(item) for item in rest]))
+
+        for kind in ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre",
+                     "load_state_dict_post"):  # fmt: skip
+            getattr(optimizer, f"register_{kind}_hook")(noted(kind))
+        optimizer.register_state_dict_pre_hook(noted("first"), prepend=True)
+        removed = optimizer.register_step_pre_hook(noted("removed"))
+        removed.remove()
+        optimizer.step()
+        log.append(optimizer.step(lambda: 3.0))
+        optimizer.load_state_dict(optimizer.state_dict())
+        logs.append(log)
+    assert logs[0] == logs[1]
+
+
+def test_state_files_are_interchangeable() -> None:
+    mine, theirs = made(flambeau, "AdamW"), made(torch, "AdamW")
+    first, second = gradients(2)
+    step(torch, theirs, first)
+    state = theirs.state_dict()
+    state["state"] = {
+        key: {name: flambeau.tensor(item.numpy()) for name, item in entry.items()} for key, entry in state["state"].items()
+    }
+    mine.load_state_dict(state)
+    for param, value in zip(mine.param_groups[0]["params"], values(theirs), strict=True):
+        param.data = flambeau.tensor(value)
+    step(flambeau, mine, second)
+    step(torch, theirs, second)
+    for found, expected in zip(values(mine), values(theirs), strict=True):
+        assert distance(found, expected) <= 1
+
+
+def test_tensor_learning_rate() -> None:
+    results = []
+    for library in (flambeau, torch):
+        optimizer = made(library, "SGD", lr=library.tensor(0.5))
+        scheduler = library.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+        for arrays in gradients(3):
+            step(library, optimizer, arrays)
+            scheduler.step()
+        results.append((values(optimizer), float(optimizer.param_groups[0]["lr"])))
+    assert results[0][1] == results[1][1]
+    for found, expected in zip(results[0][0], results[1][0], strict=True):
+        assert distance(found, expected) <= 1
