@@ -165,6 +165,7 @@ def test_damage_is_found_through_a_map_and_through_a_file(tmp_path):
 
 MANY = 300_000
 KEYED = b"".join(b"J" + struct.pack("<i", index) + b"N" for index in range(100_000))
+NAMED = b"".join(b"X\6\0\0\0" + b"%06d" % index + b"N" for index in range(30_000))
 BOMBS = {
     "empty lists": b"]" * MANY,
     "empty dictionaries": b"(" + b"}" * MANY + b"l.",
@@ -174,6 +175,7 @@ BOMBS = {
     "memo": b"N" + b"\x94" * MANY + b".",
     "ordered dictionaries": b"ccollections\nOrderedDict\nq\0(" + b"h\0)R" * 250_000 + b"l.",
     "sets of one list": b"](" + b"K\1" * 50_000 + b"eq\0(" + b"cbuiltins\nset\nh\0\x85R" * 20_000 + b"l.",
+    "attributes of one dictionary": b"}(" + NAMED + b"uq\0" + b"0ccollections\nOrderedDict\n)Rh\0b" * 5_000,
     "names": b"ctorch\nfloat32\n" * 60_000,
     "a long line": b"I" + b"1" * MANY,
     "a long name": b"c" + b"(" * MANY + b"\n" + b"(" * MANY + b"\n.",

@@ -5,12 +5,18 @@ from typing import Any
 import pytest
 
 from flambeau.tensors.generator import Generator
-from flambeau.utils.data import DataLoader, default_collate, get_worker_info
+from flambeau.utils.data import DataLoader, get_worker_info
+from flambeau.utils.data.crew import Crew
 from tests.data.samples import Failing, Informed, Leaving, Pairs, Slow, Stream, prepare
 
 
 def plain(batches: Any) -> list[Any]:
-    return [{name: getattr(part, "tolist", lambda part=part: part)() for name, part in batch.items()} for batch in batches]
+    return [{name: part if name == "name" else part.tolist() for name, part in batch.items()} for batch in batches]
+
+
+def crew_of(loader: DataLoader) -> Crew:
+    assert loader._crew is not None
+    return loader._crew
 
 
 def seeded() -> Generator:
@@ -23,12 +29,12 @@ def test_workers_give_the_same_batches_in_order_and_stay_if_asked_to():
         Pairs(11), batch_size=2, shuffle=True, generator=seeded(), num_workers=2, persistent_workers=True
     )
     assert plain(loader) == plain(expected)
-    processes = [process.pid for process in loader._crew._processes]
+    processes = [process.pid for process in crew_of(loader)._processes]
     half = iter(loader)
     next(half)  # left in its middle
     assert sorted(name for batch in loader for name in batch["name"]) == sorted(map(str, range(11)))
-    assert [process.pid for process in loader._crew._processes] == processes
-    loader._crew.close()
+    assert [process.pid for process in crew_of(loader)._processes] == processes
+    crew_of(loader).close()
 
 
 def test_what_a_worker_knows():
@@ -51,7 +57,7 @@ def test_errors_come_back_with_pytorchs_words():
     loader = DataLoader(Failing(KeyError, 3), batch_size=2, num_workers=1)
     batches = iter(loader)
     assert next(batches).tolist() == [0, 1]
-    with pytest.raises(KeyError, match=r"Caught KeyError in DataLoader worker process 0\.\nOriginal Traceback") as caught:
+    with pytest.raises(KeyError, match=r"Caught KeyError in DataLoader worker process 0\.\n") as caught:
         next(batches)
     assert "no such sample" in str(caught.value)
     assert "samples.py" in str(caught.value)
@@ -68,13 +74,13 @@ def test_a_worker_that_is_gone():
 
 
 def test_a_worker_that_is_late():
-    with pytest.raises(RuntimeError, match="DataLoader timed out after 0.2 seconds"):
+    with pytest.raises(RuntimeError, match=r"DataLoader timed out after 0\.2 seconds"):
         list(DataLoader(Slow(), num_workers=1, timeout=0.2))
 
 
 def test_what_cannot_be_sent():
     with pytest.raises(TypeError, match="cannot be sent to a worker process"):
-        list(DataLoader(Pairs(), num_workers=1, collate_fn=lambda batch: default_collate(batch)))
+        list(DataLoader(Pairs(), num_workers=1, collate_fn=lambda batch: batch))
 
 
 def test_resuming_with_workers():

@@ -130,6 +130,25 @@ def test_what_numpy_was_given_is_never_overwritten() -> None:
         seen[0] = 5
 
 
+def test_the_first_step_is_the_same_program_as_the_second() -> None:
+    scale, places = torch.ones(6, requires_grad=True), torch.arange(6.0)
+    running = torch.zeros(6)
+
+    def step() -> None:
+        loss = (scale * places).sum()
+        loss.backward()
+        with torch.no_grad():
+            running.mul_(0.9).add_(scale.grad)
+            scale.sub_(scale.grad)
+            scale.grad = None
+        loss.item()
+        running.tolist()
+
+    step()
+    with compilations(at_most=0):
+        step()
+
+
 def test_long_graphs_run_in_shared_pieces() -> None:
     x = ones(16)
     w = ones(16)

@@ -25,6 +25,7 @@ from flambeau.checkpoint import (
 from flambeau.checkpoint.elements import ELEMENTS
 
 torch = pytest.importorskip("torch")
+config = pytest.importorskip("torch.utils.serialization").config
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 
@@ -272,7 +273,7 @@ def test_we_write_pytorch_reads(name, mmap, tmp_path, monkeypatch):
     write(value, path, describe=Describer())
     # Lets PyTorch compare where it computes each storage to lie with where it lies.
     monkeypatch.setenv("TORCH_SERIALIZATION_DEBUG", "1")
-    with torch.utils.serialization.config.patch("load.calculate_storage_offsets", True):
+    with config.patch("load.calculate_storage_offsets", True):
         loaded = torch.load(path, weights_only=True, mmap=mmap)
     found = list(differences(loaded, value))
     assert [line for line in found if name not in REPACKED or ".stride" not in line] == []

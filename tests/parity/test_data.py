@@ -14,7 +14,7 @@ from flambeau.tensors.generator import Generator, default_generator
 torch = pytest.importorskip("torch")
 
 X = np.arange(40, dtype=np.float32).reshape(20, 2)
-Pair = collections.namedtuple("Pair", "a b")  # noqa: PYI024  (the untyped kind is a case of its own)
+Pair = collections.namedtuple("Pair", "a b")
 
 LIBRARIES = {
     "flambeau": (flambeau, flambeau.utils.data, Generator, default_generator),
@@ -85,7 +85,9 @@ def long_stream(d: Any) -> Any:
 
 CASES: dict[str, Any] = {
     "in order": lambda t, d, g: list(d.DataLoader(rows(t, d), batch_size=3)),
-    "two epochs shuffled": lambda t, d, g: [list(x) for x in [d.DataLoader(rows(t, d), batch_size=3, shuffle=True)] * 2],
+    "two epochs shuffled": lambda t, d, g: [
+        list(x) for x in [d.DataLoader(rows(t, d), batch_size=3, shuffle=True)] * 2
+    ],
     "own generator": lambda t, d, g: [
         list(x) for x in [d.DataLoader(rows(t, d), batch_size=6, shuffle=True, generator=g, drop_last=True)] * 3
     ],

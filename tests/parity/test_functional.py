@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import flambeau
-from flambeau.nn import functional as _  # noqa: F401  (the doorplate resolves nn lazily)
 from tests.parity.oracle import check, run, torch
 
 warnings.filterwarnings("ignore", module="torch")
@@ -80,7 +79,8 @@ CASES: dict[str, tuple[Any, ...]] = {
     "conv2d groups": (lambda t, x, w: t.nn.functional.conv2d(x, w, groups=3), IMAGE, draw(6, 1, 3, 3)),
     "conv2d wide": (lambda t, x, w: t.nn.functional.conv2d(x, w, padding=1), draw(1, 30, 4, 4), draw(2, 30, 3, 3)),
     "conv2d unbatched": (lambda t, x, w: t.nn.functional.conv2d(x, w), IMAGE[0], draw(4, 3, 3, 2)),
-    "conv1d": (lambda t, x, w, b: t.nn.functional.conv1d(x, w, b, stride=2, padding=1), SEQUENCE, draw(4, 3, 3), draw(4)),
+    "conv1d": (
+        lambda t, x, w, b: t.nn.functional.conv1d(x, w, b, stride=2, padding=1), SEQUENCE, draw(4, 3, 3), draw(4)),
     "conv3d": (lambda t, x, w: t.nn.functional.conv3d(x, w), VOLUME, draw(2, 2, 2, 3, 2)),
     "conv_transpose2d": (
         lambda t, x, w, b: t.nn.functional.conv_transpose2d(x, w, b, stride=(2, 3), padding=1, output_padding=1),
@@ -138,7 +138,8 @@ CASES: dict[str, tuple[Any, ...]] = {
     "huber_loss": (lambda t, x, y: t.nn.functional.huber_loss(x, y, delta=0.7), X, POSITIVE),
     # classification
     "cross_entropy": (lambda t, x, i: t.nn.functional.cross_entropy(x, i), X, CLASSES),
-    "cross_entropy weight": (lambda t, x, i, w: t.nn.functional.cross_entropy(x, i, w.detach()), X, CLASSES, CLASS_WEIGHT),
+    "cross_entropy weight": (
+        lambda t, x, i, w: t.nn.functional.cross_entropy(x, i, w.detach()), X, CLASSES, CLASS_WEIGHT),
     "cross_entropy ignore": (lambda t, x, i: t.nn.functional.cross_entropy(x, i, ignore_index=3), X, CLASSES),
     "cross_entropy none": (lambda t, x, i: t.nn.functional.cross_entropy(x, i, reduction="none"), X, CLASSES),
     "cross_entropy images": (lambda t, x, i: t.nn.functional.cross_entropy(x, i), IMAGE, IMAGE_CLASSES),
@@ -162,7 +163,8 @@ CASES: dict[str, tuple[Any, ...]] = {
         lambda t, x, y: t.nn.functional.binary_cross_entropy(x, y.detach(), reduction="none"),
         np.array([0.0, 1.0, 0.0, 1.0], np.float32), np.array([0.0, 0.0, 1.0, 1.0], np.float32)),
     "binary_cross_entropy weight": (
-        lambda t, x, y, w: t.nn.functional.binary_cross_entropy(x, y, w.detach(), reduction="sum"), SHARES, SHARES, POSITIVE),
+        lambda t, x, y, w: t.nn.functional.binary_cross_entropy(x, y, w.detach(), reduction="sum"),
+        SHARES, SHARES, POSITIVE),
     "bce with logits": (lambda t, x, y: t.nn.functional.binary_cross_entropy_with_logits(x, y), X * 20, SHARES),
     "bce with logits all": (
         lambda t, x, y, w, v: t.nn.functional.binary_cross_entropy_with_logits(
@@ -170,7 +172,8 @@ CASES: dict[str, tuple[Any, ...]] = {
     "kl_div": (lambda t, x, y: t.nn.functional.kl_div(x, y, reduction="batchmean"), X, SHARES),
     "kl_div log": (lambda t, x, y: t.nn.functional.kl_div(x, y, reduction="sum", log_target=True), X, X),
     "poisson_nll_loss": (lambda t, x, y: t.nn.functional.poisson_nll_loss(x, y.detach() * 3, full=True), X, POSITIVE),
-    "gaussian_nll_loss": (lambda t, x, y, v: t.nn.functional.gaussian_nll_loss(x, y, v, full=True), X, SHARES, POSITIVE),
+    "gaussian_nll_loss": (
+        lambda t, x, y, v: t.nn.functional.gaussian_nll_loss(x, y, v, full=True), X, SHARES, POSITIVE),
     # margins
     "hinge_embedding_loss": (
         lambda t, x, y: t.nn.functional.hinge_embedding_loss(x, t.tensor([[1.0], [-1.0], [1.0]])), X, POSITIVE),
@@ -185,20 +188,23 @@ CASES: dict[str, tuple[Any, ...]] = {
         lambda t, x, y: t.nn.functional.multilabel_soft_margin_loss(x, y.detach()), X, SHARES),
     # the rest
     "embedding": (lambda t, w, i: t.nn.functional.embedding(i, w), draw(5, 3), np.array([[0, 2], [4, 2]])),
-    "embedding padding": (lambda t, w, i: t.nn.functional.embedding(i, w, padding_idx=-1), draw(5, 3), np.array([0, 4, 4])),
+    "embedding padding": (
+        lambda t, w, i: t.nn.functional.embedding(i, w, padding_idx=-1), draw(5, 3), np.array([0, 4, 4])),
     "embedding frequency": (
         lambda t, w, i: t.nn.functional.embedding(i, w, scale_grad_by_freq=True), draw(5, 3), np.array([0, 2, 2])),
     "embedding max_norm": (
         lambda t, w, i: t.nn.functional.embedding(i, w * 1, max_norm=1.0), draw(5, 3), np.array([0, 2, 2])),
     "one_hot": (lambda t, i: [t.nn.functional.one_hot(i), t.nn.functional.one_hot(i, 6)], CLASSES),
     "attention": (
-        lambda t, q, k, v: t.nn.functional.scaled_dot_product_attention(q, k, v), draw(2, 2, 3, 4), draw(2, 2, 5, 4), draw(2, 2, 5, 3)),
+        lambda t, q, k, v: t.nn.functional.scaled_dot_product_attention(q, k, v), draw(2, 2, 3, 4), draw(2, 2, 5, 4),
+        draw(2, 2, 5, 3)),
     "attention causal": (
         lambda t, q, k, v: t.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.7),
         draw(2, 2, 3, 4), draw(2, 2, 5, 4), draw(2, 2, 5, 4)),
     "attention mask": (
         lambda t, q, k, v, m: t.nn.functional.scaled_dot_product_attention(q, k, v, m > 0),
-        draw(2, 3, 4), draw(2, 5, 4), draw(2, 5, 4), np.array([[-1, -1, -1, -1, -1], [1, 0, 1, 0, 0], [1, 1, 1, 1, 1]])),
+        draw(2, 3, 4), draw(2, 5, 4), draw(2, 5, 4),
+        np.array([[-1, -1, -1, -1, -1], [1, 0, 1, 0, 0], [1, 1, 1, 1, 1]])),
     "attention float mask": (
         lambda t, q, k, v, m: t.nn.functional.scaled_dot_product_attention(q, k, v, m),
         draw(2, 3, 4), draw(2, 5, 4), draw(2, 5, 4), draw(3, 5)),

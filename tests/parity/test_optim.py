@@ -68,7 +68,8 @@ def values(optimizer: Any) -> list[Any]:
 
 def distance(found: Any, expected: Any) -> float:
     """Largest difference in units of the last place, of numbers that are at least 0.1."""
-    return float(np.max(np.abs(found - expected) / np.spacing(np.maximum(np.abs(expected), 0.1).astype(expected.dtype))))
+    unit = np.spacing(np.maximum(np.abs(expected), 0.1).astype(expected.dtype))
+    return float(np.max(np.abs(found - expected) / unit))
 
 
 def plain(value: Any) -> Any:
@@ -107,7 +108,8 @@ def test_fifty_steps(name: str) -> None:
 @pytest.mark.parametrize("kind", ["SGD", "Adam"])
 def test_other_types(kind: str, dtype: Any) -> None:
     options = {"momentum": 0.9, "weight_decay": 0.1} if kind == "SGD" else {"amsgrad": True, "eps": 1e-3}
-    optimizers = [(library, made(library, kind, parameters(library, dtype), **options)) for library in (flambeau, torch)]
+    libraries = (flambeau, torch)
+    optimizers = [(library, made(library, kind, parameters(library, dtype), **options)) for library in libraries]
     for arrays in gradients(5, dtype):
         for library, optimizer in optimizers:
             step(library, optimizer, arrays)
@@ -236,9 +238,8 @@ def test_state_files_are_interchangeable() -> None:
     first, second = gradients(2)
     step(torch, theirs, first)
     state = theirs.state_dict()
-    state["state"] = {
-        key: {name: flambeau.tensor(item.numpy()) for name, item in entry.items()} for key, entry in state["state"].items()
-    }
+    entries = state["state"].items()
+    state["state"] = {key: {name: flambeau.tensor(x.numpy()) for name, x in entry.items()} for key, entry in entries}
     mine.load_state_dict(state)
     for param, value in zip(mine.param_groups[0]["params"], values(theirs), strict=True):
         param.data = flambeau.tensor(value)

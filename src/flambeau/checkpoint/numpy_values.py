@@ -70,13 +70,13 @@ def build_array(context: Context, target: object, state: object) -> None:
     if count * kind.itemsize != len(data):
         raise context.error(BadPickle, f"a NumPy array of shape {sizes} and type {kind} has {len(data)} bytes")
     _check_characters(context, kind, data)
-    context.budget.charge(len(data))
     # NumPy takes a plain bool here, though its annotation says otherwise.
     array.__setstate__((1, sizes, kind, fortran, data))  # pyright: ignore[reportArgumentType]
 
 
 def _check_characters(context: Context, dtype: np.dtype[Any], data: bytes) -> None:
     """Refuse numbers that are no characters, on which NumPy itself stumbles as soon as they are looked at."""
+    context.budget.charge(len(data))
     if dtype.kind == "U":
         try:
             data.decode(_UTF32, "surrogatepass")

@@ -47,6 +47,7 @@ def build_ordered_dict(context: Context, target: object, state: object) -> None:
     attributes = as_dict(state)
     if attributes is None:
         raise context.error(BadPickle, "the state of an OrderedDict is not a dictionary")
+    context.budget.charge(_ITEM * len(attributes))
     for name, value in attributes.items():
         if not isinstance(name, str) or name in _TAKEN:
             raise context.error(BadPickle, f"an OrderedDict cannot have the attribute {str(name)[:80]!r}")

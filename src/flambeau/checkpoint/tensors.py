@@ -17,7 +17,7 @@ _NEGATABLE: Final = frozenset(("float16", "float32", "float64", "complex64", "co
 # Classes a tensor with attributes may have; a subclass is no plain tensor.
 TENSOR_CLASSES: Final = frozenset(("torch.Tensor", "torch.nn.parameter.Buffer"))
 # Estimated bytes of Python objects, for the budget.
-_TENSOR: Final = 600
+_TENSOR, _ITEM = 600, 32
 
 
 def make_tensor(context: Context, *arguments: object) -> object:
@@ -111,6 +111,7 @@ def _attributes(context: Context, state: object) -> dict[str, object]:
         named = as_dict(part)
         if named is None:
             raise context.error(BadTensor, "the attributes of a tensor are not a dictionary")
+        context.budget.charge(_ITEM * len(named))
         for name, value in named.items():
             if not isinstance(name, str):
                 raise context.error(BadTensor, "the name of a tensor's attribute is not a string")
@@ -179,6 +180,7 @@ def _bits(context: Context, dtype: str, metadata: object) -> dict[str, object]:
     bits = as_dict(metadata)
     if bits is None:
         raise context.error(BadTensor, "the metadata of a tensor is not a dictionary")
+    context.budget.charge(_ITEM * len(bits))
     if not all(name in _METADATA and type(value) is bool for name, value in bits.items()):
         raise context.error(BadTensor, "the metadata of a tensor holds something other than conj and neg")
     if any(bits.values()) and dtype not in _NEGATABLE:

@@ -8,7 +8,7 @@ Source: https://docs.pytorch.org/docs/stable/nn.init.html
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -160,7 +160,7 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Normal numbers within [a, b], by the inverse of the distribution function.
+    """Normal numbers within [a, b], drawn again until they are.
 
     Args:
         tensor: what to fill.
@@ -170,20 +170,55 @@ def trunc_normal_(
         b: greatest value.
         generator: where to draw from; the default one if None.
 
+    Raises:
+        RuntimeError: ``a`` is above ``b``.
+
     Source: https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.trunc_normal_
     """
+    if tensor.device.type == "meta":
+        return tensor
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be "
             "incorrect.",
             stacklevel=2,
         )
-    low, high = [(1.0 + math.erf((bound - mean) / std / math.sqrt(2.0))) / 2.0 for bound in (a, b)]
-    drawn = empty(tuple(tensor.shape), dtype=tensor.dtype, device=tensor.device)
-    drawn.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-    if tensor.device.type == "meta":
-        return tensor
-    return written(tensor, drawn.erfinv().mul(std * math.sqrt(2.0)).add(mean).clamp(min=a, max=b).host())
+    low, high = [math.erf((bound - mean) / std / math.sqrt(2.0)) / 2.0 for bound in (a, b)]
+    propose = _normal_proposals if high - low > 0.3 else _uniform_proposals
+    values, rejected = propose(tensor, mean, std, a, b, generator)
+    while rejected.any():
+        again, out = propose(tensor, mean, std, a, b, generator)
+        values = cast("Any", np.where(rejected, again, values))
+        rejected = rejected & out
+    return written(tensor, values)
+
+
+def _fresh(tensor: Tensor) -> Tensor:
+    """A tensor of the same kind, to draw into."""
+    return empty(tuple(tensor.shape), dtype=tensor.dtype, device=tensor.device)
+
+
+def _normal_proposals(
+    tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None
+) -> tuple[Any, Any]:
+    """Normal numbers, and which of them are outside [a, b] (the bounds in the numbers' own type)."""
+    values = _fresh(tensor).normal_(mean, std, generator=generator).host()
+    return values, (values < values.dtype.type(a)) | (values > values.dtype.type(b))
+
+
+def _uniform_proposals(
+    tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None
+) -> tuple[Any, Any]:
+    """Uniform numbers from [a, b), and which of them exceed the density, relative to its peak on [a, b].
+
+    Where little of the distribution lies within the bounds, few normal numbers would be accepted.
+    """
+    values = _fresh(tensor).uniform_(a, b, generator=generator).host()
+    peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+    density = ((values - values.dtype.type(mean)) / values.dtype.type(std)) ** 2 * values.dtype.type(-0.5)
+    chance = _fresh(tensor).uniform_(generator=generator).host()
+    with np.errstate(divide="ignore"):
+        return values, np.log(chance) > density - values.dtype.type(peak)
 
 
 # -- by the number of connections --------------------------------------------------------------------------------------
@@ -294,7 +329,7 @@ def eye_(tensor: Tensor) -> Tensor:
     """
     if len(tensor.shape) != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
-    return written(tensor, np.eye(*tensor.shape))
+    return written(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
@@ -335,7 +370,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     if 0 in shape:
         return tensor
     rows, columns = shape[0], math.prod(shape[1:])
-    drawn = normal_(empty(rows, columns, dtype=tensor.dtype, device=tensor.device), 0, 1, generator).host()
+    drawn = empty(rows, columns, dtype=tensor.dtype, device=tensor.device).normal_(0, 1, generator=generator).host()
     kind = np.float64 if drawn.dtype == np.float64 else np.float32
     tall = drawn.astype(kind) if rows >= columns else drawn.astype(kind).T
     orthogonal, upper = np.linalg.qr(tall)

@@ -54,8 +54,8 @@ class Adam(Optimizer):
         >>> optimizer = torch.optim.Adam([weight], lr=0.5)
         >>> (weight * weight).sum().backward()
         >>> optimizer.step()
-        >>> weight.tolist()
-        [0.5, -1.5]
+        >>> weight
+        tensor([ 0.5000, -1.5000], requires_grad=True)
 
     Source: https://arxiv.org/abs/1412.6980, https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html
     """

@@ -35,8 +35,8 @@ class AdamW(Adam):
         >>> optimizer = torch.optim.AdamW([weight], lr=0.5, weight_decay=0.5)
         >>> (weight * weight).sum().backward()
         >>> optimizer.step()
-        >>> weight.tolist()
-        [0.25, -1.0]
+        >>> weight
+        tensor([ 0.2500, -1.0000], requires_grad=True)
 
     Source: https://arxiv.org/abs/1711.05101, https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html
     """

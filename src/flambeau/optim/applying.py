@@ -82,6 +82,6 @@ def check_options(foreach: bool | None, fused: bool | None, differentiable: bool
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
     if differentiable:
         raise NotImplementedError(
-            "differentiable=True is not supported: an optimizer's step is not taped; to differentiate through an update "
-            "write it with tensor operations"
+            "differentiable=True is not supported: an optimizer's step is not taped; to differentiate through an "
+            "update write it with tensor operations"
         )

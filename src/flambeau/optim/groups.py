@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from flambeau.tensors.tensor import Tensor
 
@@ -31,9 +31,7 @@ def as_groups(params: Any) -> list[dict[str, Any]]:
     return groups if isinstance(groups[0], dict) else [{"params": groups}]
 
 
-def checked_group(
-    group: Any, defaults: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
+def checked_group(group: Any, defaults: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """A group made ready: its tensors as a list, names apart, defaults filled in.
 
     Args:
@@ -45,7 +43,7 @@ def checked_group(
         TypeError: the group or its parameters are of the wrong kind.
         ValueError: a parameter is not a leaf, is in another group, or only some parameters have names.
     """
-    if not isinstance(group, dict):
+    if not issubclass(type(group), dict):
         raise TypeError(f"param_group must be a dict, but got {type(group)}")
     entries = _entries(group["params"])
     group["params"], names = _split(entries)
@@ -97,7 +95,7 @@ def _check_tensors(params: Sequence[Any]) -> None:
 
 
 def _typename(value: Any) -> str:
-    kind = type(value)
+    kind = cast("type[Any]", type(value))
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
@@ -107,8 +105,7 @@ def _check_against(group: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
     if not taken.isdisjoint(group["params"]):
         raise ValueError("some parameters appear in more than one parameter group")
     if others and ("param_names" in group) != ("param_names" in others[0]):
-        mine, word = ("with names", "with") if "param_names" in group else ("without names", "without")
+        mine = "with names" if "param_names" in group else "without names"
         raise ValueError(
-            "all optimizer param groups should be with/without names. "
-            f"cannot add param group {mine} to the optimizer"
+            f"all optimizer param groups should be with/without names. cannot add param group {mine} to the optimizer"
         )

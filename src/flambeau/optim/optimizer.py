@@ -177,7 +177,7 @@ class Optimizer:
                 hook(self, given, kwargs)
             return result
 
-        hooked_step.hooked = True  # pyright: ignore[reportFunctionMemberAccess]  # PyTorch's marker
+        vars(hooked_step)["hooked"] = True  # PyTorch's marker
         return hooked_step
 
     # -- state ---------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 from flambeau.dtypes.kinds import DTYPES
 from flambeau.tensors.tensor import Tensor
@@ -40,7 +40,9 @@ def unpacked(state_dict: Mapping[str, Any], groups: Sequence[Group]) -> tuple[di
     if len(groups) != len(saved_groups):
         raise ValueError("loaded state dict has a different number of parameter groups")
     if any(len(group["params"]) != len(saved["params"]) for group, saved in zip(groups, saved_groups, strict=True)):
-        raise ValueError("loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
+        raise ValueError(
+            "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+        )
     owner = _owners(saved_groups, groups)
     state: dict[Any, Any] = {}
     for key, value in state_dict["state"].items():
@@ -59,7 +61,7 @@ def unpacked(state_dict: Mapping[str, Any], groups: Sequence[Group]) -> tuple[di
 def _owners(saved_groups: Sequence[Group], groups: Sequence[Group]) -> dict[Any, tuple[Tensor, Group]]:
     """For each index in a packed dictionary, the parameter it now stands for, and the settings saved with it.
 
-    By name where both sides have names; PyTorch goes by position even then, and gives a reordered model the wrong state.
+    By name where both sides have names; PyTorch goes by position even then, and gives a reordered model wrong state.
     """
     saved = [(key, group) for group in saved_groups for key in group["params"]]
     params: list[Tensor] = [param for group in groups for param in group["params"]]
@@ -97,8 +99,9 @@ def _fitted(value: Any, param: Tensor, group: Group, key: Any = None) -> Any:
         if param.is_floating_point():
             return value.to(dtype=param.dtype, device=param.device)
         return value.to(device=param.device)
-    if isinstance(value, Mapping):
+    kind = cast("Any", type(value))
+    if issubclass(kind, Mapping):
         return {name: _fitted(item, param, group, name) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_fitted(item, param, group, key) for item in value)
+    if issubclass(kind, (list, tuple)):
+        return cast("Any", kind)(_fitted(item, param, group, key) for item in value)
     return value

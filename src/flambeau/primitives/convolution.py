@@ -57,9 +57,7 @@ def _check_channels(x: Array, weight: Array, bias: Array | None, groups: int, tr
         )
 
 
-def _check_sizes(
-    x: Array, weight: Array, padding: tuple[tuple[int, int], ...], dilation: tuple[int, ...]
-) -> None:
+def _check_sizes(x: Array, weight: Array, padding: tuple[tuple[int, int], ...], dilation: tuple[int, ...]) -> None:
     padded = [size + sum(pair) for size, pair in zip(x.shape[2:], padding, strict=True)]
     kernel = [step * (size - 1) + 1 for size, step in zip(weight.shape[2:], dilation, strict=True)]
     if any(size < window for size, window in zip(padded, kernel, strict=True)):
@@ -117,7 +115,8 @@ def _convolution(
         )
 
     def columns(x: Array, weight: Array) -> Array:
-        return _columns(x, weight, stride, padding, dilation)
+        # Without the barrier, what made x is computed once for every place in the window.
+        return _columns(jax.lax.optimization_barrier(x), weight, stride, padding, dilation)
 
     if groups == 1 and x.size and prod(weight.shape[1:]) <= _FEW_PRODUCTS:
         result: Array = jax.lax.platform_dependent(x, weight, cpu=columns, default=direct)
@@ -159,4 +158,3 @@ def _made(name: str, lower: Any) -> Primitive:
 
 convolution = _made("convolution", _convolution)
 convolution_transpose = _made("convolution_transpose", _convolution_transpose)
-

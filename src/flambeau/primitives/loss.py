@@ -144,9 +144,7 @@ def binary_cross_entropy(inputs: tuple[Array, ...], reduction: str) -> Array:
 
 
 @primitive(grad_name="BinaryCrossEntropyWithLogitsBackward0", variadic=True)
-def binary_cross_entropy_with_logits(
-    inputs: tuple[Array, ...], present: tuple[bool, bool], reduction: str
-) -> Array:
+def binary_cross_entropy_with_logits(inputs: tuple[Array, ...], present: tuple[bool, bool], reduction: str) -> Array:
     """Binary cross entropy of sigmoid(x): takes (x, target, weight and pos_weight if present)."""
     x, target, *rest = inputs
     items = iter(rest)

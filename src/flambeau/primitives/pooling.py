@@ -29,25 +29,25 @@ def _by_rank(name: str, lower: Callable[..., Any], grad_name: str, **options: An
 
 
 class Window(NamedTuple):
-    """A sliding window along one axis; ``count`` positions of it."""
+    """A sliding window along one axis; at ``places`` places."""
 
     kernel: int
     stride: int
     padding: int
     dilation: int
-    count: int
+    places: int
 
 
 def _slices(x: Array, axis: int, window: Window) -> list[Array]:
     """For every offset inside the window, the elements there at all positions of the window."""
-    span = (window.count - 1) * window.stride + 1
+    span = (window.places - 1) * window.stride + 1
     starts = [offset * window.dilation for offset in range(window.kernel)]
     return [jax.lax.slice_in_dim(x, start, start + span, window.stride, axis) for start in starts]
 
 
 def _padded(x: Array, axis: int, window: Window, value: Any) -> Array:
     """The axis with padding on both sides, as long as the windows reach (they may leave a rest unread)."""
-    reach = (window.count - 1) * window.stride + (window.kernel - 1) * window.dilation + 1
+    reach = (window.places - 1) * window.stride + (window.kernel - 1) * window.dilation + 1
     pads = [(0, 0, 0)] * x.ndim
     pads[axis] = (window.padding, max(0, reach - x.shape[axis] - window.padding), 0)
     return jax.lax.pad(x, jnp.asarray(value, x.dtype), pads)
@@ -57,6 +57,12 @@ def _lowest(x: Array) -> Any:
     if jnp.issubdtype(x.dtype, jnp.floating):
         return -np.inf
     return np.iinfo(np.dtype(x.dtype)).min
+
+
+def _better(x: Array, best: Array) -> Array:
+    """Where x is larger than the best so far; NaN is larger than everything."""
+    larger = x > best
+    return larger | jnp.isnan(x) if jnp.issubdtype(x.dtype, jnp.floating) else larger
 
 
 def _which(parts: list[Array]) -> Array:
@@ -96,7 +102,7 @@ def _max_axis_backward(axis: int, window: Window, size: int, saved: tuple[Array]
         spread = None
         for index, part in enumerate(parts):
             start = index * window.dilation
-            span = (window.count - 1) * window.stride + 1
+            span = (window.places - 1) * window.stride + 1
             pads = [(0, 0, 0)] * part.ndim
             pads[axis] = (start, length - start - span, window.stride - 1)
             placed = jax.lax.pad(part, zero, pads)
@@ -159,9 +165,9 @@ MAX_POOL_WITH_INDICES = _by_rank("max_pool_with_indices", _max_pool_with_indices
 
 def _sum_axis(x: Array, axis: int, window: Window) -> Array:
     """Sum of each window along an axis."""
-    if window.padding == 0 and window.stride == window.kernel and window.count * window.kernel <= x.shape[axis]:
-        used = jax.lax.slice_in_dim(x, 0, window.count * window.kernel, 1, axis)
-        return used.reshape(*x.shape[:axis], window.count, window.kernel, *x.shape[axis + 1 :]).sum(axis + 1)
+    if window.padding == 0 and window.stride == window.kernel and window.places * window.kernel <= x.shape[axis]:
+        used = jax.lax.slice_in_dim(x, 0, window.places * window.kernel, 1, axis)
+        return used.reshape(*x.shape[:axis], window.places, window.kernel, *x.shape[axis + 1 :]).sum(axis + 1)
     parts = _slices(_padded(x, axis, window, 0), axis, window)
     total = parts[0]
     for part in parts[1:]:
@@ -171,7 +177,7 @@ def _sum_axis(x: Array, axis: int, window: Window) -> Array:
 
 def _lengths(size: int, window: Window, include_pad: bool) -> Any:
     """How many elements each window counts; a window past the padding (ceil_mode) counts what is left of it."""
-    starts = np.arange(window.count) * window.stride - window.padding
+    starts = np.arange(window.places) * window.stride - window.padding
     if include_pad:
         return np.minimum(starts + window.kernel, size + window.padding) - starts
     return np.minimum(starts + window.kernel, size) - np.maximum(starts, 0)

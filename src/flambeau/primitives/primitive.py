@@ -21,6 +21,7 @@ __all__ = [
     "as_array",
     "check_broadcast",
     "common_dtype",
+    "conjugated",
     "floating",
     "picks",
     "primitive",
@@ -243,12 +244,17 @@ class _Pullback(Primitive):
             return tuple(result[index] for index in self.mask) if isinstance(result, (tuple, list)) else (result,)
 
         pull = jax.vjp(forward, *[primals[position] for position in wrt])[1]
-        gradients = pull(tuple(values[len(self.saved) :]))
+        gradients = conjugated(pull(conjugated(values[len(self.saved) :])))
         return gradients if len(wrt) > 1 else gradients[0]
 
     def evaluate(self, static: tuple[Any, ...], inputs: tuple[Any, ...]) -> Any:
         avals = tuple(self.operation.inputs[position] for position in self.wrt)
         return avals if len(avals) > 1 else avals[0]
+
+
+def conjugated(gradients: Sequence[Array]) -> tuple[Array, ...]:
+    """Gradients in the other convention: PyTorch's of a real loss is the conjugate of JAX's, for complex inputs."""
+    return tuple(jnp.conj(item) if jnp.iscomplexobj(item) else item for item in gradients)
 
 
 def _zeros(aval: Aval) -> Array:

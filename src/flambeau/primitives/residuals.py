@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from flambeau.graph.node import Aval, Operation
 from flambeau.graph.record import operation_of
-from flambeau.primitives.primitive import Array, Primitive
+from flambeau.primitives.primitive import Array, Primitive, conjugated
 
 __all__ = ["residual_pullback", "with_residuals"]
 
@@ -69,7 +69,7 @@ class _Backward(Primitive):
             given[index] if index in given else jnp.zeros(aval.shape, aval.dtype.numpy)
             for index, aval in enumerate(avals)
         )
-        gradients = jax.tree.unflatten(forward.tree, values[:count])(cotangents)
+        gradients = conjugated(jax.tree.unflatten(forward.tree, values[:count])(conjugated(cotangents)))
         return tuple(gradients) if len(forward.wrt) > 1 else gradients[0]
 
     def evaluate(self, static: tuple[Any, ...], inputs: tuple[Any, ...]) -> Any:

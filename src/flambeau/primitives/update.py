@@ -9,8 +9,8 @@ the like are Python numbers among the inputs, so that a schedule needs no other 
 static: the number of parameters and the rule's flags.
 
 The rules round where PyTorch rounds, so that training gives the same numbers. XLA's CPU compiler turns a product and a
-sum into one operation with one rounding; of two products in a sum it takes the first. PyTorch's kernels do the same with
-what is added to a tensor (``alpha * other``, ``value * a * b``), so that product is written first.
+sum into one operation with one rounding; of two products in a sum it takes the first. PyTorch's kernels do the same
+with what is added to a tensor (``alpha * other``, ``value * a * b``), so that product is written first.
 """
 
 from collections.abc import Callable, Sequence

@@ -19,6 +19,10 @@ from flambeau.runtime.report import note_compilation
 
 __all__ = ["Program", "device_of", "lowered", "program_for"]
 
+# XLA's CPU compiler drops optimization barriers before it fuses; primitives use them where fusing would compute the same
+# values many times over (see convolution).
+_OPTIONS: dict[str, dict[str, Any]] = {"cpu": {"xla_disable_hlo_passes": "cse_barrier_expander"}}
+
 _programs: dict[tuple[Any, ...], "Program"] = {}
 _cache_is_on = False
 
@@ -56,7 +60,7 @@ def _compile(cut: Cut) -> Program:
     started = time.perf_counter()
     place = jax_device(device_of(cut))
     with jax.enable_x64(True):
-        compiled = lowered(cut, place).compile()
+        compiled = lowered(cut, place).compile(compiler_options=_OPTIONS.get(place.platform))
     note_compilation(cut.nodes, cut.leaves, cut.outputs, time.perf_counter() - started, compiled)
     return Program(compiled, place)
 

@@ -53,14 +53,36 @@ def _on_meta(aval: Any) -> bool:
 def _run(nodes: list[Node]) -> None:
     """Run nodes as one program, or in pieces; values go into nodes, inputs are forgotten."""
     todo = pieces(nodes)
-    nodes.clear() if len(todo) > 1 else None
+    if len(todo) > 1:
+        nodes.clear()  # a second list of the nodes would count as somebody who refers to them
     todo.reverse()
     while todo:
         piece = todo.pop()
-        nodes = []
         if len(piece) == 1 and _constant(piece[0]):
             continue
-        _execute(program_of(piece))
+        cut = program_of(piece)
+        sources = _sources(cut)
+        if sources:
+            del cut
+            for source in sources:
+                if not _constant(source):
+                    _execute(program_of([source]))
+            del sources, source
+            piece[:] = [node for node in piece if node.value is None]
+            cut = program_of(piece)
+        _execute(cut)
+
+
+def _sources(cut: Cut) -> list[Node]:
+    """Nodes made from nothing (constants, ranges) that somebody keeps.
+
+    They are run by themselves: as part of this program they would be leaves of the next one, which would then be
+    another program.
+    """
+    if len(cut.nodes) == len(cut.outputs) == 1:
+        return []
+    nodes = cut.nodes
+    return [nodes[index] for index in cut.outputs if not any(type(item) is Node for item in nodes[index].inputs)]
 
 
 def _constant(node: Node) -> bool:

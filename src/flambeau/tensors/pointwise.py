@@ -1,7 +1,7 @@
 """Element-wise methods of ``Tensor``: operators, functions of one value, comparisons, and their in-place forms."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.primitives import pointwise as p
 from flambeau.primitives.pointwise import BINARY, COMPARISONS, UNARY
@@ -207,7 +207,7 @@ class Pointwise(Core):
         """
         source: Any = operand(src)
         if isinstance(source, Core) and source.device != self.device:
-            source = source.to(self.device)  # pyright: ignore[reportAttributeAccessIssue]  # every Core is a Tensor
+            source = cast("Tensor", source).to(self.device)
         return call_in_place(self, p.filled, (self, source))
 
     # -- functions of one value, and of two: the method and its in-place form ----------------------------------

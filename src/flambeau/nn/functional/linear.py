@@ -12,10 +12,13 @@ __all__ = ["bilinear", "linear"]
 
 def _linear(inputs: tuple[Array, ...]) -> Array:
     """``x @ weight.T + bias``; a bias of another size is refused in PyTorch's words."""
-    result: Array = p.linear.lower(inputs)
-    if len(inputs) == 3 and result.ndim == 2 and inputs[2].ndim == 1 and inputs[2].shape[0] not in (1, result.shape[1]):
-        raise _mismatch(result.shape, inputs[2].shape)
-    return result
+    result: Array = p.linear.lower(inputs[:2])
+    if len(inputs) < 3:
+        return result
+    bias = inputs[2]
+    if bias.ndim and bias.shape[-1] not in (1, result.shape[-1]):
+        raise _mismatch(result.shape, bias.shape)
+    return result + bias
 
 
 def _mismatch(target: tuple[int, ...], own: tuple[int, ...]) -> RuntimeError:
@@ -91,9 +94,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
 
 def _check_bilinear(first: Any, second: Any, weight: Any) -> None:
     if len(first) != len(second):
-        raise RuntimeError(
-            f"bilinear(): input dimensions do not match: got {len(first)} and {len(second)}"
-        )
+        raise RuntimeError(f"bilinear(): input dimensions do not match: got {len(first)} and {len(second)}")
     for axis, (one, other) in enumerate(zip(first[:-1], second[:-1], strict=True)):
         if one != other:
             raise RuntimeError(f"bilinear(): input batch dimensions do not match at dim {axis}: got {one} and {other}")

@@ -63,7 +63,8 @@ def _windows(
     shape = input.shape
     _check_rank(name, shape, rank)
     kernels = _each(name, "kernel_size", kernel_size, rank)
-    steps = kernels if stride is None or (not isinstance(stride, int) and len(stride) == 0) else _each(name, "stride", stride, rank)
+    omitted = stride is None or (not isinstance(stride, int) and len(stride) == 0)
+    steps = kernels if omitted else _each(name, "stride", stride, rank)
     pads, spread = _each(name, "padding", padding, rank), _each(name, "dilation", dilation, rank)
     if 0 in steps:
         raise RuntimeError("stride should not be zero")
@@ -95,9 +96,7 @@ def _check_rank(name: str, shape: Sequence[int], rank: int) -> None:
         raise RuntimeError(message + str(list(shape)))
     if 0 in shape[-rank - 1 :]:
         ranks = f"{rank + 1}D or {rank + 2}D (batch mode)"
-        raise RuntimeError(
-            f"Expected {ranks} tensor with optional 0 dim batch size for input, but got:{list(shape)}"
-        )
+        raise RuntimeError(f"Expected {ranks} tensor with optional 0 dim batch size for input, but got:{list(shape)}")
 
 
 def _too_much_padding(name: str, pad: int, kernel: int, gap: int) -> str:

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from math import floor
-from typing import Any
+from typing import Any, cast
 
 from flambeau.primitives import resampling as p
 from flambeau.primitives.pooling import ADAPTIVE_AVG_POOL
@@ -25,9 +25,9 @@ def _target(
         raise ValueError("only one of size or scale_factor should be defined")
     if size is None and scale_factor is None:
         raise ValueError("either size or scale_factor should be defined")
-    given = size if size is not None else scale_factor
+    given: Any = scale_factor if size is None else size
     if isinstance(given, Sequence):
-        parts = tuple(given)
+        parts: tuple[Any, ...] = tuple(cast("Sequence[Any]", given))
         if len(parts) != rank:
             name = "Output" if size is not None else "scale_factor"
             raise ValueError(
@@ -81,8 +81,8 @@ def interpolate(
         raise NotImplementedError("interpolate: bicubic mode and antialias=True are not supported")
     if rank not in (1, 2, 3) or mode not in _MODES:
         raise NotImplementedError(
-            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {rank + 2}D) for the modes: nearest | linear "
-            f"| bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {rank + 2}D) for the modes: nearest | "
+            f"linear | bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
         )
     if _MODES[mode] not in (0, rank):
         raise NotImplementedError(f"Got {rank + 2}D input, but {mode} mode needs {_MODES[mode] + 2}D input")
@@ -106,9 +106,7 @@ def upsample(
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.upsample.html
     """
-    warnings.warn(
-        "`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
-    )
+    warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 

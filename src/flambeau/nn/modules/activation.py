@@ -47,6 +47,35 @@ def _in_place(inplace: bool, before: str = "") -> str:
     return ", ".join(part for part in (before, "inplace=True" if inplace else "") if part)
 
 
+class _InPlace(Module):
+    """A layer whose only argument is whether to overwrite its input."""
+
+    __constants__: ClassVar[list[str]] = ["inplace"]
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def extra_repr(self) -> str:
+        """The layer's arguments."""
+        return _in_place(self.inplace)
+
+
+class _AlongDim(Module):
+    """A layer whose only argument is a dimension."""
+
+    __constants__: ClassVar[list[str]] = ["dim"]
+    dim: int | None
+
+    def __init__(self, dim: int | None = None) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def extra_repr(self) -> str:
+        """The layer's arguments."""
+        return f"dim={self.dim}"
+
+
 class Threshold(Module):
     """``x`` where above the threshold, ``value`` elsewhere.
 
@@ -70,7 +99,7 @@ class Threshold(Module):
         return _in_place(self.inplace, f"threshold={self.threshold}, value={self.value}")
 
 
-class ReLU(Module):
+class ReLU(_InPlace):
     """``max(x, 0)``.
 
     Args:
@@ -84,19 +113,9 @@ class ReLU(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU.html
     """
 
-    __constants__: ClassVar[list[str]] = ["inplace"]
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
         return F.relu(input, inplace=self.inplace)
-
-    def extra_repr(self) -> str:
-        """The layer's arguments."""
-        return _in_place(self.inplace)
 
 
 class RReLU(Module):
@@ -221,46 +240,26 @@ class Tanh(Module):
         return input.tanh()
 
 
-class SiLU(Module):
+class SiLU(_InPlace):
     """``x * sigmoid(x)``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SiLU.html
     """
 
-    __constants__: ClassVar[list[str]] = ["inplace"]
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
         return F.silu(input, inplace=self.inplace)
 
-    def extra_repr(self) -> str:
-        """The layer's arguments."""
-        return _in_place(self.inplace)
 
-
-class Mish(Module):
+class Mish(_InPlace):
     """``x * tanh(softplus(x))``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Mish.html
     """
 
-    __constants__: ClassVar[list[str]] = ["inplace"]
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
         return F.mish(input, inplace=self.inplace)
-
-    def extra_repr(self) -> str:
-        """The layer's arguments."""
-        return _in_place(self.inplace)
 
 
 class Hardswish(Module):
@@ -324,25 +323,15 @@ class CELU(Module):
         return _in_place(self.inplace, f"alpha={self.alpha}")
 
 
-class SELU(Module):
+class SELU(_InPlace):
     """``scale * elu(x, alpha)``, with the constants of self-normalizing networks.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SELU.html
     """
 
-    __constants__: ClassVar[list[str]] = ["inplace"]
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
         return F.selu(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        """The layer's arguments."""
-        return _in_place(self.inplace)
 
 
 class GLU(Module):
@@ -545,29 +534,18 @@ class Tanhshrink(Module):
         return F.tanhshrink(input)
 
 
-class Softmin(Module):
+class Softmin(_AlongDim):
     """``softmax(-x)`` along a dimension.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmin.html
     """
 
-    __constants__: ClassVar[list[str]] = ["dim"]
-    dim: int | None
-
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
         return F.softmin(input, self.dim, _stacklevel=5)
 
-    def extra_repr(self) -> str:
-        """The layer's arguments."""
-        return f"dim={self.dim}"
 
-
-class Softmax(Module):
+class Softmax(_AlongDim):
     """``exp(x) / sum(exp(x))`` along a dimension.
 
     Args:
@@ -576,20 +554,9 @@ class Softmax(Module):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax.html
     """
 
-    __constants__: ClassVar[list[str]] = ["dim"]
-    dim: int | None
-
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
         return F.softmax(input, self.dim, _stacklevel=5)
-
-    def extra_repr(self) -> str:
-        """The layer's arguments."""
-        return f"dim={self.dim}"
 
 
 class Softmax2d(Module):
@@ -608,23 +575,12 @@ class Softmax2d(Module):
         return F.softmax(input, -3, _stacklevel=5)
 
 
-class LogSoftmax(Module):
+class LogSoftmax(_AlongDim):
     """``log(softmax(x))`` along a dimension.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSoftmax.html
     """
 
-    __constants__: ClassVar[list[str]] = ["dim"]
-    dim: int | None
-
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
         return F.log_softmax(input, self.dim, _stacklevel=5)
-
-    def extra_repr(self) -> str:
-        """The layer's arguments."""
-        return f"dim={self.dim}"

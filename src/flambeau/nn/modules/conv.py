@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from flambeau.nn import functional as F
 from flambeau.nn import init
@@ -18,7 +18,7 @@ Sizes = int | Sequence[int]
 
 def _each(value: Any, rank: int) -> tuple[int, ...]:
     """One number for each spatial dimension."""
-    return tuple(value) if isinstance(value, Sequence) else (value,) * rank
+    return tuple(cast("Sequence[int]", value)) if isinstance(value, Sequence) else (value,) * rank
 
 
 class _ConvNd(Module):
@@ -293,9 +293,8 @@ class _ConvTransposeNd(_ConvNd):
         rank = self._rank
         sizes = [_each(item, rank) for item in (kernel_size, stride, padding, dilation, output_padding)]
         kernel, steps, pads, spread, extra = sizes
-        super().__init__(
-            in_channels, out_channels, kernel, steps, pads, spread, True, extra, groups, bias, padding_mode, device, dtype
-        )
+        channels = (in_channels, out_channels)
+        super().__init__(*channels, kernel, steps, pads, spread, True, extra, groups, bias, padding_mode, device, dtype)
 
     def _output_padding(self, input: Tensor, output_size: Sequence[int] | None) -> tuple[int, ...]:
         """What to add to the result, so that it has the size asked for."""

@@ -1,7 +1,7 @@
 """Joining and splitting dimensions."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from flambeau.nn.modules.module import Module
 from flambeau.tensors.tensor import Tensor
@@ -76,8 +76,7 @@ class Unflatten(Module):
 def _check_sizes(sizes: Any) -> None:
     if not isinstance(sizes, (tuple, list)):
         raise TypeError(f"unflattened_size must be a tuple of ints, but found type {type(sizes).__name__}")
-    items: Sequence[Any] = sizes
-    for position, item in enumerate(items):
+    for position, item in enumerate(cast("Sequence[Any]", sizes)):
         if not isinstance(item, int):
             raise TypeError(
                 "unflattened_size must be tuple of ints, but found element of type "

@@ -1,7 +1,7 @@
 """Pooling layers."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
@@ -148,19 +148,17 @@ class AvgPool1d(_AvgPoolNd):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, L) to (N, C, L_out)."""
-        return F.avg_pool1d(
-            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
-        )
+        return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
 
 def _single(value: Any) -> tuple[int, ...]:
-    return tuple(value) if isinstance(value, Sequence) else (value,)
+    return tuple(cast("Sequence[int]", value)) if isinstance(value, Sequence) else (value,)
 
 
 class _AvgPoolWithDivisor(_AvgPoolNd):
     """Average pooling that can divide by another number."""
 
-    __constants__: ClassVar[list[str]] = ["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"]
+    __constants__: ClassVar[list[str]] = [*_AvgPoolNd.__constants__, "divisor_override"]
     divisor_override: int | None
 
     def __init__(

@@ -65,9 +65,7 @@ class LambdaLR(_ByFunction):
     def get_lr(self) -> list[Any]:
         """The learning rate of each group in this epoch."""
         self._warn_outside_step()
-        return [
-            base * function(self.last_epoch) for base, function in zip(self.base_lrs, self.lr_lambdas, strict=True)
-        ]
+        return [base * function(self.last_epoch) for base, function in zip(self.base_lrs, self.lr_lambdas, strict=True)]
 
 
 class MultiplicativeLR(_ByFunction):

@@ -1,7 +1,7 @@
 """Collating: many samples become one batch."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -35,13 +35,18 @@ def default_convert(data: Any) -> Any:
         return data
     if _is_numpy(data):
         return as_tensor(data)
-    if isinstance(data, Mapping):
+    return _converted_container(data)
+
+
+def _converted_container(data: Any) -> Any:
+    kind = cast("Any", type(data))
+    if issubclass(kind, Mapping):
         return _like_mapping(data, {key: default_convert(value) for key, value in data.items()})
     if _is_namedtuple(data):
-        return type(data)(*(default_convert(value) for value in data))
-    if isinstance(data, tuple):
-        return [default_convert(value) for value in data]  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+        return kind(*(default_convert(value) for value in data))
+    if issubclass(kind, tuple):
+        return [default_convert(value) for value in data]
+    if issubclass(kind, Sequence) and not issubclass(kind, (str, bytes)):
         return _like_sequence(data, [default_convert(value) for value in data])
     return data
 
@@ -62,7 +67,7 @@ def default_collate(batch: Any) -> Any:
     Example:
         >>> from flambeau.utils.data import default_collate
         >>> default_collate([(1, "a"), (2, "b")])
-        [tensor([1, 2]), ['a', 'b']]
+        [tensor([1, 2]), ('a', 'b')]
 
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.default_collate
     """
@@ -70,12 +75,12 @@ def default_collate(batch: Any) -> Any:
     for kind, collated in _BY_KIND:
         if isinstance(first, kind):
             return collated(batch)
-    if isinstance(first, Mapping):
-        keys: Any = first
-        return _like_mapping(first, {key: default_collate([item[key] for item in batch]) for key in keys})
-    if isinstance(first, Sequence):
+    kind = cast("Any", type(first))
+    if issubclass(kind, Mapping):
+        return _like_mapping(first, {key: default_collate([item[key] for item in batch]) for key in first})
+    if issubclass(kind, Sequence):
         return _collated_sequences(batch)
-    raise TypeError(_UNFIT.format(kind=type(first)))
+    raise TypeError(_UNFIT.format(kind=kind))
 
 
 def _collated_sequences(batch: Any) -> Any:
@@ -106,8 +111,6 @@ def _collated_arrays(batch: Sequence[Any]) -> Any:
 
 
 def _collated_scalars(batch: Sequence[Any]) -> Any:
-    if batch[0].dtype.kind in "SUO":
-        raise TypeError(_UNFIT.format(kind=type(batch[0])))
     return as_tensor(np.array(batch))
 
 

@@ -35,9 +35,9 @@ class Crew:
         self._open = True
         packed = _packed(job)
         self._answers = context.Queue()
-        self._tasks: list[Any] = [context.Queue() for _ in range(job.count)]
+        self._tasks: list[Any] = [context.Queue() for _ in range(job.workers)]
         self._processes: list[Any] = []
-        self._starting = job.count
+        self._starting = job.workers
         for number, tasks in enumerate(self._tasks):
             process = context.Process(target=work, args=(number, packed, tasks, self._answers), daemon=True)
             process.start()
@@ -167,7 +167,7 @@ def _packed(job: Job) -> bytes:
         return pickle.dumps(job, pickle.HIGHEST_PROTOCOL)
     except Exception as error:
         raise TypeError(
-            "DataLoader with num_workers > 0: the dataset, collate_fn or worker_init_fn cannot be sent to a worker process "
-            f"({error}). Workers are started afresh, because JAX must not be forked: define classes and functions at the "
-            "top of a module instead of inside a function or as a lambda, or use num_workers=0."
+            "DataLoader with num_workers > 0: the dataset, collate_fn or worker_init_fn cannot be sent to a worker "
+            f"process ({error}). Workers are started afresh, because JAX must not be forked: define classes and "
+            "functions at the top of a module instead of inside a function or as a lambda, or use num_workers=0."
         ) from error

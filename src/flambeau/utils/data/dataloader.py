@@ -2,6 +2,7 @@
 
 import itertools
 import multiprocessing
+import multiprocessing.context
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -90,16 +91,9 @@ class DataLoader:
         streams = isinstance(dataset, IterableDataset)
         if streams:
             _check_stream(shuffle, sampler, batch_sampler)
-        if sampler is not None and shuffle:
-            raise ValueError("sampler option is mutually exclusive with shuffle")
+        _check_order(batch_size, bool(shuffle), sampler, batch_sampler, drop_last)
         if batch_sampler is not None:
-            if batch_size != 1 or shuffle or sampler is not None or drop_last:
-                raise ValueError(
-                    "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
-                )
             batch_size, drop_last = None, False
-        elif batch_size is None and drop_last:
-            raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
         if sampler is None:
             if streams:
                 sampler = Endless()
@@ -148,10 +142,10 @@ class DataLoader:
         limit = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         if limit is not None and self.num_workers > limit:
             warnings.warn(
-                f"This DataLoader will create {self.num_workers} worker processes in total. Our suggested max number of "
-                f"worker in current system is {limit}, which is smaller than what this DataLoader is going to create. "
-                "Please be aware that excessive worker creation might get DataLoader running slow or even freeze, lower "
-                "the worker number to avoid potential slowness/freeze if necessary.",
+                f"This DataLoader will create {self.num_workers} worker processes in total. Our suggested max number "
+                f"of worker in current system is {limit}, which is smaller than what this DataLoader is going to "
+                "create. Please be aware that excessive worker creation might get DataLoader running slow or even "
+                "freeze, lower the worker number to avoid potential slowness/freeze if necessary.",
                 stacklevel=3,
             )
 
@@ -182,7 +176,8 @@ class DataLoader:
             if name in streams:
                 streams[name].set_state(state)
         try:
-            return self._begin(resumed.yielded, primed=True)
+            # Before the first batch the samplers have not drawn yet; they will from where the default stream then is.
+            return self._begin(resumed.yielded, primed=resumed.yielded > 0)
         finally:
             streams["default"].set_state(present)
 
@@ -196,10 +191,10 @@ class DataLoader:
         self._progress = progress = Progress({name: item.get_state() for name, item in self._streams().items()})
         recipe = Recipe(self.dataset, self.batch_sampler is not None, self.collate_fn, self.drop_last)
         base_seed = draw_seed(self.generator) if self._crew is None else 0
-        keys = iter(self._index_sampler)
+        keys: Iterator[Any] = iter(self._index_sampler)
         by_key = not isinstance(self.dataset, IterableDataset)
         if primed:
-            first = list(itertools.islice(keys, (skipped if by_key else 0) + 1))
+            first: list[Any] = list(itertools.islice(keys, (skipped if by_key else 0) + 1))
             keys = itertools.chain(first[skipped if by_key else 0 :], keys)
             progress.yielded = skipped if by_key else 0
         batches = self._iterator(recipe, keys, base_seed)
@@ -243,7 +238,8 @@ class DataLoader:
 
         Returns:
             A dictionary of ``"batches_yielded"``, the number of batches that this epoch has handed over, and
-            ``"generators"``, the states of the random generators at its beginning; both empty between epochs.
+            ``"generators"``, the states of the random generators at its beginning. Between epochs there are the present
+            states of generators given to the loader and its samplers; the default one is saved by ``get_rng_state``.
 
         Example:
             >>> import flambeau as torch
@@ -258,10 +254,11 @@ class DataLoader:
             True
         """
         progress = self._progress if self._resumed is None else self._resumed
+        streams = progress.streams
         if progress.finished:
-            return {"batches_yielded": 0, "generators": {}}
-        states = {name: wrap_array(state, DTYPES["uint8"], CPU) for name, state in progress.streams.items()}
-        return {"batches_yielded": progress.yielded, "generators": states}
+            streams = {name: item.get_state() for name, item in self._streams().items() if name != "default"}
+        states = {name: wrap_array(state, DTYPES["uint8"], CPU) for name, state in streams.items()}
+        return {"batches_yielded": 0 if progress.finished else progress.yielded, "generators": states}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Have the next epoch be the rest of the one that ``state_dict`` was called in.
@@ -273,7 +270,11 @@ class DataLoader:
             state_dict: what ``state_dict`` of a loader made in the same way returned.
         """
         states = {name: tensor.host() for name, tensor in state_dict["generators"].items()}
-        self._resumed = Progress(states, state_dict["batches_yielded"]) if states else None
+        self._resumed = Progress(states, state_dict["batches_yielded"]) if "default" in states else None
+        if self._resumed is None:
+            streams = self._streams()
+            for name in states.keys() & streams.keys():
+                streams[name].set_state(states[name])
         self._progress = Progress(finished=True)
 
 
@@ -294,12 +295,23 @@ def _check_workers(workers: int, timeout: float, prefetch: int | None, persisten
         raise ValueError("persistent_workers option needs num_workers > 0")
 
 
+def _check_order(size: int | None, shuffle: bool, sampler: Any, batch_sampler: Any, drop_last: bool) -> None:
+    """Check what excludes each other, in PyTorch's words."""
+    if sampler is not None and shuffle:
+        raise ValueError("sampler option is mutually exclusive with shuffle")
+    if batch_sampler is not None and (size != 1 or shuffle or sampler is not None or drop_last):
+        raise ValueError("batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last")
+    if batch_sampler is None and size is None and drop_last:
+        raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
+
+
 def _check_stream(shuffle: Any, sampler: Any, batch_sampler: Any) -> None:
     """Check what a stream excludes, in PyTorch's words."""
     given = {"shuffle": shuffle or None, "sampler": sampler, "batch_sampler": batch_sampler}
     for name, value in given.items():
         if value is not None:
-            raise ValueError(f"DataLoader with IterableDataset: expected unspecified {name} option, but got {name}={value}")
+            message = f"expected unspecified {name} option, but got {name}={value}"
+            raise ValueError(f"DataLoader with IterableDataset: {message}")
 
 
 def _checked_context(value: Any, workers: int) -> Any:

@@ -49,7 +49,8 @@ class Dataset(Generic[Sample_co]):
 class IterableDataset(Dataset[Sample_co], ABC):
     """Base class of datasets whose samples come in a stream; a subclass defines ``__iter__``.
 
-    In several workers each has a copy of the dataset and gives its whole stream; ask ``get_worker_info`` to share it out.
+    Each of several workers has a copy of the dataset and gives its whole stream; ask ``get_worker_info`` to share it
+    out.
 
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.IterableDataset
     """
@@ -92,9 +93,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         if not self._on_host() or type(self).__getitem__ is not TensorDataset.__getitem__:
             return [self[index] for index in indices]
         sources = [(tensor.host(), tensor.dtype, tensor.device) for tensor in self.tensors]
-        return [
-            tuple(wrap_array(rows[index, ...], kind, place) for rows, kind, place in sources) for index in indices
-        ]
+        return [tuple(wrap_array(rows[index, ...], kind, place) for rows, kind, place in sources) for index in indices]
 
     def gathered(self, indices: Sequence[int]) -> list[Tensor] | None:
         """The batch of these samples, or None where a subclass makes samples in its own way."""

@@ -33,17 +33,20 @@ def fetcher(recipe: Recipe) -> Callable[[Any], Any]:
 
 def _by_key(recipe: Recipe) -> Callable[[Any], Any]:
     dataset, collate = recipe.dataset, recipe.collate
+    gather: Callable[[list[int]], Any] | None = None
+    if isinstance(dataset, GathersBatches) and collate is default_collate:
+        gather = dataset.gathered
+    source: Any = dataset
     if not recipe.batched:
-        return lambda key: collate(dataset[key])
-    gathers = isinstance(dataset, GathersBatches) and collate is default_collate
-    fetch_all = getattr(dataset, "__getitems__", None)
+        return lambda key: collate(source[key])
+    fetch_all = getattr(source, "__getitems__", None)
 
     def fetch(keys: Any) -> Any:
-        if gathers:
-            batch = dataset.gathered(list(map(operator.index, keys)))
+        if gather is not None:
+            batch = gather(list(map(operator.index, keys)))
             if batch is not None:
                 return batch
-        return collate(fetch_all(keys) if callable(fetch_all) else [dataset[key] for key in keys])
+        return collate(fetch_all(keys) if callable(fetch_all) else [source[key] for key in keys])
 
     return fetch
 

@@ -215,7 +215,7 @@ class BatchSampler(Sampler[list[int]]):
         self.drop_last = drop_last
 
     def __iter__(self) -> Iterator[list[int]]:
-        keys = iter(self.sampler)
+        keys: Iterator[int] = iter(self.sampler)
         while batch := list(islice(keys, self.batch_size)):
             if self.drop_last and len(batch) < self.batch_size:
                 return

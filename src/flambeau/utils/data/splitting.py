@@ -57,5 +57,6 @@ def _counts(shares: Sequence[float], total: int) -> list[int | float]:
         counts[left % len(counts)] += 1
     for index, count in enumerate(counts):
         if count == 0:
-            warnings.warn(f"Length of split at index {index} is 0. This might result in an empty dataset.", stacklevel=3)
+            message = f"Length of split at index {index} is 0. This might result in an empty dataset."
+            warnings.warn(message, stacklevel=3)
     return [*counts]

@@ -90,13 +90,13 @@ class Job(NamedTuple):
         recipe: how to make batches.
         prepare: ``worker_init_fn``, called with the worker's number.
         base_seed: what the seeds of all workers are counted from.
-        count: how many workers there are.
+        workers: how many workers there are.
     """
 
     recipe: Recipe
     prepare: Callable[[int], Any] | None
     base_seed: int
-    count: int
+    workers: int
 
 
 def work(number: int, packed: bytes, tasks: Any, answers: Any) -> None:
@@ -136,8 +136,8 @@ def _prepared(number: int, job: Job) -> Recipe:
     random.seed(seed)
     default_stream().manual_seed(seed)
     words = [number, job.base_seed & 0xFFFFFFFF, job.base_seed >> 32, 0]
-    np.random.seed(np.random.SeedSequence(words).generate_state(4))  # noqa: NPY002  (the one users' transforms draw from)
-    _info = WorkerInfo(number, job.count, seed, job.recipe.dataset)
+    np.random.seed(np.random.SeedSequence(words).generate_state(4))  # users' transforms draw from this one
+    _info = WorkerInfo(number, job.workers, seed, job.recipe.dataset)
     if job.prepare is not None:
         job.prepare(number)
     return job.recipe
