@@ -10,10 +10,10 @@ import numpy as np
 from flambeau.devices.device import as_device
 from flambeau.dtypes import kinds
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype, get_default_dtype, python_dtype
-from flambeau.graph.record import forget, record
+from flambeau.graph.record import forget
 from flambeau.primitives import creation as p
 from flambeau.runtime.force import force_all
-from flambeau.tensors.core import Core, call, made, wrap_array
+from flambeau.tensors.core import Core, call, wrap_array
 from flambeau.tensors.data import array_of, check_fits, converted
 from flambeau.tensors.options import (
     Device,
@@ -80,7 +80,9 @@ def _constant(shape: tuple[int, ...], value: Any, chosen: Settings) -> "Tensor":
     check_fits(value, chosen.dtype)
     if chosen.device.type == "meta":
         return chosen.deliver(hollow(shape, chosen.dtype, chosen.device))
-    return chosen.deliver(made(record(p.full, (value,), (shape, chosen.dtype, chosen.device))))
+    kind = chosen.dtype.numpy
+    array = np.zeros(shape, kind) if value == 0 and not isinstance(value, float) else np.full(shape, value, kind)
+    return chosen.deliver(wrap_array(array, chosen.dtype, chosen.device))
 
 
 def zeros(*size: Any, **options: Any) -> "Tensor":
