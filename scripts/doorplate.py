@@ -20,7 +20,7 @@ MODULES: dict[str, set[str]] = {
     "tensors/random.py": {"Random", "device_key", "fork_rng", "default_generator"},
     "tensors/generator.py": {"device_key", "fork_rng"},
     "tensors/printing.py": {"Printing", "Which", "get_printoptions", "printoptions", "tensor_text"},
-    "base/shapes.py": {"broadcast", "contiguous_strides", "infer_shape", "normalize_axes", "normalize_axis"},
+    "base/shapes.py": {"broadcast", "contiguous_strides", "hashable", "infer_shape", "normalize_axes", "normalize_axis"},
     "devices/device.py": {"CPU", "META", "as_device"},
     "dtypes/kinds.py": {"DTYPES", "from_numpy_dtype", "python_dtype", "set_default_dtype", "named"},
     "dtypes/limits.py": set(),
@@ -67,7 +67,7 @@ def text() -> str:
             seen.add(public)
             lines.append(f'    "{public}": "{name}",')
     functional = SOURCE / "nn" / "functional" / "__init__.py"
-    present = set(exported(functional)) if functional.exists() else set()
+    present = set(exported(functional) if functional.exists() else [])
     lines.extend(f'    "{name}": "flambeau.nn.functional",' for name in FUNCTIONAL if name in present - seen)
     return "\n".join([*lines, "}", ""])
 

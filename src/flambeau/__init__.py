@@ -22,7 +22,9 @@ _DTYPES = (
 
 _NUMBERS = {"e": math.e, "inf": math.inf, "nan": math.nan, "newaxis": None, "pi": math.pi}
 
-__all__ = sorted([*HOMES, *_DTYPES, *_SUBMODULES, *_NUMBERS])  # pyright: ignore[reportUnsupportedDunderAll]  # tables
+_PUBLIC = sorted([*HOMES, *_DTYPES, *_SUBMODULES, *_NUMBERS])
+
+__all__ = list(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]  # tables
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import flambeau as torch
-import flambeau.nn.functional as functional
+from flambeau.nn import functional
 from flambeau.primitives.recurrence import lstm_layer
 from flambeau.tensors.core import call
 from flambeau.testing import compilations
@@ -37,7 +37,9 @@ def recorded(loss_of: Callable[..., Any], parameters: list[Any], inputs: list[An
 def expected(loss_of: Callable[..., Any], parameters: list[Any], inputs: list[Any]) -> float:
     """Flops of ``jax.value_and_grad`` of the same loss."""
     compiled = jax.jit(jax.value_and_grad(loss_of)).lower(parameters, *inputs).compile()
-    return compiled.cost_analysis()["flops"]
+    costs = compiled.cost_analysis()
+    assert costs is not None
+    return costs["flops"]
 
 
 def agree(mine: float, theirs: float) -> None:

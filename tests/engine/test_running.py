@@ -48,7 +48,7 @@ def test_what_nobody_can_see_is_dropped() -> None:
     x = ones(5)
     for _ in range(10):
         _ = x * 2
-    del _
+    del _  # pyright: ignore[reportPossiblyUnboundVariable]  # the loop ran
     y = x + 1
     y.tolist()
     assert not PENDING
@@ -112,7 +112,7 @@ def test_a_donated_step_reuses_its_buffer() -> None:
     for _ in range(3):
         x.add_(1)
         torch_value = x.host()[0]
-    del torch_value
+    del torch_value  # pyright: ignore[reportPossiblyUnboundVariable]  # the loop ran
     before = x.read().value.unsafe_buffer_pointer()
     x.add_(1)
     x.sum().item()

@@ -1,7 +1,7 @@
 """The one comparison with PyTorch: value, shape, dtype, gradients, and that a second call compiles nothing."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -38,7 +38,9 @@ def check(
     assert len(COMPILATIONS) == compiled, f"compiled again: {COMPILATIONS[compiled:]}"
 
 
-def run(library: Any, function: Callable[..., Any], inputs: Sequence[Any], gradients: bool) -> tuple[list[Any], list[Any]]:
+def run(
+    library: Any, function: Callable[..., Any], inputs: Sequence[Any], gradients: bool
+) -> tuple[list[Any], list[Any]]:
     """Results and gradients of one library."""
     tensors = [library.tensor(item) if isinstance(item, np.ndarray) else item for item in inputs]
     leaves = [
@@ -49,7 +51,7 @@ def run(library: Any, function: Callable[..., Any], inputs: Sequence[Any], gradi
     results = flat(function(library, *tensors))
     roots = [item for item in results if getattr(item, "requires_grad", False)]
     if leaves and roots:
-        total = sum((item * weights(library, item)).sum() for item in roots)
+        total = cast("Any", sum((item * weights(library, item)).sum() for item in roots))
         (total.abs() if total.is_complex() else total).backward()
     return results, [leaf.grad for leaf in leaves]
 
@@ -68,7 +70,11 @@ def flat(results: Any) -> list[Any]:
 
 
 def compare(
-    found: Sequence[Any], expected: Sequence[Any], rtol: float | None = None, atol: float | None = None, what: str = "result"
+    found: Sequence[Any],
+    expected: Sequence[Any],
+    rtol: float | None = None,
+    atol: float | None = None,
+    what: str = "result",
 ) -> None:
     """Equal in number, shape, dtype, and within tolerance in value."""
     assert len(found) == len(expected)

@@ -10,19 +10,19 @@ from tests.parity.oracle import check
 X = np.array([[0.5, -1.25, 2.0], [0.1, 3.0, -0.7]], np.float32)
 Y = np.array([[1.5, 0.25, -2.0], [1.1, -3.0, 0.3]], np.float32)
 P = np.abs(X) + 0.1
-I = np.array([[1, 2, 3], [-4, 5, 0]])
+K = np.array([[1, 2, 3], [-4, 5, 0]])
 
 CASES: dict[str, tuple[Any, ...]] = {
     "add": (lambda t, x, y: x + y, X, Y),
     "add alpha": (lambda t, x, y: x.add(y, alpha=2.5), X, Y),
     "add number": (lambda t, x: x + 1.5, X),
-    "add mixed types": (lambda t, x, i: x + i, X, I),
+    "add mixed types": (lambda t, x, i: x + i, X, K),
     "sub": (lambda t, x, y: x - y, X, Y),
     "mul broadcast": (lambda t, x, y: x * y, X, Y[0]),
     "div": (lambda t, x, y: x / y, X, Y),
-    "div whole": (lambda t, i: i / 2, I),
-    "floor divide": (lambda t, i: i // 2, I),
-    "remainder": (lambda t, i: i % 3, I),
+    "div whole": (lambda t, i: i / 2, K),
+    "floor divide": (lambda t, i: i // 2, K),
+    "remainder": (lambda t, i: i % 3, K),
     "pow 2": (lambda t, x: x**2, X),
     "pow 2.5": (lambda t, x: x**2.5, P),
     "pow tensor": (lambda t, x, y: x**y, P, Y),
@@ -46,8 +46,8 @@ CASES: dict[str, tuple[Any, ...]] = {
     "lerp": (lambda t, x, y: x.lerp(y, 0.3), X, Y),
     "addcmul": (lambda t, x, y: x.addcmul(x, y, value=0.5), X, Y),
     "comparison": (lambda t, x, y: [x < y, x >= y, x == y, x != 0.5], X, Y),
-    "bitwise": (lambda t, i: [i & 3, i | 8, i ^ 5, ~i], I),
-    "whole to floating": (lambda t, i: [i.exp(), i.sqrt() * 0 + i.sigmoid()], np.abs(I)),
+    "bitwise": (lambda t, i: [i & 3, i | 8, i ^ 5, ~i], K),
+    "whole to floating": (lambda t, i: [i.exp(), i.sqrt() * 0 + i.sigmoid()], np.abs(K)),
     "half with number": (lambda t, x: x.half() * 0.1, X),
     "bfloat16": (lambda t, x: (x.bfloat16() + 1).float(), X),
     "double": (lambda t, x: x * 2 + 1, X.astype(np.float64)),

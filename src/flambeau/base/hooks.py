@@ -3,7 +3,7 @@
 import weakref
 from collections.abc import MutableMapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 __all__ = ["RemovableHandle"]
 
@@ -18,7 +18,7 @@ class RemovableHandle:
 
     def __init__(self, hooks_dict: MutableMapping[int, Any], *, extra_dict: Any = None) -> None:
         self._hooks = _Reference(hooks_dict)
-        extra: Any = extra_dict if isinstance(extra_dict, list) else [extra_dict]
+        extra = cast("list[Any]", extra_dict) if isinstance(extra_dict, list) else [extra_dict]
         self._extra = [_Reference(item) for item in extra if item is not None]
         self.id = RemovableHandle.next_id
         RemovableHandle.next_id += 1

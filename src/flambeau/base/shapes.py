@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
-__all__ = ["Size", "broadcast", "contiguous_strides", "infer_shape", "normalize_axes", "normalize_axis"]
+__all__ = ["Size", "broadcast", "contiguous_strides", "hashable", "infer_shape", "normalize_axes", "normalize_axis"]
 
 
 class Size(tuple[int, ...]):
@@ -27,9 +27,13 @@ class Size(tuple[int, ...]):
     def __repr__(self) -> str:
         return f"torch.Size([{', '.join(map(str, self))}])"
 
-    def __getitem__(self, index: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # slices stay Size
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> int: ...
+    @overload
+    def __getitem__(self, index: "slice[Any, Any, Any]", /) -> "Size": ...
+    def __getitem__(self, index: "SupportsIndex | slice[Any, Any, Any]", /) -> "int | Size":
         if isinstance(index, slice):
-            return Size(super().__getitem__(index))  # pyright: ignore[reportUnknownArgumentType]
+            return Size(super().__getitem__(index))
         return super().__getitem__(index)
 
     def __add__(self, other: tuple[Any, ...]) -> "Size":  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -66,6 +70,11 @@ def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:
         strides.append(step)
         step *= max(size, 1)
     return tuple(reversed(strides))
+
+
+def hashable(sizes: Any) -> Any:
+    """Sizes as something a cache can look up: lists become tuples."""
+    return tuple(cast("list[Any]", sizes)) if isinstance(sizes, list) else sizes
 
 
 def infer_shape(shape: Iterable[int], numel: int) -> tuple[int, ...]:

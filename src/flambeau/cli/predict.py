@@ -29,10 +29,11 @@ def run(arguments: argparse.Namespace) -> int:
     for file in (arguments.checkpoint, arguments.image):
         if not file.is_file():
             raise SystemExit(f"{file}: no such file")
-    state: Any = load(arguments.checkpoint)
-    if not isinstance(state, dict) or "model_state_dict" not in state or "classes" not in state:
+    loaded: Any = load(arguments.checkpoint)
+    if not isinstance(loaded, dict) or "model_state_dict" not in loaded or "classes" not in loaded:
         raise SystemExit(f"{arguments.checkpoint}: this is no checkpoint of flambeau quickstart")
-    classes = cast("list[str]", state["classes"])
+    state = cast("dict[str, Any]", loaded)
+    classes: list[str] = state["classes"]
     model = CivilNet(len(classes))
     model.load_state_dict(state["model_state_dict"])
     model.eval()

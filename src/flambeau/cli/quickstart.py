@@ -47,9 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     if training.restore():
         print(f"resuming {path} in epoch {min(training.epoch + 1, training.options['epochs'])}")
     _stop_on_interrupt(training)
-    print(
-        f"{len(images.train[1]):,} images to learn from, {len(images.test[1]):,} held out, {len(images.classes)} classes"
-    )
+    learn, test = len(images.train[1]), len(images.test[1])
+    print(f"{learn:,} images to learn from, {test:,} held out, {len(images.classes)} classes")
     for figures in training.epochs():
         tqdm.write(
             f"epoch {training.epoch:3}/{options['epochs']}  loss {figures['loss']:.4f}  "

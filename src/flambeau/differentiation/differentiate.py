@@ -6,6 +6,7 @@ from typing import Any
 
 from flambeau.differentiation.modes import MODE
 from flambeau.differentiation.tape import Edge, GradFn, Tracked, taped
+from flambeau.graph.node import Aval
 from flambeau.graph.record import record
 from flambeau.primitives.pointwise import add
 
@@ -99,7 +100,7 @@ class _Walk:
             return
         slots = self.waiting.get(target)
         if slots is None:
-            results: Any = target.operation.result if target.operation is not None else None
+            results: Aval | tuple[Aval, ...] | None = target.operation.result if target.operation is not None else None
             count = len(results) if isinstance(results, tuple) else getattr(target, "count", 1)
             slots = self.waiting[target] = [None] * count
             heappush(self.turns, (-target.serial, target))

@@ -249,7 +249,7 @@ class _Pullback(Primitive):
 
     def evaluate(self, static: tuple[Any, ...], inputs: tuple[Any, ...]) -> Any:
         avals = tuple(self.operation.inputs[position] for position in self.wrt)
-        return avals if len(avals) > 1 else avals[0]
+        return avals[0] if len(avals) == 1 else avals
 
 
 def conjugated(gradients: Sequence[Array]) -> tuple[Array, ...]:
@@ -264,12 +264,15 @@ def _zeros(aval: Aval) -> Array:
 
 def saved_positions(operation: Operation) -> tuple[int, ...]:
     """Positions of the inputs that the gradient of an operation reads; Python numbers are always kept."""
-    saves = operation.primitive.saves
-    return tuple(
-        index
-        for index, aval in enumerate(operation.inputs)
-        if saves is None or index in saves or isinstance(aval, type)
-    )
+    found: Any = operation.derived.get("saved")
+    if found is None:
+        saves = operation.primitive.saves
+        found = operation.derived["saved"] = tuple(
+            index
+            for index, aval in enumerate(operation.inputs)
+            if saves is None or index in saves or isinstance(aval, type)
+        )
+    return found
 
 
 def pullback(operation: Operation, wrt: tuple[int, ...], mask: tuple[int, ...]) -> Operation:

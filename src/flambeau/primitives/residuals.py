@@ -75,7 +75,7 @@ class _Backward(Primitive):
     def evaluate(self, static: tuple[Any, ...], inputs: tuple[Any, ...]) -> Any:
         forward = self.forward
         avals = tuple(forward.operation.inputs[position] for position in forward.wrt)
-        return avals if len(avals) > 1 else avals[0]
+        return avals[0] if len(avals) == 1 else avals
 
 
 def with_residuals(operation: Operation, wrt: tuple[int, ...]) -> tuple[Operation, int]:

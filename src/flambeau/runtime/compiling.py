@@ -19,8 +19,8 @@ from flambeau.runtime.report import note_compilation
 
 __all__ = ["Program", "device_of", "lowered", "program_for"]
 
-# XLA's CPU compiler drops optimization barriers before it fuses; primitives use them where fusing would compute the same
-# values many times over (see convolution).
+# XLA's CPU compiler drops optimization barriers before it fuses; primitives use them where fusing would compute the
+# same values many times over (see convolution).
 _OPTIONS: dict[str, dict[str, Any]] = {"cpu": {"xla_disable_hlo_passes": "cse_barrier_expander"}}
 
 _programs: dict[tuple[Any, ...], "Program"] = {}

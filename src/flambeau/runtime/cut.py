@@ -59,51 +59,100 @@ def needed(pending: list[Node], targets: Sequence[Node]) -> tuple[list[Node], li
     Returns:
         The nodes to run and the nodes that stay pending, both in order.
     """
+    groups = _Groups()
     unseen = 0
     for target in targets:
-        target.index = -1
-        target.uses = 1
-        unseen += 1
+        if target.uses == 0:
+            target.index, target.uses = groups.new(), 1
+            unseen += 1
     alive: list[Node] = []
     for node in reversed(pending):
         if node.uses:
             unseen -= 1
-        if node.value is None and (node.index or getrefcount(node) > _OWN + node.uses):
-            node.index = -1
+        group = node.index
+        if node.value is None and (group or getrefcount(node) > _OWN + node.uses):
             alive.append(node)
+            if group == 0:
+                group = node.index = groups.new()
         else:
-            node.index = 0
+            group = 0
         for item in node.inputs:
             if type(item) is Node and item.value is None:
                 if item.uses == 0:
                     unseen += 1
                 item.uses += 1
-                if node.index:
-                    item.index = -1
+                if item.index == 0:
+                    item.index = group
+                elif group != item.index and group:
+                    groups.join(group, item.index)
     for node in pending:
         node.uses = 0
     pending.clear()
     alive.reverse()
     if unseen:
-        alive = _with_strays(alive, targets)
-    return _connected(alive, targets)
+        return needed(_with_strays(alive, targets), targets)
+    return _split(alive, targets, groups)
+
+
+class _Groups:
+    """Sets of connected nodes, each known by a number: joined numbers have the same root."""
+
+    __slots__ = ("count", "parent")
+
+    def __init__(self) -> None:
+        self.parent = [0]
+        self.count = 0
+
+    def new(self) -> int:
+        """The number of a new set."""
+        number = len(self.parent)
+        self.parent.append(number)
+        self.count += 1
+        return number
+
+    def root(self, number: int) -> int:
+        """The number that stands for a set and all that were joined with it."""
+        parent = self.parent
+        while parent[number] != number:
+            parent[number] = number = parent[parent[number]]
+        return number
+
+    def join(self, one: int, other: int) -> None:
+        """Make two sets one."""
+        one, other = self.root(one), self.root(other)
+        if one != other:
+            self.parent[other] = one
+            self.count -= 1
+
+
+def _split(alive: list[Node], targets: Sequence[Node], groups: _Groups) -> tuple[list[Node], list[Node]]:
+    """The nodes connected with a target, and the others."""
+    rest: list[Node] = []
+    chosen = alive
+    if groups.count > 1:
+        wanted = {groups.root(target.index) for target in targets}
+        chosen = [node for node in alive if groups.root(node.index) in wanted]
+        rest = [node for node in alive if groups.root(node.index) not in wanted]
+    for node in alive:
+        node.index = 0
+    return chosen, rest
 
 
 def _with_strays(alive: list[Node], targets: Sequence[Node]) -> list[Node]:
     """Add pending ancestors that are no longer on the pending list (they were dropped before somebody used them)."""
-    for target in targets:
-        target.uses = 0
     listed = set(map(id, alive))
     strays: list[Node] = []
     stack = [item for node in (*alive, *targets) for item in (node, *node.inputs) if type(item) is Node]
     while stack:
         node = stack.pop()
-        if node.value is None and id(node) not in listed:
-            node.uses = 0
+        if node.value is not None:
+            continue
+        node.index = node.uses = 0
+        if id(node) not in listed:
             listed.add(id(node))
             strays.append(node)
             stack.extend(item for item in node.inputs if type(item) is Node)
-    return _ordered(strays) + alive if strays else alive
+    return _ordered(strays) + alive
 
 
 def _ordered(nodes: list[Node]) -> list[Node]:
@@ -123,40 +172,6 @@ def _ordered(nodes: list[Node]) -> list[Node]:
         stack.append((node, True))
         stack.extend((item, False) for item in node.inputs if type(item) is Node)
     return order
-
-
-def _connected(alive: list[Node], targets: Sequence[Node]) -> tuple[list[Node], list[Node]]:
-    """Split nodes into those joined with a target through pending nodes, and the others."""
-    parent = [0]
-    for node in alive:
-        group = 0
-        for item in node.inputs:
-            if type(item) is Node and item.value is None:
-                other = item.index
-                while parent[other] != other:
-                    parent[other] = other = parent[parent[other]]
-                if group == 0:
-                    group = other
-                elif other != group:
-                    parent[other] = group
-        if group == 0:
-            group = len(parent)
-            parent.append(group)
-        node.index = group
-
-    def root(group: int) -> int:
-        while parent[group] != group:
-            parent[group] = group = parent[parent[group]]
-        return group
-
-    wanted = {root(target.index) for target in targets if target.value is None}
-    chosen: list[Node] = []
-    rest: list[Node] = []
-    for node in alive:
-        (chosen if root(node.index) in wanted else rest).append(node)
-    for node in alive:
-        node.index = 0
-    return chosen, rest
 
 
 def program_of(nodes: list[Node]) -> Cut:

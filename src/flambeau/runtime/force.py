@@ -67,7 +67,7 @@ def _run(nodes: list[Node]) -> None:
             for source in sources:
                 if not _constant(source):
                     _execute(program_of([source]))
-            del sources, source
+            del sources, source  # pyright: ignore[reportPossiblyUnboundVariable]  # there is one
             piece[:] = [node for node in piece if node.value is None]
             cut = program_of(piece)
         _execute(cut)

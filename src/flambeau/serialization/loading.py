@@ -1,5 +1,6 @@
 """``load``: the checkpoint room reads records, and they become tensors here, placed by ``map_location``."""
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
@@ -12,6 +13,7 @@ from flambeau.checkpoint import Builders, StorageRecord, TensorRecord, read
 from flambeau.devices.backend import available
 from flambeau.devices.device import as_device, device
 from flambeau.dtypes.kinds import DTYPES, dtype, named
+from flambeau.dtypes.layouts import LAYOUTS
 from flambeau.graph.node import Aval, leaf
 from flambeau.primitives.movement import as_strided
 from flambeau.tensors.core import Core, call_view, made
@@ -41,12 +43,14 @@ def load(
             None, the device they were saved on.
         pickle_module: must be None: no pickle module is used.
         weights_only: accepted; files are always read as data, as with True.
-        mmap: map the file, so that a tensor's bytes are read when they are first used. Default: True for paths.
+        mmap: map a path's bytes instead of copying them into memory, which is the default for paths. Their checksums are
+            compared in either case. What is mapped stays as it is when ``save`` replaces the file.
         pickle_load_args: ``encoding`` is accepted.
 
     Raises:
         LoadError: the file is damaged, or holds what is not data; the class and the text say what and where.
         RuntimeError: tensors were saved on a device this machine does not have, and ``map_location`` is not given.
+        ValueError: ``mmap`` is asked for, but ``f`` is no path.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
     """
@@ -55,6 +59,8 @@ def load(
     unknown = sorted(set(pickle_load_args) - {"encoding"})
     if unknown:
         raise TypeError(f"load() got an unexpected keyword argument '{unknown[0]}'")
+    if mmap and not isinstance(f, (str, os.PathLike)):
+        raise ValueError("f must be a file path in order to use the mmap argument")
     builder = _Builder(map_location)
     built = read(f, mmap=mmap is not False, build=builder.builders())
     builder.finish()
@@ -66,22 +72,31 @@ class _Builder:
 
     def __init__(self, map_location: MapLocation) -> None:
         self._map_location = map_location
-        self._tensors: dict[int, list[tuple[Tensor, TensorRecord]]] = {}
+        self._tensors: dict[tuple[Any, ...], list[tuple[Tensor, TensorRecord]]] = {}
         self._parameters: list[tuple[Parameter, Tensor, bool]] = []
 
     def builders(self) -> Builders:
         """The hooks for the checkpoint room."""
-        return Builders(tensor=self._tensor, parameter=self._parameter, size=Size, device=device, dtype=_dtype)
+        return Builders(
+            tensor=self._tensor,
+            parameter=self._parameter,
+            size=Size,
+            device=device,
+            dtype=_dtype,
+            layout=LAYOUTS.__getitem__,
+        )
 
     def _tensor(self, record: TensorRecord) -> Tensor:
         tensor: Tensor = object.__new__(Core.kind)
-        self._tensors.setdefault(id(record.storage), []).append((tensor, record))
+        vars(tensor).update(record.attributes)
+        # Values that another type, or a conj bit, makes of the same bytes are computed, so they are a storage of their own.
+        look = (id(record.storage), record.dtype, record.metadata.get("conj", False), record.metadata.get("neg", False))
+        self._tensors.setdefault(look, []).append((tensor, record))
         return tensor
 
     def _parameter(self, data: object, requires_grad: bool, attributes: dict[str, object]) -> Parameter:
         parameter: Parameter = object.__new__(Parameter)
-        for name, value in attributes.items():
-            setattr(parameter, name, value)
+        vars(parameter).update(attributes)
         self._parameters.append((parameter, cast("Tensor", data), requires_grad))
         return parameter
 
@@ -89,9 +104,9 @@ class _Builder:
         """Give every tensor its storage."""
         for group in self._tensors.values():
             place = self._place(group[0][1].storage)
-            if len(group) == 1:
+            if len(group) == 1 and not _repeats(group[0][1]):
                 tensor, record = group[0]
-                _fill(tensor, _whole(record, place))
+                tensor.take_storage(made(_whole(record, place)))
             else:
                 _fill_shared(group, place)
         for parameter, data, requires_grad in self._parameters:
@@ -106,20 +121,41 @@ class _Builder:
         location = storage.location
         wanted = self._map_location
         if isinstance(wanted, dict):
-            location = str(wanted.get(location, location))
+            location = str(cast("dict[str, str]", wanted).get(location, location))
         elif isinstance(wanted, (str, device)):
             location = str(wanted)
         elif wanted is not None and wanted(storage, location) is not None:
             location = "cpu"
-        place = as_device(location)
-        if place.type not in ("cpu", "meta") and not available(place.type):
-            name = place.type.upper()
-            raise RuntimeError(
-                f"Attempting to deserialize object on a {name} device but torch.{place.type}.is_available() is False. "
-                "If you are running on a CPU-only machine, please use torch.load with map_location=torch.device('cpu') "
-                "to map your storages to the CPU."
-            )
+        return _present(_parsed(location))
+
+
+def _parsed(location: str) -> device:
+    """The device that a file or a user names; raises RuntimeError in PyTorch's words if it is none."""
+    try:
+        return as_device(location)
+    except RuntimeError:
+        raise RuntimeError(
+            f"don't know how to restore data location of torch.storage.UntypedStorage (tagged with {location})"
+        ) from None
+
+
+def _present(place: device) -> device:
+    """The device, if this machine has it; raises RuntimeError in PyTorch's words where it has not."""
+    if place.type in ("cpu", "meta"):
         return place
+    count, name = available(place.type), place.type.upper()
+    if count == 0:
+        raise RuntimeError(
+            f"Attempting to deserialize object on a {name} device but torch.{place.type}.is_available() is False. "
+            "If you are running on a CPU-only machine, please use torch.load with map_location=torch.device('cpu') "
+            "to map your storages to the CPU."
+        )
+    if (place.index or 0) >= count:
+        raise RuntimeError(
+            f"Attempting to deserialize object on {name} device {place.index} but torch.{place.type}.device_count() is "
+            f"{count}. Please use torch.load with map_location to map your storages to an existing device."
+        )
+    return place
 
 
 def _dtype(name: str) -> dtype:
@@ -141,8 +177,9 @@ def _whole(record: TensorRecord, place: device) -> Any:
     return _node(np.ascontiguousarray(record.array()).reshape(record.shape), record.dtype, place)
 
 
-def _fill(tensor: Tensor, node: Any) -> None:
-    tensor.take_storage(made(node))
+def _repeats(record: TensorRecord) -> bool:
+    """Whether a tensor shows elements many times over, so that it would take more memory than its file."""
+    return math.prod(record.shape) > record.storage.nbytes // DTYPES[_dtype(record.dtype).name].itemsize
 
 
 def _fill_shared(group: list[tuple[Tensor, TensorRecord]], place: device) -> None:
@@ -154,7 +191,7 @@ def _fill_shared(group: list[tuple[Tensor, TensorRecord]], place: device) -> Non
         record.shape == first.shape
         and record.stride == contiguous_strides(first.shape)
         and record.storage_offset == 0
-        and np.prod(record.shape) == count
+        and math.prod(record.shape) == count
         for _, record in group
     )
     if alike:
@@ -162,7 +199,7 @@ def _fill_shared(group: list[tuple[Tensor, TensorRecord]], place: device) -> Non
         for tensor, _ in group:
             tensor.take_storage(root)
         return
-    flat = TensorRecord(first.dtype, (count,), (1,), 0, first.storage)
+    flat = TensorRecord(first.dtype, (count,), (1,), 0, first.storage, metadata=first.metadata)
     root = made(_node(flat.array(), first.dtype, place))
     for tensor, record in group:
         view = call_view(as_strided, root, (record.shape, record.stride, record.storage_offset))

@@ -6,10 +6,20 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from flambeau.base.shapes import Size
-from flambeau.checkpoint import DeviceRecord, DtypeRecord, SizeRecord, StorageRecord, TensorRecord, write
+from flambeau.checkpoint import (
+    DeviceRecord,
+    DtypeRecord,
+    LayoutRecord,
+    SizeRecord,
+    StorageRecord,
+    TensorRecord,
+    write,
+)
 from flambeau.devices.device import device
 from flambeau.dtypes.kinds import dtype
+from flambeau.dtypes.layouts import layout
 from flambeau.runtime.force import host_value
+from flambeau.tensors.conversion import attributes
 from flambeau.tensors.core import Core, Storage
 from flambeau.tensors.parameter import Parameter
 
@@ -36,6 +46,7 @@ def save(
             defaults are supported.
 
     Raises:
+        AttributeError: ``f`` is neither a path nor a file.
         SaveError: the object holds something that cannot be saved, or the file cannot be written.
         NotImplementedError: another pickle module, protocol or format is asked for.
 
@@ -57,6 +68,8 @@ def save(
             "save() writes PyTorch's zip format with pickle protocol 2 only; pickle_module, pickle_protocol, "
             "_use_new_zipfile_serialization and _disable_byteorder_record cannot be changed"
         )
+    if not isinstance(f, (str, os.PathLike)) and not hasattr(f, "write"):
+        raise AttributeError("expected 'f' to be string, path, or a file-like object with a 'write' attribute")
     write(obj, f, describe=_Describer())
 
 
@@ -75,6 +88,8 @@ class _Describer:
             return DtypeRecord(value.name)
         if isinstance(value, device):
             return DeviceRecord(value.type, value.index)
+        if isinstance(value, layout):
+            return LayoutRecord(value.name)
         if isinstance(value, np.generic):
             return cast("object", value.item())
         return value
@@ -91,6 +106,7 @@ class _Describer:
             self._storage(tensor._storage),  # pyright: ignore[reportPrivateUsage]  # what is saved is the storage
             requires_grad=tensor.edge() is not None,
             is_parameter=isinstance(tensor, Parameter),
+            attributes=attributes(tensor),
         )
 
     def _storage(self, storage: Storage) -> StorageRecord:

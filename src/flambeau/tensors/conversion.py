@@ -19,7 +19,7 @@ from flambeau.tensors.core import Core, Storage, call, wrap_array
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Conversion"]
+__all__ = ["Conversion", "attributes"]
 
 
 def _typed(name: str) -> "Callable[[Conversion], Tensor]":
@@ -170,7 +170,7 @@ class Conversion(Core):
     def __copy__(self) -> Any:
         result = self._shell()
         result.take_storage(self)
-        result.__dict__.update(_attributes(self))
+        result.__dict__.update(attributes(self))
         return result
 
     def __deepcopy__(self, memo: "dict[int, Any]") -> Any:  # pyright: ignore[reportInvalidTypeForm]  # int is a method here
@@ -189,7 +189,7 @@ class Conversion(Core):
         result._storage, result._steps = storage, self._steps
         if self._grad is not None:
             result._grad = deepcopy(self._grad, memo)
-        result.__dict__.update(deepcopy(_attributes(self), memo))
+        result.__dict__.update(deepcopy(attributes(self), memo))
         return result
 
     def _shell(self) -> Any:
@@ -200,7 +200,7 @@ class Conversion(Core):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         whole = self._storage if not self._steps else Storage(call(p.UNARY["clone"], (self.alias(),)).read())
-        return _unpickled, (type(self), whole, self._requires_grad, _attributes(self))
+        return _unpickled, (type(self), whole, self._requires_grad, attributes(self))
 
     # -- types and devices -----------------------------------------------------------------------------------------
 
@@ -329,17 +329,17 @@ class Conversion(Core):
 _OWN = frozenset(name for name in Core.__annotations__ if name.startswith("_")) | {"_post_accumulate_hooks", "_retains"}
 
 
-def _attributes(tensor: Core) -> dict[str, Any]:
+def attributes(tensor: Core) -> dict[str, Any]:
     """Attributes that the user set."""
     return {name: value for name, value in tensor.__dict__.items() if name not in _OWN}
 
 
-def _unpickled(kind: Any, storage: Storage, requires_grad: bool, attributes: dict[str, Any]) -> Any:
+def _unpickled(kind: Any, storage: Storage, requires_grad: bool, named: dict[str, Any]) -> Any:
     """A tensor from what ``__reduce_ex__`` tells of it."""
     result: Any = object.__new__(kind)
     result._storage = storage
     result._requires_grad = requires_grad
-    result.__dict__.update(attributes)
+    result.__dict__.update(named)
     return result
 
 

@@ -232,7 +232,7 @@ def _numpy_as_strided(x: Any, shape: tuple[int, ...], strides: tuple[int, ...], 
 _NUMPY_VIEWS: dict[str, Callable[..., Any]] = {
     "reshape": lambda x, shape: x.reshape(shape),
     "permute": lambda x, axes: x.transpose(axes),
-    "expand": lambda x, shape: np.broadcast_to(x, shape),
+    "expand": np.broadcast_to,
     "basic_index": _numpy_index,
     "diagonal": np.diagonal,
     "unfold": _numpy_unfold,
@@ -263,7 +263,7 @@ def wrap_array(array: Any, kind: dtype, place: device) -> "Tensor":
 def operand(value: Any) -> Any:
     """An argument as ``call`` takes it: tensors and Python numbers stay, NumPy's scalars become Python's."""
     if isinstance(value, np.generic):  # first: NumPy's float64 is a float, too
-        return value.item()
+        return cast("Any", value.item())
     if isinstance(value, (Core, float, int, complex)):
         return value
     raise TypeError(f"unsupported operand: expected a Tensor or a number, but got {type(value).__name__}")

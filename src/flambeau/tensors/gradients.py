@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from flambeau.base.hooks import RemovableHandle
 from flambeau.differentiation.differentiate import differentiate
 from flambeau.differentiation.modes import MODE
 from flambeau.differentiation.tape import Edge, GradFn, Tracked, taped
-from flambeau.base.hooks import RemovableHandle
 from flambeau.graph.record import record
 from flambeau.primitives.creation import full
 from flambeau.primitives.pointwise import add
@@ -155,13 +155,12 @@ class Gradients(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.backward.html
         """
-        backward(
-            (cast("Tensor", self),), None if gradient is None else (gradient,), retain_graph, create_graph, inputs
-        )
+        backward((cast("Tensor", self),), None if gradient is None else (gradient,), retain_graph, create_graph, inputs)
 
     def accumulate(self, gradient: Tracked) -> None:
         """Add a gradient to ``.grad``, after the tensor's own hooks."""
-        gradient = self._hooked(gradient)
+        if self._leaf_hooks:
+            gradient = self._hooked(gradient)
         held = self._grad
         if held is None:
             self._grad = made(gradient.node, gradient.edge)
@@ -169,8 +168,9 @@ class Gradients(Core):
             held.write(Tracked(record(add, (held.read(), gradient.node)), None))
         else:
             self._grad = made(*taped(add, (Tracked(held.read(), held.edge()), gradient))[0])
-        for hook in list(self.__dict__.get("_post_accumulate_hooks", {}).values()):
-            hook(self)
+        if "_post_accumulate_hooks" in self.__dict__:
+            for hook in list(self.__dict__["_post_accumulate_hooks"].values()):
+                hook(self)
 
     def _hooked(self, gradient: Tracked) -> Tracked:
         """A gradient after the tensor's hooks."""

@@ -74,7 +74,8 @@ def _difference(actual: Any, expected: Any, place: str, *options: Any) -> str | 
 
 def _mapping_difference(actual: "_Items", expected: "_Items", place: str, *options: Any) -> str | None:
     if actual.keys() != expected.keys():
-        missing, extra = sorted(map(str, expected.keys() - actual.keys())), sorted(map(str, actual.keys() - expected.keys()))
+        missing = sorted(map(str, expected.keys() - actual.keys()))
+        extra = sorted(map(str, actual.keys() - expected.keys()))
         return f"The keys of the mappings do not match:\nmissing in actual: {missing}\nextra: {extra}"
     return _first(_difference(actual[key], expected[key], f"{place}[{key!r}]", *options) for key in expected)
 

@@ -1,8 +1,10 @@
 """Convolutions."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
+from flambeau.base.shapes import hashable
 from flambeau.primitives import convolution as p
 from flambeau.tensors.core import call
 from flambeau.tensors.tensor import Tensor
@@ -70,21 +72,29 @@ def _batched(name: str, input: Tensor, rank: int) -> bool:
     return found == rank + 2
 
 
+@lru_cache(maxsize=4096)
+def _settings(
+    rank: int, weight: tuple[int, ...], stride: Any, padding: Any, dilation: Any, groups: int
+) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...], tuple[int, ...], int]:
+    """Stride, padding and dilation of every dimension; remembered, since a layer asks the same every time."""
+    steps, spread = _each("stride", stride, rank), _each("dilation", dilation, rank)
+    _check_positive(steps, spread, groups)
+    if len(weight) != rank + 2:
+        raise RuntimeError(
+            f"weight should have at least three dimensions, and as many as the batched input ({rank + 2}), but got "
+            f"weight of size {list(weight)}"
+        )
+    return steps, _paddings(padding, rank, weight[2:], steps, spread), spread, groups
+
+
 def _convolve(
     rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
     """Normalize the arguments, and convolve."""
     batched = _batched(f"conv{rank}d", input, rank)
-    steps, spread = _each("stride", stride, rank), _each("dilation", dilation, rank)
-    _check_positive(steps, spread, groups)
-    if len(weight.shape) != rank + 2:
-        raise RuntimeError(
-            f"weight should have at least three dimensions, and as many as the batched input ({rank + 2}), but got "
-            f"weight of size {list(weight.shape)}"
-        )
-    pads = _paddings(padding, rank, weight.shape[2:], steps, spread)
+    static = _settings(rank, weight.shape, hashable(stride), hashable(padding), hashable(dilation), groups)
     operands = (input if batched else input.unsqueeze(0), weight, *(() if bias is None else (bias,)))
-    result: Tensor = call(p.convolution, operands, (steps, pads, spread, groups))
+    result: Tensor = call(p.convolution, operands, static)
     return result if batched else result.squeeze(0)
 
 

@@ -1,8 +1,10 @@
 """Pooling."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
+from flambeau.base.shapes import hashable
 from flambeau.primitives import pooling as p
 from flambeau.primitives.pooling import Window
 from flambeau.tensors.core import call
@@ -56,11 +58,11 @@ def _count(size: int, kernel: int, stride: int, padding: int, dilation: int, cei
     return count - 1 if ceil_mode and (count - 1) * stride >= size + padding else count
 
 
+@lru_cache(maxsize=4096)
 def _windows(
-    name: str, input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, rank: int
+    name: str, shape: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, rank: int
 ) -> tuple[Window, ...]:
-    """The windows of all pooled dimensions; raises RuntimeError in PyTorch's words."""
-    shape = input.shape
+    """The windows of all pooled dimensions, remembered; raises RuntimeError in PyTorch's words."""
     _check_rank(name, shape, rank)
     kernels = _each(name, "kernel_size", kernel_size, rank)
     omitted = stride is None or (not isinstance(stride, int) and len(stride) == 0)
@@ -125,7 +127,8 @@ def _too_small(name: str, shape: Sequence[int], counts: list[int], rank: int) ->
 def _max_pool(
     rank: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, indices: bool
 ) -> Any:
-    windows = _windows(f"max_pool{rank}d", input, kernel_size, stride, padding, dilation, ceil_mode, rank)
+    sizes = map(hashable, (kernel_size, stride, padding, dilation))
+    windows = _windows(f"max_pool{rank}d", input.shape, *sizes, ceil_mode, rank)
     table = p.MAX_POOL_WITH_INDICES if indices else p.MAX_POOL
     return call(table[rank], (input,), (windows,))
 
@@ -253,7 +256,8 @@ def _avg_pool(
 ) -> Tensor:
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
-    windows = _windows(f"avg_pool{rank}d", input, kernel_size, stride, padding, 1, ceil_mode, rank)
+    sizes = map(hashable, (kernel_size, stride, padding))
+    windows = _windows(f"avg_pool{rank}d", input.shape, *sizes, 1, ceil_mode, rank)
     return call(p.AVG_POOL[rank], (input,), (windows, bool(count_include_pad), divisor_override or 0))
 
 
