@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import Any, SupportsIndex, overload
+from typing import Any, SupportsIndex, cast, overload
 
 __all__ = ["Size", "broadcast", "contiguous_strides", "hashable", "infer_shape", "normalize_axes", "normalize_axis"]
 

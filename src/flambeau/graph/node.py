@@ -46,7 +46,7 @@ class Operation:
         inputs: for each input its ``Aval``, or the class of a Python number, or a tuple for a tuple-valued node.
         result: ``Aval`` of the result, or a tuple of them.
         serial: number by which a program's key names it.
-        derived: operations made from this one (its pullbacks), by what distinguishes them.
+        derived: what was worked out from this one (pullbacks, the inputs they read), by what distinguishes it.
     """
 
     __slots__ = ("derived", "inputs", "primitive", "result", "serial", "static")
@@ -58,7 +58,7 @@ class Operation:
         self.static = static
         self.inputs = inputs
         self.result = result
-        self.derived: dict[Any, Operation] = {}
+        self.derived: dict[Any, Any] = {}
         Operation._count += 1
         self.serial = Operation._count
 

@@ -16,6 +16,7 @@ from flambeau.dtypes.kinds import DTYPES, dtype, named
 from flambeau.dtypes.layouts import LAYOUTS
 from flambeau.graph.node import Aval, leaf
 from flambeau.primitives.movement import as_strided
+from flambeau.tensors.conversion import set_attributes
 from flambeau.tensors.core import Core, call_view, made
 from flambeau.tensors.parameter import Parameter
 from flambeau.tensors.tensor import Tensor
@@ -43,8 +44,8 @@ def load(
             None, the device they were saved on.
         pickle_module: must be None: no pickle module is used.
         weights_only: accepted; files are always read as data, as with True.
-        mmap: map a path's bytes instead of copying them into memory, which is the default for paths. Their checksums are
-            compared in either case. What is mapped stays as it is when ``save`` replaces the file.
+        mmap: map a path's bytes instead of copying them into memory, which is the default for paths. Their checksums
+            are compared in either case. What is mapped stays as it is when ``save`` replaces the file.
         pickle_load_args: ``encoding`` is accepted.
 
     Raises:
@@ -88,15 +89,15 @@ class _Builder:
 
     def _tensor(self, record: TensorRecord) -> Tensor:
         tensor: Tensor = object.__new__(Core.kind)
-        vars(tensor).update(record.attributes)
-        # Values that another type, or a conj bit, makes of the same bytes are computed, so they are a storage of their own.
+        set_attributes(tensor, record.attributes)
+        # What another type, or a conj bit, makes of the same bytes is computed, and so is a storage of its own.
         look = (id(record.storage), record.dtype, record.metadata.get("conj", False), record.metadata.get("neg", False))
         self._tensors.setdefault(look, []).append((tensor, record))
         return tensor
 
     def _parameter(self, data: object, requires_grad: bool, attributes: dict[str, object]) -> Parameter:
         parameter: Parameter = object.__new__(Parameter)
-        vars(parameter).update(attributes)
+        set_attributes(parameter, attributes)
         self._parameters.append((parameter, cast("Tensor", data), requires_grad))
         return parameter
 

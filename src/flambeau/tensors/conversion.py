@@ -19,7 +19,7 @@ from flambeau.tensors.core import Core, Storage, call, wrap_array
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Conversion", "attributes"]
+__all__ = ["Conversion", "attributes", "set_attributes"]
 
 
 def _typed(name: str) -> "Callable[[Conversion], Tensor]":
@@ -332,6 +332,12 @@ _OWN = frozenset(name for name in Core.__annotations__ if name.startswith("_")) 
 def attributes(tensor: Core) -> dict[str, Any]:
     """Attributes that the user set."""
     return {name: value for name, value in tensor.__dict__.items() if name not in _OWN}
+
+
+def set_attributes(tensor: Core, named: dict[str, Any]) -> None:
+    """Set attributes that come from a file: not those that make up a tensor, and none in place of a method."""
+    own = {name: value for name, value in named.items() if name not in _OWN and not hasattr(type(tensor), name)}
+    tensor.__dict__.update(own)
 
 
 def _unpickled(kind: Any, storage: Storage, requires_grad: bool, named: dict[str, Any]) -> Any:

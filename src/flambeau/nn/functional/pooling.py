@@ -60,7 +60,14 @@ def _count(size: int, kernel: int, stride: int, padding: int, dilation: int, cei
 
 @lru_cache(maxsize=4096)
 def _windows(
-    name: str, shape: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, rank: int
+    name: str,
+    shape: tuple[int, ...],
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    rank: int,
 ) -> tuple[Window, ...]:
     """The windows of all pooled dimensions, remembered; raises RuntimeError in PyTorch's words."""
     _check_rank(name, shape, rank)
