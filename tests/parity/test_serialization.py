@@ -121,6 +121,11 @@ def test_training_goes_on_in_the_other_library(optimizer: str, writer: Any, read
             np.testing.assert_allclose(value.numpy(), theirs[name].numpy(), rtol=1e-3, atol=1e-5)
 
 
+def shared(t: Any) -> list[Any]:
+    x = t.arange(12.0).reshape(3, 4)
+    return [x, x[1], x.t(), x[:, ::2]]
+
+
 OBJECTS: dict[str, Any] = {
     "numbers": lambda t: [1, -(1 << 70), 2.5, True, None, 1j, "text", b"\x00\xff"],
     "containers": lambda t: {"a": ([1], {2: (3,)}), (1, "b"): {4, 5}},
@@ -130,7 +135,7 @@ OBJECTS: dict[str, Any] = {
     "gradient wanted": lambda t: t.ones(2, requires_grad=True),
     "0-d": lambda t: [t.tensor(2.5), t.tensor(3), t.tensor(True)],
     "empty": lambda t: [t.zeros(0), t.zeros(2, 0, 3)],
-    "shared": lambda t: (lambda x: [x, x[1], x.t(), x[:, ::2]])(t.arange(12.0).reshape(3, 4)),
+    "shared": shared,
     "expanded": lambda t: t.ones(1).expand(3),
     "types": lambda t: [
         t.tensor([0, 1, 1]).to(getattr(t, name))

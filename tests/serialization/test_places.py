@@ -15,9 +15,9 @@ from flambeau.serialization import loading
 pytestmark = pytest.mark.skipif(available("cuda") > 0, reason="tells what happens on a machine without CUDA")
 
 MISSING = (
-    r"Attempting to deserialize object on a CUDA device but torch\.cuda\.is_available\(\) is False\. If you are running "
-    r"on a CPU-only machine, please use torch\.load with map_location=torch\.device\('cpu'\) to map your storages to the "
-    r"CPU\."
+    r"Attempting to deserialize object on a CUDA device but torch\.cuda\.is_available\(\) is False\. If you are "
+    r"running on a CPU-only machine, please use torch\.load with map_location=torch\.device\('cpu'\) to map your "
+    r"storages to the CPU\."
 )
 
 
@@ -54,7 +54,9 @@ def test_none_leaves_tensors_where_they_were() -> None:
     assert torch.load(saved_on("cpu"), map_location=None)[0].device == torch.device("cpu")
 
 
-@pytest.mark.parametrize("place", [None, {"cuda:1": "cpu"}, lambda storage, location: None, "cuda", torch.device("cuda")])
+@pytest.mark.parametrize(
+    "place", [None, {"cuda:1": "cpu"}, lambda storage, location: None, "cuda", torch.device("cuda")]
+)
 def test_cuda_where_there_is_none(place: Any) -> None:
     with pytest.raises(RuntimeError, match=MISSING):
         torch.load(saved_on("cuda:0"), map_location=place)

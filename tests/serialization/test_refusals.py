@@ -19,13 +19,17 @@ class Note:
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "module": (
         lambda: torch.nn.Linear(2, 2),
-        r"^cannot save the object: it is of type flambeau\.nn\.modules\.linear\.Linear, .* for a module its state_dict\(\)",
+        r"^cannot save the object: it is of type flambeau\.nn\.modules\.linear\.Linear, .* for a module its "
+        r"state_dict\(\)",
     ),
     "module in a dictionary": (
         lambda: {"epoch": 1, "model": torch.nn.ReLU()},
         r"^cannot save the object\['model'\]: .* for a module its state_dict\(\)",
     ),
-    "optimizer": (lambda: [torch.optim.SGD([torch.ones(1)])], r"^cannot save the object\[0\]: it is of type flambeau\.optim"),
+    "optimizer": (
+        lambda: [torch.optim.SGD([torch.ones(1)])],
+        r"^cannot save the object\[0\]: it is of type flambeau\.optim",
+    ),
     "array": (lambda: {"x": (np.ones(2),)}, r"\['x'\]\[0\]: it is of type numpy\.ndarray.*a tensor"),
     "function": (lambda: {"f": print}, r"\['f'\]: it is of type builtins\.builtin_function_or_method"),
     "object": (lambda: {"n": [1, Note()]}, r"\['n'\]\[1\]: it is of type .*Note"),

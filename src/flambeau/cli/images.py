@@ -77,7 +77,7 @@ def prepared(file: Path, kind: str) -> Any:
     try:
         with Image.open(file) as opened:
             image = opened.convert("RGBA")
-    except OSError as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow raises by format
         raise SystemExit(f"{file}: {error}") from None
     paper = Image.new("RGBA", image.size, "white")
     flat = Image.alpha_composite(paper, image)

@@ -9,7 +9,12 @@ __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status."""
+    """Run a command; returns the exit status: 0, or 130 when interrupted.
+
+    Raises:
+        SystemExit: the arguments are wrong (status 2), or something went wrong that the user can mend (status 1, said
+            in one line).
+    """
     from flambeau.cli import predict, quickstart
 
     parser = argparse.ArgumentParser(
@@ -21,5 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments))
-    except FlambeauError as error:
+    except KeyboardInterrupt:
+        return 130
+    except (FlambeauError, OSError) as error:
         parser.exit(1, f"flambeau: {error}\n")

@@ -2,10 +2,11 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from flambeau.cli.civilnet import CivilNet
 from flambeau.cli.images import prepared
+from flambeau.cli.training import is_checkpoint
 from flambeau.differentiation.modes import no_grad
 from flambeau.nn import functional as F
 from flambeau.serialization import load
@@ -29,10 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
     for file in (arguments.checkpoint, arguments.image):
         if not file.is_file():
             raise SystemExit(f"{file}: no such file")
-    loaded: Any = load(arguments.checkpoint)
-    if not isinstance(loaded, dict) or "model_state_dict" not in loaded or "classes" not in loaded:
+    state: Any = load(arguments.checkpoint)
+    if not is_checkpoint(state):
         raise SystemExit(f"{arguments.checkpoint}: this is no checkpoint of flambeau quickstart")
-    state = cast("dict[str, Any]", loaded)
     classes: list[str] = state["classes"]
     model = CivilNet(len(classes))
     model.load_state_dict(state["model_state_dict"])

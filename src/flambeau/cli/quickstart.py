@@ -2,7 +2,10 @@
 
 import argparse
 import signal
+import threading
 import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -25,35 +28,50 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument("--data", type=Path, help="folder of your own images, one sub-folder a class")
     parser.add_argument("--output", type=Path, default=Path("flambeau-quickstart"), help="folder of the results")
-    parser.add_argument("--epochs", type=int, default=20, help="times every image is seen (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=32, help="images a step (default: %(default)s)")
-    parser.add_argument("--lr", type=float, default=0.05, help="learning rate (default: %(default)s)")
+    parser.add_argument(
+        "--epochs", type=positive(int), default=20, help="times every image is seen (default: %(default)s)"
+    )
+    parser.add_argument("--batch-size", type=positive(int), default=32, help="images a step (default: %(default)s)")
+    parser.add_argument("--lr", type=positive(float), default=0.05, help="learning rate (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and order (default: %(default)s)")
     parser.add_argument("--save-every", type=float, default=2.0, help="seconds between checkpoints inside an epoch")
     parser.add_argument("--restart", action="store_true", help="start anew, even if there is a checkpoint")
     parser.set_defaults(run=run)
 
 
+def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    """A reader of a number above zero."""
+
+    def read(text: str) -> float:
+        number = kind(text)
+        if not 0 < number < float("inf"):
+            raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+        return number
+
+    read.__name__ = kind.__name__  # argparse names it where the text is no number at all
+    return read
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Train; returns the exit status, 130 when interrupted."""
     started = time.monotonic()
+    images = digits() if arguments.data is None else folder(arguments.data)
     arguments.output.mkdir(parents=True, exist_ok=True)
     path: Path = arguments.output / "checkpoint.pt"
     if arguments.restart:
         path.unlink(missing_ok=True)
-    images = digits() if arguments.data is None else folder(arguments.data)
     options = {name: getattr(arguments, name) for name in ("epochs", "batch_size", "lr", "seed")}
     training = Training(images, options, path, arguments.save_every)
     if training.restore():
         print(f"resuming {path} in epoch {min(training.epoch + 1, training.options['epochs'])}")
-    _stop_on_interrupt(training)
     learn, test = len(images.train[1]), len(images.test[1])
     print(f"{learn:,} images to learn from, {test:,} held out, {len(images.classes)} classes")
-    for figures in training.epochs():
-        tqdm.write(
-            f"epoch {training.epoch:3}/{options['epochs']}  loss {figures['loss']:.4f}  "
-            f"accuracy {figures['accuracy']:6.1%}  {figures['speed']:,.0f} images/s"
-        )
+    with _stopping_on_interrupt(training):
+        for figures in training.epochs():
+            tqdm.write(
+                f"epoch {training.epoch:3}/{options['epochs']}  loss {figures['loss']:.4f}  "
+                f"accuracy {figures['accuracy']:6.1%}  {figures['speed']:,.0f} images/s"
+            )
     if not training.finished:
         print(f"interrupted; the same command goes on from {path}")
         return 130
@@ -65,11 +83,19 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _stop_on_interrupt(training: Training) -> None:
-    """Finish the step and save at the first Ctrl-C; stop at once at the second."""
+@contextmanager
+def _stopping_on_interrupt(training: Training) -> Generator[None]:
+    """Finish the step and save at the first Ctrl-C inside the block; stop at once at the second."""
 
     def ask(number: int, frame: FrameType | None) -> None:
         training.stop_asked = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    signal.signal(signal.SIGINT, ask)
+    if threading.current_thread() is not threading.main_thread():  # others cannot be interrupted
+        yield
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -18,7 +18,17 @@ from flambeau.tensors.creation import from_numpy
 from flambeau.tensors.random import get_rng_state, manual_seed, set_rng_state
 from flambeau.utils.data import DataLoader, TensorDataset
 
-__all__ = ["Training"]
+__all__ = ["Training", "is_checkpoint"]
+
+_ENTRIES = frozenset(
+    "epoch model_state_dict optimizer_state_dict scheduler_state_dict loader_state_dict generator_state loss progress "
+    "history options kind classes".split()
+)
+
+
+def is_checkpoint(state: Any) -> bool:
+    """Whether what was loaded from a file is a checkpoint of ours."""
+    return isinstance(state, dict) and state.keys() >= _ENTRIES
 
 
 class Training:
@@ -52,41 +62,47 @@ class Training:
 
     # -- state ---------------------------------------------------------------------------------------------------
 
+    def state(self) -> dict[str, Any]:
+        """Everything that makes up the training."""
+        return {
+            "epoch": self.epoch,
+            "model_state_dict": self.model.state_dict(),
+            "optimizer_state_dict": self.optimizer.state_dict(),
+            "scheduler_state_dict": self.scheduler.state_dict(),
+            "loader_state_dict": self.loader.state_dict(),
+            "generator_state": get_rng_state(),
+            "loss": self.loss_sum / max(self.seen, 1),
+            "progress": {"loss_sum": self.loss_sum, "seen": self.seen},
+            "history": self.history,
+            "options": self.options,
+            "kind": self.images.kind,
+            "classes": self.images.classes,
+        }
+
     def save(self) -> None:
         """Write the checkpoint; the file is the old one or the new one, whatever happens."""
-        save(
-            {
-                "epoch": self.epoch,
-                "model_state_dict": self.model.state_dict(),
-                "optimizer_state_dict": self.optimizer.state_dict(),
-                "scheduler_state_dict": self.scheduler.state_dict(),
-                "loader_state_dict": self.loader.state_dict(),
-                "generator_state": get_rng_state(),
-                "loss": self.loss_sum / max(self.seen, 1),
-                "progress": {"loss_sum": self.loss_sum, "seen": self.seen},
-                "history": self.history,
-                "options": self.options,
-                "kind": self.images.kind,
-                "classes": self.images.classes,
-            },
-            self.path,
-        )
+        save(self.state(), self.path)
         self._saved_at = time.monotonic()
 
     def restore(self) -> bool:
         """Go on from the checkpoint, if there is one; says whether there was.
 
         Raises:
-            SystemExit: the checkpoint belongs to a run with other options or classes.
+            SystemExit: the file is no checkpoint of ours, or belongs to a run with other options or classes.
         """
         if not self.path.exists():
             return False
         state = load(self.path)
+        if not is_checkpoint(state):
+            raise SystemExit(
+                f"{self.path} is no checkpoint of flambeau quickstart: choose another --output, or replace it with "
+                "--restart"
+            )
         for name, mine in (("options", self.options), ("classes", self.images.classes), ("kind", self.images.kind)):
             if state[name] != mine:
                 raise SystemExit(
                     f"{self.path} belongs to a run with {name} {state[name]}, this one has {mine}: "
-                    "choose another --output, or start anew with --restart"
+                    "give the same arguments, choose another --output, or start anew with --restart"
                 )
         self.epoch = state["epoch"]
         self.history = state["history"]
