@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +15,6 @@ import numpy as np
 from PIL import Image
 
 import flambeau
-from flambeau.base.config import config
 from flambeau.cli.digits.digits import load
 from flambeau.cli.main import main
 
@@ -47,11 +47,7 @@ def stopped(number: int, folder: Path, ready: Callable[[dict[str, Any]], bool], 
     """Run the quickstart as a process, and send it a signal as soon as its checkpoint is ready for that."""
     path = folder / "checkpoint.pt"
     command = [sys.executable, "-c", PROGRAM, "quickstart", "--output", folder, *arguments]
-    environment = {
-        "PYTHONPATH": str(Path(flambeau.__file__).parents[1]),
-        "FLAMBEAU_CACHE": "0" if config.cache is None else str(config.cache),
-        "HOME": str(folder),
-    }
+    environment = {**os.environ, "PYTHONPATH": str(Path(flambeau.__file__).parents[1])}
     texts = [str(argument) for argument in command]
     with subprocess.Popen(texts, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
         try:

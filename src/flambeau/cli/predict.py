@@ -4,13 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from flambeau.cli.civilnet import CivilNet
 from flambeau.cli.images import prepared
-from flambeau.cli.training import is_checkpoint
-from flambeau.differentiation.modes import no_grad
-from flambeau.nn import functional as F
-from flambeau.serialization import load
-from flambeau.tensors.creation import from_numpy
 
 __all__ = ["add_parser", "run"]
 
@@ -27,6 +21,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the most likely class and the probability of each; returns the exit status."""
+    # Here, so that --help answers without loading JAX.
+    from flambeau.cli.civilnet import CivilNet
+    from flambeau.cli.training import is_checkpoint
+    from flambeau.differentiation.modes import no_grad
+    from flambeau.nn import functional as F
+    from flambeau.serialization import load
+    from flambeau.tensors.creation import from_numpy
+
     for file in (arguments.checkpoint, arguments.image):
         if not file.is_file():
             raise SystemExit(f"{file}: no such file")

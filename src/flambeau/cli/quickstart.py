@@ -8,12 +8,15 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from flambeau.cli import curves
 from flambeau.cli.images import digits, folder
-from flambeau.cli.training import Training
+
+if TYPE_CHECKING:
+    from flambeau.cli.training import Training
 
 __all__ = ["add_parser", "run"]
 
@@ -54,6 +57,8 @@ def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; returns the exit status, 130 when interrupted."""
+    from flambeau.cli.training import Training  # here, so that --help answers without loading JAX
+
     started = time.monotonic()
     images = digits() if arguments.data is None else folder(arguments.data)
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -84,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _stopping_on_interrupt(training: Training) -> Generator[None]:
+def _stopping_on_interrupt(training: "Training") -> Generator[None]:
     """Finish the step and save at the first Ctrl-C inside the block; stop at once at the second."""
 
     def ask(number: int, frame: FrameType | None) -> None:

@@ -123,10 +123,10 @@ class Training:
 
     def epochs(self) -> Iterator[dict[str, float]]:
         """Train the epochs that are left; yields the figures of each. Ends early once ``stop_asked`` is set."""
-        while not self.finished:
+        while not self.finished and not self.stop_asked:
             started, before = time.monotonic(), self.seen
             self._train_epoch()
-            if self.stop_asked:
+            if self.seen < len(self.images.train[1]):
                 self.save()
                 return
             seconds = time.monotonic() - started
@@ -140,7 +140,7 @@ class Training:
             yield {**figures, "speed": speed}
 
     def _train_epoch(self) -> None:
-        """Train to the end of the present epoch."""
+        """Train to the end of the present epoch, or until ``stop_asked`` is set."""
         self.model.train()
         total = len(self.images.train[1])
         with tqdm(total=total, initial=self.seen, desc=f"epoch {self.epoch + 1}", unit=" images", leave=False) as bar:
@@ -155,6 +155,8 @@ class Training:
                 self.seen += count
                 bar.update(count)
                 bar.set_postfix_str(f"loss {value:.3f}", refresh=False)
+                if self.seen == total:
+                    continue  # the loader ends the epoch itself, and the epoch's end saves
                 if self.stop_asked:
                     return
                 if time.monotonic() - self._saved_at >= self.save_every:

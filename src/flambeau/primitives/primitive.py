@@ -11,7 +11,7 @@ from flambeau.devices.device import CPU, device
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype, python_dtype
 from flambeau.dtypes.promotion import Category, result_type
 from flambeau.graph.node import Aval, Node, Operation
-from flambeau.graph.record import operation_of, record_operation
+from flambeau.graph.record import PENDING, operation_of
 
 __all__ = [
     "NON_DIFFERENTIABLE",
@@ -212,7 +212,9 @@ def picks(node: Node) -> list[Node]:
         count = len(operation.result)
         found = [operation_of(_PICK, (index,), (operation.result,)) for index in range(count)]
         operation.derived["picks"] = found
-    return [record_operation(pick, (node,)) for pick in found]
+    parts = [Node(pick, (node,), pick.result) for pick in found]
+    PENDING.extend(parts)
+    return parts
 
 
 # -- gradients -------------------------------------------------------------------------------------------------
