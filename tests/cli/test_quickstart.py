@@ -1,8 +1,11 @@
 """`flambeau quickstart`: what it prints and writes, and that it can be stopped at any moment and lose nothing."""
 
+import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,8 @@ import flambeau
 from flambeau.cli import training
 from tests.cli.commands import Done, run, stopped
 
-OPTIONS = ("--epochs", 2, "--save-every", 0)
+OPTIONS = ("--epochs", 2)
+OFTEN = (*OPTIONS, "--save-every", 0)  # a checkpoint after each step, so that there are many moments to stop at
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -99,7 +103,7 @@ def test_the_users_interrupt_handler_comes_back(finished: Done) -> None:
 def test_stopped_in_the_middle_and_resumed(
     number: signal.Signals, finished: Done, folder: Path, tmp_path: Path
 ) -> None:
-    halt = stopped(number, tmp_path, lambda state: state["progress"]["seen"] >= 300, *OPTIONS)
+    halt = stopped(number, tmp_path, lambda state: state["progress"]["seen"] >= 300, *OFTEN)
     assert halt.status == (130 if number == signal.SIGINT else -number), halt.err
     reached = flambeau.load(tmp_path / "checkpoint.pt")
     assert reached["epoch"] < 2, "it was stopped too late"
@@ -129,7 +133,7 @@ def test_stopped_at_the_ends_of_an_epoch(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(training.Training, "save", save)
-    assert run("quickstart", "--output", tmp_path, *OPTIONS).status == 130
+    assert run("quickstart", "--output", tmp_path, *OFTEN).status == 130
     assert (0, 1438) not in saves
     monkeypatch.undo()
     assert run("quickstart", "--output", tmp_path, *OPTIONS).status == finished.status == 0
@@ -149,7 +153,7 @@ def test_asked_to_stop_near_the_end_of_an_epoch(
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(training.tqdm, "set_postfix_str", interrupt)
-    halt = run("quickstart", "--output", tmp_path, *OPTIONS[:2])
+    halt = run("quickstart", "--output", tmp_path, *OPTIONS)
     monkeypatch.undo()
     reached = flambeau.load(tmp_path / "checkpoint.pt")
     done = seen == 1438
@@ -252,6 +256,19 @@ def test_help() -> None:
         done = run(*arguments)
         assert (done.status, done.err) == (0, "")
         assert done.out.startswith("usage: flambeau")
+
+
+def test_help_is_answered_without_jax() -> None:
+    program = "import sys; from flambeau.cli.main import main\ntry: main()\nfinally: print('jax' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "quickstart", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(flambeau.__file__).parents[1])},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("False\n")
 
 
 def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:

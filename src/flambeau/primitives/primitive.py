@@ -15,6 +15,7 @@ from flambeau.graph.record import PENDING, operation_of
 
 __all__ = [
     "NON_DIFFERENTIABLE",
+    "PICK",
     "Array",
     "Primitive",
     "Scalar",
@@ -199,7 +200,7 @@ class _Pick(Primitive):
         return inputs[0][static[0]]
 
 
-_PICK = _Pick("pick", _pick)
+PICK = _Pick("pick", _pick)
 
 
 def picks(node: Node) -> list[Node]:
@@ -210,7 +211,7 @@ def picks(node: Node) -> list[Node]:
     found: Any = operation.derived.get("picks")
     if found is None:
         count = len(operation.result)
-        found = [operation_of(_PICK, (index,), (operation.result,)) for index in range(count)]
+        found = [operation_of(PICK, (index,), (operation.result,)) for index in range(count)]
         operation.derived["picks"] = found
     parts = [Node(pick, (node,), pick.result) for pick in found]
     PENDING.extend(parts)

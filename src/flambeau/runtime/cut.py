@@ -11,6 +11,7 @@ from sys import getrefcount
 from typing import Any, NamedTuple
 
 from flambeau.graph.node import Aval, Node
+from flambeau.primitives.primitive import PICK
 from flambeau.runtime.placement import on_device
 
 __all__ = ["Cut", "needed", "program_of"]
@@ -176,10 +177,46 @@ def _ordered(nodes: list[Node]) -> list[Node]:
 
 def program_of(nodes: list[Node]) -> Cut:
     """Number the nodes, gather what they read, and build the key of their program."""
-    key: list[Any] = []
+    try:
+        leaves = _first_leaves(nodes)
+        key, numbers = _wired(nodes, leaves)
+        for leaf in leaves:
+            on_device(leaf)
+        leaf = None  # the loop's variable must not count as a reference
+        outputs = _outputs(nodes)
+        donated = _donated(leaves, [nodes[index].aval for index in outputs])
+    finally:
+        for node in nodes:
+            node.index = node.uses = 0
+            for item in node.inputs:
+                if type(item) is Node:
+                    item.index = item.uses = 0
+    return Cut((tuple(key), outputs, donated), nodes, leaves, outputs, donated, *numbers)
+
+
+def _first_leaves(nodes: list[Node]) -> list[Node]:
+    """What the last operation reads, numbered first, in its own order.
+
+    JAX gives the memory of the first donated input to the first output of its shape and type. An optimizer's update
+    comes last and returns its parameters and states in the order it takes them, so each stays where it is.
+    """
     leaves: list[Node] = []
-    numbers: tuple[list[float], list[int], list[complex]] = ([], [], [])
-    reals, integers, complexes = numbers
+    for node in reversed(nodes):
+        if node.operation is not None and node.operation.primitive is not PICK:
+            for item in node.inputs:
+                if type(item) is Node and item.value is not None and item.index == 0:
+                    leaves.append(item)
+                    item.index = -len(leaves)
+            break
+    return leaves
+
+
+def _wired(nodes: list[Node], leaves: list[Node]) -> tuple[list[int], tuple[list[float], list[int], list[complex]]]:
+    """Operations and where their inputs come from, as one list of numbers; and the Python numbers among the inputs."""
+    key: list[int] = []
+    reals: list[float] = []
+    integers: list[int] = []
+    complexes: list[complex] = []
     position = 0
     for node in nodes:
         node.index = position
@@ -188,13 +225,10 @@ def program_of(nodes: list[Node]) -> Cut:
         for item in node.inputs:
             kind = type(item)
             if kind is Node:
-                if item.value is None:
-                    key.append(item.index)
-                else:
-                    if item.uses == 0:
-                        leaves.append(item)
-                        item.index = -len(leaves)
-                    key.append(item.index)
+                if item.index == 0 and item.value is not None:
+                    leaves.append(item)
+                    item.index = -len(leaves)
+                key.append(item.index)
                 item.uses += 1
             elif kind is float:
                 reals.append(item)
@@ -202,26 +236,22 @@ def program_of(nodes: list[Node]) -> Cut:
                 complexes.append(item)
             else:
                 integers.append(item)
-    node = item = nodes[0].operation  # the loops' variables must not count as references
-    for leaf in leaves:
-        on_device(leaf)
-    leaf = node
-    outputs = _outputs(nodes)
-    donated = _donated(leaves, [nodes[index].aval for index in outputs])
-    for node in nodes:
-        node.index = node.uses = 0
-    for node in leaves:
-        node.index = node.uses = 0
-    return Cut((tuple(key), outputs, donated), nodes, leaves, outputs, donated, reals, integers, complexes)
+    return key, (reals, integers, complexes)
 
 
 def _outputs(nodes: list[Node]) -> tuple[int, ...]:
-    """Positions of the nodes that somebody outside the program refers to."""
-    found: list[int] = []
+    """Positions of the nodes that somebody outside the program refers to; results of the last operation first."""
+    groups: list[list[int]] = []
+    latest = -1
     for node in nodes:
         if getrefcount(node) > _OUTER + node.uses:
-            found.append(node.index)
-    return tuple(found)
+            operation = node.operation
+            maker = node.inputs[0].index if operation is not None and operation.primitive is PICK else node.index
+            if maker != latest:
+                groups.append([])
+                latest = maker
+            groups[-1].append(node.index)
+    return tuple([position for group in reversed(groups) for position in group])
 
 
 def _donated(leaves: list[Node], results: list[Any]) -> tuple[int, ...]:
