@@ -102,10 +102,7 @@ def refusal(file: str, name: str) -> LoadError:
     shown = name.removeprefix("builtins.")
     shown = shown if shown.isprintable() else ascii(shown)
     return DisallowedGlobal(
-        "Weights only load failed. This file can still be loaded, to do so you have two options, of which the first "
-        "is better: build the object with code of yours and load its state_dict(); or, if you trust the class or "
-        f"function, allow it by name. {file}: Unsupported global: GLOBAL {shown} was not an allowed global by default. "
-        f"Please use `torch.serialization.add_safe_globals([{shown}])` or the "
-        f"`torch.serialization.safe_globals([{shown}])` context manager to allowlist this global if you trust this "
-        "class/function."
+        f"Weights only load failed. {file}: Unsupported global: GLOBAL {shown} was not an allowed global by default. "
+        "Flambeau builds no class and calls no function that a file names. Open the file once where that class is "
+        "defined, with PyTorch, save the object's state_dict() instead of the object, and load that."
     )

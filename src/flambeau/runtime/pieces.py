@@ -47,14 +47,19 @@ def pieces(nodes: list[Node]) -> list[list[Node]]:
 
 def _tokens(nodes: list[Node]) -> Any:
     """One number a node, equal for nodes of the same operation wired alike (how far back each near input lies)."""
-    place = {id(node): index for index, node in enumerate(nodes)}
-    far = -_NEAR
     known: dict[Any, int] = {}
     tokens = np.empty(len(nodes), np.int64)
-    for index, node in enumerate(nodes):
-        distances = tuple([min(index - place.get(id(item), far), _NEAR) for item in node.inputs if type(item) is Node])
-        key = (node.operation.serial if node.operation else 0, distances)
-        tokens[index] = known.setdefault(key, len(known))
+    for place, node in enumerate(nodes):
+        node.index = place
+    for place, node in enumerate(nodes):
+        wiring = [node.operation.serial if node.operation else 0]
+        for item in node.inputs:
+            if type(item) is Node:
+                distance = place - item.index if item.value is None else _NEAR
+                wiring.append(distance if distance < _NEAR else _NEAR)
+        tokens[place] = known.setdefault(tuple(wiring), len(known))
+    for node in nodes:
+        node.index = 0
     return tokens
 
 
