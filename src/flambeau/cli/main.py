@@ -1,6 +1,8 @@
 """The command line: ``flambeau COMMAND ...``."""
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 
 from flambeau.base.errors import FlambeauError
@@ -28,5 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read our output has seen enough, as in `flambeau predict ... | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (FlambeauError, OSError) as error:
         parser.exit(1, f"flambeau: {error}\n")
