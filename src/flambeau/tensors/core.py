@@ -13,7 +13,7 @@ from flambeau.base.config import config
 from flambeau.base.shapes import Size, contiguous_strides
 from flambeau.devices.device import device
 from flambeau.differentiation.modes import MODE
-from flambeau.differentiation.tape import Edge, GradFn, Tracked, tape, tape_with_residuals
+from flambeau.differentiation.tape import Edge, GradFn, Tracked, tape, tape_with_residuals, taped
 from flambeau.dtypes.kinds import dtype
 from flambeau.dtypes.promotion import can_cast
 from flambeau.graph.node import Aval, Node, leaf
@@ -80,7 +80,7 @@ class Core:
                 tracked = Tracked(storage.node, None)
             assert steps is not None
             for view, static, numbers in steps:
-                tracked = _taped_one(view, (tracked, *numbers), static)
+                tracked = taped(view, (tracked, *numbers), static)[0]
             self._node = tracked.node
             self._seen = storage.version
             if tracked.edge is not None:
@@ -141,7 +141,7 @@ class Core:
         elif base is not None:
             place = base.edge() if MODE.grad else None
             chain, numbers = chained(self._own_steps)
-            base.write(_taped_one(write_view, (Tracked(base.read(), place), tracked, *numbers), (chain,)))
+            base.write(taped(write_view, (Tracked(base.read(), place), tracked, *numbers), (chain,))[0])
             if MODE.grad and base._grad_fn is not None:
                 self._requires_grad = True
             return
@@ -357,17 +357,6 @@ def _on_tape(primitive: Primitive, inputs: Sequence[Any], values: list[Any], nod
             and (checks != "others" or tracked > (edges[index] is not None))
         ]
     return function
-
-
-def _taped_one(primitive: Primitive, inputs: Sequence[Any], static: tuple[Any, ...]) -> Tracked:
-    """Record a primitive with one result on tracked values, taped if gradients are on."""
-    values = tuple([item.node if isinstance(item, Tracked) else item for item in inputs])
-    node = record(primitive, values, static)
-    edges = [item.edge if isinstance(item, Tracked) else None for item in inputs]
-    if not (MODE.grad and any(edges)):
-        return Tracked(node, None)
-    assert node.operation is not None
-    return Tracked(node, (tape(node.operation, values, edges), 0))
 
 
 def call_view(view: Primitive, tensor: Core, static: tuple[Any, ...], numbers: tuple[int, ...] = ()) -> "Tensor":

@@ -3,18 +3,13 @@
 from collections import OrderedDict
 from typing import Any
 
-from flambeau.tensors.core import Core, made
+from flambeau.tensors.conversion import attributes
+from flambeau.tensors.core import made
 from flambeau.tensors.creation import empty
 from flambeau.tensors.printing import tensor_text
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["Buffer", "Parameter"]
-
-# What a tensor's ``__dict__`` may hold besides its user's own attributes.
-_ENGINE = frozenset(name for name in Core.__annotations__ if name.startswith("_")) | {
-    "_post_accumulate_hooks",
-    "_retains",
-}
 
 
 class _ParameterType(type):
@@ -71,8 +66,7 @@ class Parameter(Tensor, metaclass=_ParameterType):
         return "Parameter containing:\n" + tensor_text(self, "tensor", tensor_contents)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        own = {name: value for name, value in self.__dict__.items() if name not in _ENGINE}
-        return _rebuilt, (type(self), self.data, self.requires_grad, OrderedDict(), own)
+        return _rebuilt, (type(self), self.data, self.requires_grad, OrderedDict(), attributes(self))
 
 
 def _rebuilt(
