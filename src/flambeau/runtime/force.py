@@ -14,7 +14,7 @@ from flambeau.graph.record import PENDING, watch_overflow
 from flambeau.runtime.compiling import program_for
 from flambeau.runtime.cut import Cut, needed, program_of
 from flambeau.runtime.pieces import pieces
-from flambeau.runtime.placement import placed
+from flambeau.runtime.placement import fetched, placed
 
 __all__ = ["RUNS", "force", "force_all", "host_value", "transferred"]
 
@@ -121,16 +121,17 @@ def host_value(node: Node) -> Any:
     """A node's value as an array of NumPy, not to be written to; blocks until it is there."""
     if node.value is None:
         force((node,))
-    return np.asarray(node.value)
+    return np.asarray(fetched(node))
 
 
 def transferred(node: Node, place: device) -> Any:
     """A node's value on another device."""
     if node.value is None:
         force((node,))
-    if place.type == "cpu" and isinstance(node.value, np.ndarray):
-        return node.value
-    return placed(node.value, place)
+    value = fetched(node)
+    if place.type == "cpu" and isinstance(value, np.ndarray):
+        return value
+    return placed(value, place)
 
 
 def _spare_the_collector() -> None:
