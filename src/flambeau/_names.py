@@ -60,6 +60,8 @@ HOMES: dict[str, str] = {
     "get_default_device": "flambeau.devices.device",
     "set_default_device": "flambeau.devices.device",
     "dtype": "flambeau.dtypes.kinds",
+    "layout": "flambeau.dtypes.layouts",
+    "memory_format": "flambeau.dtypes.layouts",
     "finfo": "flambeau.dtypes.limits",
     "iinfo": "flambeau.dtypes.limits",
     "enable_grad": "flambeau.differentiation.modes",
