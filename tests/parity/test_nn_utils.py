@@ -152,9 +152,7 @@ ERRORS: dict[str, Any] = {
     "no statistics": lambda t, x: t.nn.utils.fuse_conv_bn_eval(
         t.nn.Conv1d(1, 1, 1).eval(), t.nn.BatchNorm1d(1, track_running_stats=False).eval()
     ),
-    "other features": lambda t, x: t.nn.utils.fuse_linear_bn_eval(
-        t.nn.Linear(2, 3).eval(), t.nn.BatchNorm1d(2).eval()
-    ),
+    "other features": lambda t, x: t.nn.utils.fuse_linear_bn_eval(t.nn.Linear(2, 3).eval(), t.nn.BatchNorm1d(2).eval()),
 }
 
 
@@ -191,7 +189,7 @@ def test_vector_and_back_in_a_model():
         model(t.ones(1, 3)).sum().backward()
         return [vector, *model.state_dict().values(), *[param.grad for param in model.parameters()]]
 
-    check(lambda t: moved(t), gradients=False)
+    check(moved, gradients=False)
 
 
 # -- fusing --------------------------------------------------------------------------------------------------------
@@ -258,7 +256,9 @@ def test_skip_init_draws_nothing():
 
 def test_memory_formats_are_accepted():
     def converted(t: Any) -> Any:
-        model = t.nn.Sequential(t.nn.Conv2d(2, 3, 3), t.nn.Sequential(t.nn.ConvTranspose2d(3, 1, 2)), t.nn.Conv3d(1, 1, 1))
+        model = t.nn.Sequential(
+            t.nn.Conv2d(2, 3, 3), t.nn.Sequential(t.nn.ConvTranspose2d(3, 1, 2)), t.nn.Conv3d(1, 1, 1)
+        )
         assert t.nn.utils.convert_conv2d_weight_memory_format(model, t.channels_last) is model
         assert t.nn.utils.convert_conv3d_weight_memory_format(model, t.channels_last_3d) is model
         return [model, t.nn.utils.convert_conv2d_weight_memory_format(model[0], None)]

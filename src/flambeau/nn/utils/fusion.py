@@ -128,7 +128,8 @@ def fuse_linear_bn_weights(
 ) -> tuple[Parameter, Parameter]:
     """Parameters of a linear layer that does what a linear layer and the batch normalization after it do.
 
-    With ``scale = bn_w / sqrt(bn_rv + bn_eps)`` they are ``linear_w * scale`` and ``(linear_b - bn_rm) * scale + bn_b``.
+    With ``scale = bn_w / sqrt(bn_rv + bn_eps)`` they are ``linear_w * scale`` and
+    ``(linear_b - bn_rm) * scale + bn_b``.
 
     Args:
         linear_w, linear_b: the linear layer's weight, and its bias or None.

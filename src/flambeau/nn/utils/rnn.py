@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flambeau.base.shapes import broadcast
 from flambeau.devices.device import CPU
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 _INT64 = DTYPES["int64"]
+
+Whole = NDArray[np.int64]
 
 
 class PackedSequence_(NamedTuple):  # noqa: N801  (PyTorch's name)
@@ -103,7 +106,7 @@ class PackedSequence(PackedSequence_):
         return self._moved("cpu", args, kwargs)
 
     def cuda(self, *args: Any, **kwargs: Any) -> Self:
-        """Moved to a GPU, and converted as ``to`` with the same arguments; raises AssertionError where there is none."""
+        """Moved to a GPU, and converted as ``to`` with the same arguments; AssertionError where there is none."""
         return self._moved("cuda", args, kwargs)
 
     def _moved(self, kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Self:
@@ -168,9 +171,9 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     if permutation is None:
         return None
     order = known(permutation)
-    if order is not None and permutation.dtype is _INT64 and np.array_equal(np.sort(order), np.arange(order.size)):
+    if order is not None and permutation.dtype is _INT64 and np.array_equal(np.sort(order), _up_to(order.size)):
         return wrap_array(np.argsort(order), _INT64, CPU)
-    positions = wrap_array(np.arange(permutation.numel()), _INT64, permutation.device)
+    positions = wrap_array(_up_to(permutation.numel()), _INT64, permutation.device)
     return permutation.new_zeros(permutation.shape).scatter_(0, permutation, positions)
 
 
@@ -209,10 +212,11 @@ def pack_padded_sequence(
         kind = type(input).__name__
         raise TypeError(f"_pack_padded_sequence(): argument 'input' (position 1) must be Tensor, not {kind}")
     counts = _vector(lengths.to(_INT64) if isinstance(lengths, Tensor) else as_tensor(lengths, dtype=_INT64))
-    steps, batch = input.size(1 if batch_first else 0), input.size(0 if batch_first else 1)
+    second, first = input.size(1), input.size(0)
+    steps, batch = (second, first) if batch_first else (first, second)
     _check_lengths(counts, steps, batch, input.numel(), enforce_sorted)
-    order = np.arange(batch) if enforce_sorted else np.argsort(-counts, kind="stable")
-    present = np.arange(counts.max())[:, None] < counts[order]
+    order = _up_to(batch) if enforce_sorted else np.argsort(-counts, kind="stable").astype(np.int64)
+    present = _up_to(int(counts.max()))[:, None] < counts[order]
     step, row = np.nonzero(present)
     column = order[row]
     positions = column * steps + step if batch_first else step * batch + column
@@ -284,14 +288,15 @@ def pad_packed_sequence(
     sizes = _vector(sequence.batch_sizes)
     data = sequence.data
     _check_batch_sizes(sizes, data.size(0))
-    present = np.arange(sizes[0]) < sizes[:, None]
-    positions = np.where(present, (np.cumsum(sizes) - sizes)[:, None] + np.arange(sizes[0]), 0)
+    column = _up_to(int(sizes[0]))
+    present = column < sizes[:, None]
+    positions = np.where(present, (np.cumsum(sizes) - sizes)[:, None] + column, 0)
     if sequence.unsorted_indices is not None:
         order = sequence.unsorted_indices.host()
         positions, present = positions[:, order], present[:, order]
     lengths = wrap_array(present.sum(0), _INT64, CPU)
     extra = 0 if total_length is None else total_length - longest
-    positions, present = (np.pad(item, ((0, extra), (0, 0))) for item in (positions, present))
+    positions, present = np.pad(positions, ((0, extra), (0, 0))), np.pad(present, ((0, extra), (0, 0)))
     if batch_first:
         positions, present = positions.T, present.T
     rows = _rows(data, positions, data.shape)
@@ -399,7 +404,7 @@ def unpad_sequence(padded_sequences: Tensor, lengths: Any, batch_first: bool = F
 # -- what they share -----------------------------------------------------------------------------------------------
 
 
-def _rows(tensor: Tensor, positions: Any, shape: Sequence[int]) -> Tensor:
+def _rows(tensor: Tensor, positions: Whole, shape: Sequence[int]) -> Tensor:
     """Rows of a tensor reshaped, at an array of positions."""
     rest = tuple(shape[1:])
     array = known(tensor)
@@ -409,7 +414,12 @@ def _rows(tensor: Tensor, positions: Any, shape: Sequence[int]) -> Tensor:
     return call(index_select, (tensor.reshape(shape), index), (0,)).view(*positions.shape, *rest)
 
 
-def _vector(tensor: Tensor) -> Any:
+def _up_to(stop: int) -> Whole:
+    """0, 1, ..., stop - 1."""
+    return cast("Whole", np.arange(stop))
+
+
+def _vector(tensor: Tensor) -> Whole:
     """The numbers of a vector of int64 on the CPU; raises RuntimeError in PyTorch's words if it is none."""
     rank, place = tensor.dim(), tensor.device.type
     if rank != 1 or place != "cpu" or tensor.dtype is not _INT64:
@@ -420,7 +430,7 @@ def _vector(tensor: Tensor) -> Any:
     return tensor.host()
 
 
-def _check_lengths(counts: Any, steps: int, batch: int, numel: int, enforce_sorted: bool) -> None:
+def _check_lengths(counts: Whole, steps: int, batch: int, numel: int, enforce_sorted: bool) -> None:
     """Raise RuntimeError, mostly in PyTorch's words, where a padded batch cannot have these lengths."""
     if not numel:
         raise RuntimeError("Cannot pack empty tensors.")
@@ -441,7 +451,7 @@ def _check_lengths(counts: Any, steps: int, batch: int, numel: int, enforce_sort
         raise RuntimeError(f"Expected every length to be at most the number of steps, {steps}, but got {counts.max()}")
 
 
-def _check_batch_sizes(sizes: Any, rows: int) -> None:
+def _check_batch_sizes(sizes: Whole, rows: int) -> None:
     """Raise RuntimeError where packed data of so many rows cannot have these batch sizes."""
     if not len(sizes):
         raise RuntimeError("batch_sizes can not be empty")

@@ -58,9 +58,9 @@ _OWN_FIELDS: Final = frozenset(vars(Module()))
 def find_unregistered(model: Module) -> list[Unregistered]:
     """Find modules, parameters and buffers that a model holds in plain containers, attributes or class bodies.
 
-    These are missing from ``parameters()`` and ``state_dict()``, so they are neither trained nor saved nor moved. Lists,
-    tuples, sets, dictionaries, data classes and ``SimpleNamespace``s are looked into, however nested. What is registered
-    somewhere in the model as well is not reported, and neither are tensors that need no gradient.
+    These are missing from ``parameters()`` and ``state_dict()``, so they are neither trained nor saved nor moved.
+    Lists, tuples, sets, dictionaries, data classes and ``SimpleNamespace``s are looked into, however nested. What is
+    registered somewhere in the model as well is not reported, and neither are tensors that need no gradient.
 
     Args:
         model: the model.
@@ -134,7 +134,7 @@ def _kind_of(value: Any) -> str | None:
 
 def _items_of(path: str, holder: str, value: Any) -> list[Place]:
     """What a container holds; nothing for all else, and for containers that cannot be looked into."""
-    inside = _container_of(type(value))
+    inside = _container_of(cast("type[Any]", type(value)))
     if inside is None:
         return []
     kind = "class" if holder == "class" else inside
