@@ -16,7 +16,7 @@ from flambeau.runtime.cut import Cut, needed, program_of
 from flambeau.runtime.pieces import pieces
 from flambeau.runtime.placement import placed
 
-__all__ = ["RUNS", "force", "force_all", "host_value", "transferred"]
+__all__ = ["RUNS", "constant", "force", "force_all", "host_value", "transferred"]
 
 _lock = RLock()
 
@@ -115,6 +115,12 @@ def _execute(cut: Cut) -> None:
         node.value = result
         node.inputs = ()
     RUNS["programs"] += 1
+
+
+def constant(node: Node) -> bool:
+    """Give a node its value at once if it is a constant, which needs no program; returns whether it has one now."""
+    with _lock:
+        return node.value is not None or _constant(node)
 
 
 def host_value(node: Node) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from flambeau.differentiation.modes import MODE
+from flambeau.runtime.force import constant
 from flambeau.tensors.core import Core
 
 __all__ = ["all_known", "known"]
@@ -14,15 +15,15 @@ __all__ = ["all_known", "known"]
 def known(tensor: Core) -> Any | None:
     """A tensor's values as an array of NumPy not to be written to, where they need no program; None elsewhere.
 
-    They need none where the tensor, or what it is a view of, is on the CPU and has been computed. A tensor whose
-    operations are taped is never known: what follows from it has to be recorded.
+    They need none where the tensor, or what it is a view of, is on the CPU and is a constant or has been computed. A
+    tensor whose operations are taped is never known: what follows from it has to be recorded.
     """
     if tensor.device.type != "cpu" or (MODE.grad and tensor._requires_grad):
         return None
-    value = tensor._storage.node.value
-    if value is None:
+    node = tensor._storage.node
+    if not constant(node):
         return None
-    array = np.asarray(value)
+    array = np.asarray(node.value)
     if not tensor._steps:
         return array
     shape = tensor.shape
