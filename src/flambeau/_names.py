@@ -72,6 +72,7 @@ HOMES: dict[str, str] = {
     "set_grad_enabled": "flambeau.differentiation.modes",
     "load": "flambeau.serialization",
     "save": "flambeau.serialization",
+    "summary": "flambeau.inspection.summary",
     "argwhere": "flambeau.functions.indexing",
     "diag": "flambeau.functions.indexing",
     "diag_embed": "flambeau.functions.indexing",

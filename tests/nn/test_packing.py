@@ -11,6 +11,7 @@ from flambeau.testing import compilations
 def test_a_batch_that_is_known_is_put_together_without_a_program():
     data = torch.arange(40.0).view(20, 2)
     before = dict(RUNS)
+    unpacked = []
     with compilations(at_most=0):
         for length in range(1, 6):
             sequences = [data[:length], data[5 : 5 + 2 * length : 2], torch.ones(3, 2)]

@@ -3,7 +3,7 @@
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,11 +17,7 @@ Pair = namedtuple("Pair", "one two")
 class Odd:
     """Nothing about it can be asked."""
 
-    @property
-    def __class__(self):
-        raise RuntimeError("do not ask")
-
-    def __getattr__(self, name):
+    def __getattribute__(self, name):
         raise RuntimeError(name)
 
     def __repr__(self):
@@ -30,7 +26,8 @@ class Odd:
     def __eq__(self, other):
         raise RuntimeError("no comparing")
 
-    __hash__ = None
+    def __hash__(self):
+        raise RuntimeError("no hash")
 
 
 class OddDict(dict):
@@ -116,7 +113,7 @@ def test_layers_in_the_class_body():
     class Base(nn.Module):
         shared = linear()
         hidden = linear()
-        several = [linear(), parameter()]
+        several: ClassVar[list[Any]] = [linear(), parameter()]
 
     class Net(Base):
         own = nn.Parameter(torch.zeros(1))
