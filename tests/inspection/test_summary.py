@@ -1,6 +1,7 @@
 """summary: exact counts, a model that is as before, and texts that people and browsers can read."""
 
 from collections import OrderedDict
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import pytest
@@ -283,6 +284,30 @@ def test_the_model_is_as_before_when_forward_raises():
     assert state_of(model.body) == before
     assert not hasattr(model, "added")
     assert WATCHERS == []
+
+
+class Late(nn.Module):
+    """A layer that takes its shape, and another class, from its first input."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(0))
+
+    def forward(self, x):
+        self.weight.data = torch.zeros(x.shape[-1], 2)
+        self.__class__ = cast("Any", type("Ready", (Late,), {}))
+        self.weight.note = "made"
+        return x @ self.weight
+
+
+def test_a_layer_that_takes_its_shape_from_the_input_is_shown_with_it_and_is_as_before():
+    late = Late()
+    weight = late.weight
+    found = torch.summary(late, (4, 3))
+    assert (found.rows[0].name, found.rows[0].output, found.parameters, found.flops) == ("Ready", (4, 2), 6, 48)
+    assert type(late) is Late
+    assert late.weight is weight
+    assert (weight.shape, hasattr(weight, "note")) == ((0,), False)
 
 
 def test_inputs_are_not_written_to():

@@ -147,13 +147,13 @@ def summary(
     if not isinstance(model, Module):
         raise TypeError(f"summary() takes a module, but got {type(model).__name__}")
     calls: list[Call] = []
-    if inputs or kwargs:
-        given = _Inputs(model, dtype)
-        with unchanged(model):
+    with unchanged(model):
+        if inputs or kwargs:
+            given = _Inputs(model, dtype)
             model.train(training)
             calls = recorded_calls(model, [given.made(item) for item in inputs], given.made(kwargs or {}))
-    rows = _rows(model, calls)
-    return Summary(tuple(rows), *_sizes(model), rows[0].flops, depth)
+        rows = _rows(model, calls)
+        return Summary(tuple(rows), *_sizes(model), rows[0].flops, depth)
 
 
 class _Inputs:
@@ -213,6 +213,14 @@ def _holds_own(module: Module) -> bool:
 def _sizes(module: Module) -> tuple[int, int, int]:
     """Number of elements of a module's parameters, and of the trainable ones; bytes of its parameters and buffers."""
     parameters = list(module.parameters())
-    trained = sum(item.numel() for item in parameters if item.requires_grad)
+    trained = sum(_numel(item) for item in parameters if item.requires_grad)
     held: Iterable[Tensor] = chain(parameters, module.buffers())
-    return sum(item.numel() for item in parameters), trained, sum(item.nbytes for item in held)
+    return sum(map(_numel, parameters)), trained, sum(_numel(item) * item.itemsize for item in held)
+
+
+def _numel(tensor: Tensor) -> int:
+    """Number of elements; none where a lazy layer's shape is still unknown."""
+    try:
+        return tensor.numel()
+    except RuntimeError:
+        return 0

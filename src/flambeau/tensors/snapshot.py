@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from flambeau.tensors.core import Core
+from flambeau.graph.node import Node
+from flambeau.tensors.core import Core, Storage
 
 __all__ = ["Snapshot"]
 
@@ -18,24 +19,28 @@ class Snapshot:
     """
 
     def __init__(self, tensors: Iterable[Core]) -> None:
-        self._kept: dict[int, tuple[Any, Any, dict[str, Any], Any, Any, int]] = {}
+        self._kept: dict[int, tuple[Any, Any, dict[str, Any]]] = {}
+        self._cells: list[tuple[Storage, Node, int]] = []
         for item in tensors:
             self._keep(item)
 
     def _keep(self, tensor: Core) -> None:
         if id(tensor) in self._kept:
             return
-        storage = tensor._storage
         fields = dict(vars(tensor))
-        self._kept[id(tensor)] = (tensor, type(tensor), fields, storage, storage.node, storage.version)
+        self._kept[id(tensor)] = tensor, type(tensor), fields
+        storage: Storage | None = fields.get("_storage")  # a lazy layer's tensor has none yet
+        if storage is not None:
+            self._cells.append((storage, storage.node, storage.version))
         if tensor._grad is not None:
             self._keep(tensor._grad)
 
     def restore(self) -> None:
         """Let the tensors be again what they were, whatever was written into them since, or made of them."""
-        for tensor, kind, fields, storage, node, version in self._kept.values():
+        for tensor, kind, fields in self._kept.values():
             if type(tensor) is not kind:
                 tensor.__class__ = kind
             vars(tensor).clear()
             vars(tensor).update(fields)
+        for storage, node, version in self._cells:
             storage.node, storage.version = node, version
