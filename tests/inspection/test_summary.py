@@ -375,3 +375,13 @@ def test_where_every_operation_is_run_at_once():
 def test_no_module():
     with pytest.raises(TypeError, match=r"^summary\(\) takes a module, but got int$"):
         torch.summary(3)
+
+
+def test_lazy_layers_are_shown_with_their_shapes_and_stay_lazy():
+    model = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d())
+    found = torch.summary(model, (2, 3))
+    assert [(row.name, row.parameters) for row in found.rows[1:]] == [("Linear", 16), ("BatchNorm1d", 8)]
+    assert [type(layer).__name__ for layer in model] == ["LazyLinear", "LazyBatchNorm1d"]
+    assert isinstance(model[0].weight, nn.UninitializedParameter)
+    assert torch.summary(model).parameters == 0
+    assert model(torch.ones(2, 3)).shape == (2, 4)

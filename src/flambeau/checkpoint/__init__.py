@@ -1,6 +1,8 @@
 """Checkpoints as data: a file's bytes to plain Python values and inert records, and back. Knows no tensors, no JAX."""
 
 from flambeau.checkpoint.builders import Builders as Builders
+from flambeau.checkpoint.pickle_writer import Pickled as Pickled
+from flambeau.checkpoint.pickle_writer import write_pickle as write_pickle
 from flambeau.checkpoint.reader import Checkpoint as Checkpoint
 from flambeau.checkpoint.reader import read as read
 from flambeau.checkpoint.records import DeviceRecord as DeviceRecord
@@ -11,3 +13,4 @@ from flambeau.checkpoint.records import SizeRecord as SizeRecord
 from flambeau.checkpoint.records import StorageRecord as StorageRecord
 from flambeau.checkpoint.records import TensorRecord as TensorRecord
 from flambeau.checkpoint.writer import write as write
+from flambeau.checkpoint.writer import write_pickled as write_pickled

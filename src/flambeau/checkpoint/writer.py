@@ -11,7 +11,7 @@ from flambeau.checkpoint.atomic import replacing
 from flambeau.checkpoint.pickle_writer import Pickled, write_pickle
 from flambeau.checkpoint.zip_writer import ALIGNMENT, ByteSink, ZipWriter
 
-__all__ = ["WritableTo", "write"]
+__all__ = ["WritableTo", "write", "write_pickled"]
 
 WritableTo: TypeAlias = str | os.PathLike[str] | BinaryIO | io.RawIOBase
 
@@ -45,7 +45,19 @@ def write(obj: object, target: WritableTo, *, describe: Callable[[object], objec
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.save.html
     """
-    pickled = write_pickle(obj, describe)
+    write_pickled(write_pickle(obj, describe), target)
+
+
+def write_pickled(pickled: Pickled, target: WritableTo) -> None:
+    """Write what ``write_pickle`` has described: the second half of ``write``, which looks at no object any more.
+
+    Args:
+        pickled: the description, and the storages.
+        target: a path, or a file opened for writing in binary mode.
+
+    Raises:
+        SaveError: the system refused.
+    """
     if isinstance(target, str | os.PathLike):
         with replacing(target) as file:
             _write_archive(pickled, file, _top_of(os.fspath(target)))
