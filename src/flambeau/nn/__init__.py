@@ -1,6 +1,6 @@
 """Modules: what models are made of."""
 
-from flambeau.nn import functional, init, parallel
+from flambeau.nn import functional, init, parallel, utils
 from flambeau.nn.modules import (
     CELU,
     ELU,
@@ -233,4 +233,5 @@ __all__ = [
     "functional",
     "init",
     "parallel",
+    "utils",
 ]

@@ -1,0 +1,43 @@
+"""PyTorch's ``torch.nn.utils``: helpers around modules and their parameters.
+
+Source: https://docs.pytorch.org/docs/stable/nn.html#utilities
+"""
+
+from flambeau.nn.utils import rnn
+from flambeau.nn.utils.clip_grad import (
+    clip_grad_norm,
+    clip_grad_norm_,
+    clip_grad_value_,
+    clip_grads_with_norm_,
+    get_total_norm,
+)
+from flambeau.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+from flambeau.nn.utils.fusion import (
+    fuse_conv_bn_eval,
+    fuse_conv_bn_weights,
+    fuse_linear_bn_eval,
+    fuse_linear_bn_weights,
+)
+from flambeau.nn.utils.init import skip_init
+from flambeau.nn.utils.memory_format import convert_conv2d_weight_memory_format, convert_conv3d_weight_memory_format
+from flambeau.nn.utils.unregistered import Unregistered, find_unregistered
+
+__all__ = [
+    "Unregistered",
+    "clip_grad_norm",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "clip_grads_with_norm_",
+    "convert_conv2d_weight_memory_format",
+    "convert_conv3d_weight_memory_format",
+    "find_unregistered",
+    "fuse_conv_bn_eval",
+    "fuse_conv_bn_weights",
+    "fuse_linear_bn_eval",
+    "fuse_linear_bn_weights",
+    "get_total_norm",
+    "parameters_to_vector",
+    "rnn",
+    "skip_init",
+    "vector_to_parameters",
+]
