@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from flambeau.dtypes.kinds import from_numpy_dtype
+from flambeau.graph.node import leaf
 from flambeau.primitives.quasi_newton import newton_direction
-from flambeau.tensors.core import call, wrap_array
+from flambeau.tensors.core import call, made, wrap_array
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["History", "number"]
@@ -28,6 +30,8 @@ class History:
         steps: changes of the parameters, the oldest first.
         weights: for each the reciprocal of the product of both.
         scale: scale of the first guess at the inverse Hessian.
+        coefficients: what the latest direction was made with, for each step.
+        nothing: weights of zero.
     """
 
     def __init__(self, state: dict[str, Any]) -> None:
@@ -40,12 +44,18 @@ class History:
         self.scale: Any = state.get("H_diag")
         self.gradient: Any = state.get("prev_flat_grad")
         self.loss: Any = state.get("prev_loss")
+        self.coefficients: Tensor | None = None
+        self.nothing: list[Tensor] = []
 
     def store(self, state: dict[str, Any]) -> None:
         """Write everything into the optimizer's state."""
-        size = self.size
+        size, count = self.size, len(self.changes)
         if isinstance(size, np.generic):
-            size = wrap_array(np.asarray(size), self.direction.dtype, self.direction.device)
+            size = wrap_array(np.asarray(size), from_numpy_dtype(size.dtype), self.direction.device)
+        if count and self.coefficients is not None:
+            values = self.coefficients.host()[-count:]
+            kind, place = self.coefficients.dtype, self.coefficients.device
+            state["al"][:count] = [wrap_array(np.asarray(value), kind, place) for value in values]
         state.update(
             d=self.direction,
             t=size,
@@ -64,9 +74,8 @@ class History:
             self.direction = -gradient
         else:
             self._remember(gradient - self.gradient, self.direction * float(self.size), most)
-            coefficients: list[Any] = state.setdefault("al", [None] * most)
-            self.direction, found = self._direction(gradient)
-            coefficients[: len(found)] = found
+            state.setdefault("al", [None] * most)
+            self.direction, self.coefficients = self._direction(gradient)
         self.gradient = gradient
 
     def _remember(self, change: Tensor, step: Tensor, most: int) -> None:
@@ -83,18 +92,22 @@ class History:
         self.weights.append(weight)
         self.scale = scale
 
-    def _direction(self, gradient: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The direction, and the coefficient of each step.
+    def _direction(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """The direction, and the coefficient of each step, the latest last.
 
         The number of steps grows up to the largest, and each number of inputs is another program. So there are only
         powers of two: the oldest step is repeated, with a weight of zero, which changes nothing.
         """
         count = len(self.changes)
-        if not count:
-            return call(newton_direction, (gradient, self.scale), (0,))[0], []
-        more = (1 << (count - 1).bit_length()) - count
-        nothing = wrap_array(np.zeros((), gradient.dtype.numpy), gradient.dtype, gradient.device)
-        columns = [[items[0]] * more + items for items in (self.changes, self.steps)]
-        weights = [nothing] * more + self.weights
-        found = call(newton_direction, (gradient, self.scale, *columns[0], *columns[1], *weights), (count + more,))
-        return found[0], list(found[1 + more :])
+        more = (1 << (count - 1).bit_length()) - count if count else 0
+        padding = [_same(items[0], more) for items in (self.changes, self.steps)] if more else [[], []]
+        while len(self.nothing) < more:
+            self.nothing.append(wrap_array(np.zeros((), gradient.dtype.numpy), gradient.dtype, gradient.device))
+        columns = (*padding[0], *self.changes, *padding[1], *self.steps, *self.nothing[:more], *self.weights)
+        return call(newton_direction, (gradient, self.scale, *columns), (count + more,))
+
+
+def _same(tensor: Tensor, count: int) -> list[Tensor]:
+    """Inputs of their own with a tensor's value, so that the program does not depend on how many of them there are."""
+    node = tensor.read()
+    return [made(leaf(node.value, node.aval)) for _ in range(count)]

@@ -46,7 +46,7 @@ def newton_direction(inputs: tuple[Any, ...], count: int) -> tuple[Array, ...]:
     gradient, scale, *history = inputs
     scale = scale.value.astype(gradient.dtype) if isinstance(scale, Scalar) else scale
     if not count:
-        return (-gradient * scale,)
+        return -gradient * scale, jnp.zeros((0,), gradient.dtype)
     changes, steps, weights = (jnp.stack(history[at : at + count]) for at in range(0, 3 * count, count))
 
     def back(rest: Array, known: tuple[Array, Array, Array]) -> tuple[Array, Array]:
@@ -60,7 +60,7 @@ def newton_direction(inputs: tuple[Any, ...], count: int) -> tuple[Array, ...]:
 
     rest, coefficients = jax.lax.scan(back, -gradient, (changes, steps, weights), reverse=True)
     direction, _ = jax.lax.scan(forth, rest * scale, (changes, steps, weights, coefficients))
-    return direction, *coefficients
+    return direction, coefficients
 
 
 def _as_reals(x: Array) -> Array:
