@@ -21,6 +21,19 @@ C = (RANDOM.normal(size=(3, 3)) + 1j * RANDOM.normal(size=(3, 3))).astype(np.com
 SINGULAR = np.array([[1.0, 2.0], [2.0, 4.0]], np.float32)
 INF = float("inf")
 
+
+def eigen_function(t: Any, x: Any) -> Any:
+    """A function of a Hermitian matrix, which does not depend on the eigenvectors' signs."""
+    values, vectors = t.linalg.eigh(x)
+    return vectors @ (values.square().unsqueeze(-1) * vectors.mH)
+
+
+def singular_function(u: Any, s: Any, vh: Any) -> Any:
+    """A function of a matrix's factors, which does not depend on the singular vectors' signs."""
+    count = len(s)
+    return u[:, :count] @ (s[:, None] ** 3 * vh[:count])
+
+
 CASES: dict[str, tuple[Any, ...]] = {
     "vector_norm": (lambda t, x: [t.linalg.vector_norm(x, p) for p in (0, 0.5, 1, 2, 3, INF, -INF, -1)], T),
     "vector_norm along": (lambda t, x: [t.linalg.vector_norm(x, dim=0), t.linalg.vector_norm(x, 3, (0, 1), True),
@@ -82,13 +95,13 @@ CASES: dict[str, tuple[Any, ...]] = {
     "householder_product batched": (lambda t, b, k: t.linalg.householder_product(b, k[:2]), B, T),
     "householder_product complex": (lambda t, x: t.linalg.householder_product(x, x[0] / 2), C),
     "eigh": (lambda t, x: [t.linalg.eigh(x)[0], t.linalg.eigh(x, "U")[0], t.linalg.eigvalsh(x)], P),
-    "eigh vectors": (lambda t, x: (lambda w, v: v @ (w.exp().unsqueeze(-1) * v.mH))(*t.linalg.eigh(x)), P),
-    "eigh complex": (lambda t, x: (lambda w, v: [w, v @ (w[:, None] ** 2 * v.mH)])(*t.linalg.eigh(x @ x.mH)), C),
+    "eigh vectors": (eigen_function, P),
+    "eigh complex": (lambda t, x: [t.linalg.eigh(x @ x.mH)[0], eigen_function(t, x @ x.mH)], C),
     "svd": (lambda t, x: [t.linalg.svd(x)[1], t.linalg.svdvals(x), t.svd(x)[1], x.svd(compute_uv=False)[1]], T),
-    "svd vectors": (lambda t, x: (lambda u, s, v: u @ (s[:, None] ** 3 * v))(*t.linalg.svd(x, False)), T),
-    "svd full": (lambda t, x: (lambda u, s, v: u[:, :3] @ (s[:, None] ** 2 * v))(*t.linalg.svd(x)), T),
-    "svd full wide": (lambda t, x: (lambda u, s, v: u @ (s[:, None] ** 2 * v[:3]))(*t.linalg.svd(x.mT)), T),
-    "svd complex": (lambda t, x: (lambda u, s, v: [s, u @ (s[:, None] ** 2 * v)])(*t.linalg.svd(x)), C),
+    "svd vectors": (lambda t, x: singular_function(*t.linalg.svd(x, False)), T),
+    "svd full": (lambda t, x: singular_function(*t.linalg.svd(x)), T),
+    "svd full wide": (lambda t, x: singular_function(*t.linalg.svd(x.mT)), T),
+    "svd complex": (lambda t, x: singular_function(*t.linalg.svd(x)), C),
 }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "matrix_exp",
     "matrix_rank",
     "norm_except_dim",
+    "power_iterations",
     "pseudo_inverse",
     "qr",
     "sign_log_determinant",
@@ -410,3 +411,17 @@ norm_except_dim = Primitive("norm_except_dim", _norm_except, grad_name="ViewBack
 def weight_norm(x: Array, sizes: Array, axis: int) -> Array:
     """``x * (sizes / norm)``, the norm over all axes but one, or over all for axis -1."""
     return x * (sizes / _norm_except(x, 2.0, axis))
+
+
+@primitive(differentiable=False)
+def power_iterations(x: Array, u: Array, v: Array, count: int, eps: float) -> tuple[Array, Array]:
+    """``u`` and ``v`` after ``u = x v / |x v|, v = x.mH u / |x.mH u|``, several times; no norm counts as under eps."""
+
+    def unit(vector: Array) -> Array:
+        return vector / jnp.maximum(vector_norm.lower(vector, 2.0, (0,), True, None), eps).astype(vector.dtype)
+
+    def once(_: int, vectors: tuple[Array, Array]) -> tuple[Array, Array]:
+        left = unit(x @ vectors[1])
+        return left, unit(_adjoint(x) @ left)
+
+    return once(0, (u, v)) if count == 1 else jax.lax.fori_loop(0, count, once, (u, v))
