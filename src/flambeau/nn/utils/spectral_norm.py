@@ -63,7 +63,7 @@ class SpectralNorm:
 
     def solve_v_and_rescale(self, matrix: Tensor, u: Tensor, target_sigma: Tensor) -> Tensor:
         """A vector v with ``u = matrix @ v / |matrix @ v|`` and ``u @ matrix @ v = target_sigma``."""
-        v = pinv(matrix.t().mm(matrix), rtol=1e-15).mm(matrix.t()).mv(u)
+        v = pinv(matrix).mv(u)
         return v * (target_sigma / u.dot(matrix.mv(v)))
 
 
