@@ -164,6 +164,16 @@ def test_state_goes_from_library_to_library() -> None:
         assert taking.weight.tolist() == given.weight.tolist()
 
 
+def test_names() -> None:
+    assert {name for name in p(flambeau).__all__ if not hasattr(p(torch), name)} == set()
+    assert len(p(flambeau).__all__) == 17
+    for room in ("parametrize", "parametrizations"):
+        assert sorted(getattr(flambeau.nn.utils, room).__all__) == sorted(getattr(torch.nn.utils, room).__all__)
+    for name in flambeau.linalg.__all__:
+        assert hasattr(torch.linalg, name)
+        assert callable(getattr(flambeau.linalg, name))
+
+
 def test_containers() -> None:
     def run(t: Any) -> list[Any]:
         module = WAYS["three kinds"](t)
