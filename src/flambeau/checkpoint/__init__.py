@@ -7,7 +7,9 @@ from flambeau.checkpoint.records import DeviceRecord as DeviceRecord
 from flambeau.checkpoint.records import DtypeRecord as DtypeRecord
 from flambeau.checkpoint.records import GlobalRecord as GlobalRecord
 from flambeau.checkpoint.records import LayoutRecord as LayoutRecord
+from flambeau.checkpoint.records import ObjectRecord as ObjectRecord
 from flambeau.checkpoint.records import SizeRecord as SizeRecord
 from flambeau.checkpoint.records import StorageRecord as StorageRecord
 from flambeau.checkpoint.records import TensorRecord as TensorRecord
+from flambeau.checkpoint.script import ScriptRecord as ScriptRecord
 from flambeau.checkpoint.writer import write as write

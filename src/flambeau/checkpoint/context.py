@@ -20,6 +20,7 @@ class Context:
         builders: what records become.
         budget: what the pickle may ask for.
         order: turns storages into this machine's byte order.
+        encoding: how byte strings of Python 2 are read; ``"bytes"`` keeps them, None means UTF-8 or else Latin-1.
         dtypes: what each element type named so far became.
         tensors: what the tensors rebuilt so far became, by identity.
     """
@@ -28,6 +29,7 @@ class Context:
     builders: Builders
     budget: Budget
     order: ByteOrder
+    encoding: str | None = None
     dtypes: dict[str, object] = field(default_factory=dict[str, object])
     tensors: dict[int, object] = field(default_factory=dict[int, object])
 

@@ -15,12 +15,16 @@ __all__ = [
     "NAME_LENGTH",
     "OBJECT_BYTES_FREE",
     "OBJECT_BYTES_RATIO",
+    "PAX_BYTES",
     "RECORDS",
+    "SCRIPT_MODULES",
+    "SCRIPT_NAME_LENGTH",
     "TEXT_DIGITS",
 ]
 
 # Archive
 RECORDS: Final = 4_194_304  # records in one archive
+PAX_BYTES: Final = 65_536  # bytes of an extended header in a tar archive
 INFLATE_RATIO: Final = 200  # inflated bytes for one stored byte ...
 INFLATED_BYTES_FREE: Final = 1 << 20  # ... in records that inflate to more than this
 
@@ -34,6 +38,10 @@ TEXT_DIGITS: Final = 4_300  # digits of a number written as text: Python's own l
 KEY_PARTS: Final = 256  # parts of one key, counted through nested tuples and frozen sets
 KEY_WORK: Final = 4_000_000_000  # characters and parts hashed or compared, over all keys
 COLLISIONS: Final = 10_000  # different keys with the hash of an earlier one
+
+# TorchScript: modules may be shared, and a hostile file may put one inside itself
+SCRIPT_MODULES: Final = 100_000  # places of modules in a module
+SCRIPT_NAME_LENGTH: Final = 10_000  # characters in the name of such a place
 
 # Tensors
 DIMENSIONS: Final = 64  # dimensions of a tensor: NumPy's own limit

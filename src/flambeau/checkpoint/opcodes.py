@@ -37,7 +37,9 @@ def execute(machine: Machine) -> object:
         LimitExceeded: the pickle asks for more than its size justifies.
     """
     data, end = machine.data, len(machine.data)
-    while machine.position < end:
+    while machine.position < end or machine.reach(machine.position + 1):
+        if machine.position >= end:
+            data, end = machine.data, len(machine.data)
         opcode = data[machine.position]
         machine.position += 1
         action = _ACTIONS.get(opcode)
@@ -85,9 +87,9 @@ def _text(machine: Machine, data: bytes) -> str:
     return machine.decode(data, lambda raw: raw.decode("utf-8", "surrogatepass"))
 
 
-def _old_text(machine: Machine, data: bytes) -> str:
+def _old_text(machine: Machine, data: bytes) -> str | bytes:
     """Decode a byte string of Python 2."""
-    return machine.decode(data, lambda raw: raw.decode("utf-8"))
+    return machine.decode_old(data)
 
 
 def _raw(_: Machine, data: bytes) -> bytes:
@@ -372,7 +374,7 @@ def _protocol(machine: Machine) -> None:
 def _frame(machine: Machine) -> None:
     """FRAME: the length of the opcodes that follow, a hint for reading from a stream."""
     (length,) = struct.unpack("<Q", machine.take(8))
-    if length > len(machine.data) - machine.position:
+    if not machine.reach(machine.position + length):
         raise machine.error(TruncatedPickle, f"a frame of {length} bytes is cut short")
 
 

@@ -30,6 +30,7 @@ from flambeau.checkpoint.records import (
     LayoutRecord,
     SizeRecord,
     StorageRecord,
+    StorageView,
     TensorRecord,
 )
 from flambeau.checkpoint.storage_plan import SavedStorage, storage_type
@@ -78,19 +79,22 @@ class _Frame:
     steps: _Steps
 
 
-def write_pickle(obj: object, describe: Callable[[object], object] | None = None) -> Pickled:
+def write_pickle(
+    obj: object, describe: Callable[[object], object] | None = None, *, legacy: bool = False
+) -> Pickled:
     """Describe an object.
 
     Args:
         obj: plain Python values and records, nested in any way that does not come back to itself.
         describe: turns any other object into one of these; what it does not know it returns unchanged.
+        legacy: mention storages as PyTorch did before version 1.6.
 
     Raises:
         CannotSave: the object holds something else.
         CircularReference: the object contains itself.
         StorageTypeConflict: two tensors view one storage as different types.
     """
-    writer = _PickleWriter(describe)
+    writer = _PickleWriter(describe, legacy)
     writer.write(obj)
     return writer.finish()
 
@@ -98,8 +102,9 @@ def write_pickle(obj: object, describe: Callable[[object], object] | None = None
 class _PickleWriter:
     """Visits an object without recursion, writing opcodes as it goes."""
 
-    def __init__(self, describe: Callable[[object], object] | None) -> None:
+    def __init__(self, describe: Callable[[object], object] | None, legacy: bool) -> None:
         self._describe = describe
+        self._view = (None,) if legacy else ()  # what part of another storage it is, once a fact of its own: none
         self._pieces: list[bytes | _Late] = [b"\x80\x02"]  # PROTO 2
         # Identity -> index in the memo and the object itself, which is kept so that its identity stays its own.
         self._memo: dict[int, tuple[int, object]] = {}
@@ -342,7 +347,7 @@ class _PickleWriter:
         """Write the identifier of a storage, outside the pickle."""
         saved = value.saved
         location = sys.intern(saved.record.location)
-        yield ("storage", GlobalRecord(value.kind), saved.key, location, _Late(lambda: saved.count)), _INNER
+        yield ("storage", GlobalRecord(value.kind), saved.key, location, _Late(lambda: saved.count), *self._view), _INNER
         self._emit(b"Q")  # BINPERSID
 
     def _saved(self, record: StorageRecord, dtype: str) -> SavedStorage:
@@ -375,6 +380,7 @@ _SAVERS: Final[dict[type, Callable[[_PickleWriter, Any, object], _Steps | None]]
     GlobalRecord: _PickleWriter.save_global,
     TensorRecord: _PickleWriter.save_tensor,
     StorageRecord: _PickleWriter.save_storage,
+    StorageView: _PickleWriter.save_storage,
     _Late: _PickleWriter.save_late,
     _Mention: _PickleWriter.save_mention,
 }

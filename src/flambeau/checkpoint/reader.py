@@ -2,22 +2,33 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias
 
-from flambeau.base.errors import BadPickle
 from flambeau.checkpoint.budget import Budget
 from flambeau.checkpoint.builders import Builders
 from flambeau.checkpoint.byte_order import ByteOrder
+from flambeau.checkpoint.container import LEGACY, SCRIPT, TAR, ZIP, Container, Outside
 from flambeau.checkpoint.context import Context
-from flambeau.checkpoint.machine import Machine
-from flambeau.checkpoint.opcodes import execute
+from flambeau.checkpoint.legacy_container import LegacyContainer
+from flambeau.checkpoint.machine import Meaning
+from flambeau.checkpoint.python2 import python2_encoding
 from flambeau.checkpoint.rebuild import Rebuilder
 from flambeau.checkpoint.records import StorageRecord
+from flambeau.checkpoint.script import ScriptRebuilder, script_refusal
 from flambeau.checkpoint.sniff import sniff
-from flambeau.checkpoint.source import ReadableFrom, open_source
+from flambeau.checkpoint.source import ByteSource, ReadableFrom, open_source
+from flambeau.checkpoint.tar_container import TarContainer
 from flambeau.checkpoint.zip_container import ZipContainer
 
-__all__ = ["Checkpoint", "read"]
+__all__ = ["Checkpoint", "Unknown", "read"]
+
+Unknown: TypeAlias = Literal["error", "record"]
+
+_CONTAINERS: Final[dict[str, Callable[[ByteSource, bool], Container]]] = {
+    ZIP: ZipContainer,
+    LEGACY: LegacyContainer,
+    TAR: TarContainer,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +59,29 @@ class Checkpoint:
         self._verify()
 
 
-def read(source: ReadableFrom, *, mmap: bool = True, check: bool = True, build: Builders | None = None) -> Checkpoint:
-    """Read a checkpoint that `torch.save` or `write` wrote. No code of the file's is run, and none is looked up.
+def read(
+    source: ReadableFrom,
+    *,
+    mmap: bool = True,
+    check: bool = True,
+    build: Builders | None = None,
+    encoding: str | None = None,
+    unknown: Unknown = "error",
+) -> Checkpoint:
+    """Read a checkpoint that any version of PyTorch, or `write`, wrote. No code of the file's is run or looked up.
 
     A tensor's bytes are mapped, not read: opening takes the same short time for a small and a large file. Whatever
-    describes the object is compared with its checksum at once, a storage when its bytes are first asked for.
+    describes the object is compared with its checksum at once, a storage when its bytes are first asked for. Files from
+    before PyTorch 1.6 hold no checksums.
 
     Args:
         source: a path; or the file's content; or a file opened in binary mode, which is read from its position on.
         mmap: map a path's bytes. False reads and checks them now, so that the file may change afterwards.
         check: compare the storages with their checksums. What describes the object is always checked.
         build: what the records in the object become; by default they stay records.
+        encoding: how text that Python 2 wrote is read: ``"utf-8"``, ``"ascii"``, ``"latin1"``, or ``"bytes"`` to keep
+            it as bytes. By default it is UTF-8, or else Latin-1 where it is no key of a dictionary.
+        unknown: ``"record"`` reads a TorchScript archive as a tree of records, without its code; ``"error"`` refuses.
 
     Returns:
         The checkpoint. Arrays of its tensors are read-only.
@@ -66,6 +89,7 @@ def read(source: ReadableFrom, *, mmap: bool = True, check: bool = True, build: 
     Raises:
         LoadError: one of its subclasses, by the reason.
         OSError: the file cannot be opened.
+        ValueError: ``encoding`` is none of the four.
 
     Example:
         >>> import io
@@ -78,24 +102,23 @@ def read(source: ReadableFrom, *, mmap: bool = True, check: bool = True, build: 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
     """
     with open_source(source, mmap) as opened:
-        container_kind = sniff(opened)
-        container = ZipContainer(opened, check)
-        pickle = container.pickle()
-        name = f"{opened.name}: data.pkl"
-        budget = Budget(name, len(pickle))
+        container = _CONTAINERS[sniff(opened)](opened, check)
+        name = f"{opened.name}: {container.description}"
         order = ByteOrder(opened.name, container.byteorder)
-        rebuilder = Rebuilder(Context(name, build or Builders(), budget, order), container.storage)
-        obj = _unpickle(Machine(name, pickle, rebuilder, budget))
+        context = Context(name, build or Builders(), Budget(name), order, python2_encoding(encoding))
+        outside = container.outside(context)
+        obj = container.unpickle(context, _meaning(container.kind, opened.name, context, outside, unknown))
         if not opened.lasting:
             container.load()
     return Checkpoint(
-        obj, container_kind, container.byteorder, container.checksums, rebuilder.storages, container.verify
+        obj, container.kind, container.byteorder, container.checksums, outside.records, container.verify
     )
 
 
-def _unpickle(machine: Machine) -> object:
-    """Run the pickle; nothing may follow it."""
-    obj = execute(machine)
-    if machine.position != len(machine.data):
-        raise machine.error(BadPickle, f"{len(machine.data) - machine.position} bytes follow the pickle")
-    return obj
+def _meaning(kind: str, file: str, context: Context, outside: Outside, unknown: Unknown) -> Meaning:
+    """Choose what the names in the pickle stand for."""
+    if kind != SCRIPT:
+        return Rebuilder(context, outside.persistent)
+    if unknown == "error":
+        raise script_refusal(file)
+    return ScriptRebuilder(context, outside.persistent)

@@ -14,8 +14,10 @@ __all__ = [
     "DtypeRecord",
     "GlobalRecord",
     "LayoutRecord",
+    "ObjectRecord",
     "SizeRecord",
     "StorageRecord",
+    "StorageView",
     "TensorRecord",
 ]
 
@@ -58,6 +60,25 @@ class GlobalRecord:
 
 
 @dataclass(eq=False, slots=True)
+class ObjectRecord:
+    """An object of a class that is not read, as the file describes it: no class is looked up, nothing of it runs.
+
+    Attributes:
+        name: full name of the class.
+        arguments: what the class was called with.
+        state: what the object was given as its state, usually a dictionary of its attributes; None where it has none.
+        items: what was appended to it.
+        pairs: the keys and values that were set in it.
+    """
+
+    name: str
+    arguments: tuple[object, ...] = ()
+    state: object = None
+    items: list[object] = field(default_factory=list[object])
+    pairs: list[tuple[object, object]] = field(default_factory=list[tuple[object, object]])
+
+
+@dataclass(eq=False, slots=True)
 class StorageRecord:
     """A stretch of bytes that tensors view. Tensors that share a storage share this record.
 
@@ -95,6 +116,19 @@ class StorageRecord:
             raise TypeError(f"array of type {array.dtype}: no tensor has elements of this type")
         data: ByteArray = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         return cls(element.name, data.nbytes, lambda: data)
+
+
+@dataclass(eq=False, slots=True)
+class StorageView(StorageRecord):
+    """A part of a storage that old versions of PyTorch treated as a storage of its own; it shares the bytes.
+
+    Attributes:
+        base: the whole storage.
+        start: where the part begins, in bytes.
+    """
+
+    base: StorageRecord = field(kw_only=True)
+    start: int = field(kw_only=True)
 
 
 @dataclass(eq=False, slots=True)

@@ -7,7 +7,7 @@ from flambeau.checkpoint.context import Context, Permitted
 from flambeau.checkpoint.elements import ELEMENTS
 from flambeau.checkpoint.limits import DIMENSIONS
 from flambeau.checkpoint.narrowing import as_dict, as_tuple
-from flambeau.checkpoint.records import GlobalRecord, StorageRecord, TensorRecord
+from flambeau.checkpoint.records import GlobalRecord, StorageRecord, StorageView, TensorRecord
 
 __all__ = ["TENSOR_CLASSES", "make_parameter", "make_tensor", "make_tensor_with_attributes", "make_typed_tensor"]
 
@@ -136,7 +136,12 @@ def _view(
         raise context.error(BadTensor, f"a tensor has {len(shape)} sizes and {len(stride)} strides")
     if type(requires_grad) is not bool:
         raise context.error(BadTensor, "the requires_grad of a tensor is not a bool")
-    _check_bounds(context, storage, ELEMENTS[dtype].size, offset, shape, stride)
+    size = ELEMENTS[dtype].size
+    _check_bounds(context, storage, size, offset, shape, stride)
+    if isinstance(storage, StorageView):
+        if storage.start % size:
+            raise context.error(BadTensor, f"a tensor begins within an element of {size} bytes")
+        storage, offset = storage.base, offset + storage.start // size
     bits = _bits(context, dtype, metadata)
     return TensorRecord(dtype, shape, stride, offset, storage, requires_grad=requires_grad, metadata=bits)
 

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 
@@ -33,6 +33,7 @@ def load(
     *,
     weights_only: bool | None = None,
     mmap: bool | None = None,
+    unknown: Literal["error", "record"] = "error",
     **pickle_load_args: Any,
 ) -> Any:
     """Load an object from a file that PyTorch or ``save`` wrote. No code in the file is run, whatever the arguments.
@@ -46,24 +47,28 @@ def load(
         weights_only: accepted; files are always read as data, as with True.
         mmap: map a path's bytes instead of copying them into memory, which is the default for paths. Their checksums
             are compared in either case. What is mapped stays as it is when ``save`` replaces the file.
-        pickle_load_args: ``encoding`` is accepted.
+        unknown: ``"record"`` reads a TorchScript archive as a tree of records, whose ``state_dict()`` holds the
+            weights; ``"error"`` refuses it, as PyTorch does.
+        pickle_load_args: ``encoding`` says how text that Python 2 wrote is read: ``"utf-8"``, ``"ascii"``,
+            ``"latin1"`` or ``"bytes"``. By default it is UTF-8, or else Latin-1 where it is no dictionary's key.
 
     Raises:
         LoadError: the file is damaged, or holds what is not data; the class and the text say what and where.
         RuntimeError: tensors were saved on a device this machine does not have, and ``map_location`` is not given.
-        ValueError: ``mmap`` is asked for, but ``f`` is no path.
+        ValueError: ``mmap`` is asked for, but ``f`` is no path; or ``encoding`` is none of the four.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
     """
     if pickle_module is not None:
         raise NotImplementedError("load(pickle_module=...) is not supported: files are read as data, without pickle")
-    unknown = sorted(set(pickle_load_args) - {"encoding"})
-    if unknown:
-        raise TypeError(f"load() got an unexpected keyword argument '{unknown[0]}'")
+    unexpected = sorted(set(pickle_load_args) - {"encoding"})
+    if unexpected:
+        raise TypeError(f"load() got an unexpected keyword argument '{unexpected[0]}'")
     if mmap and not isinstance(f, (str, os.PathLike)):
         raise ValueError("f must be a file path in order to use the mmap argument")
     builder = _Builder(map_location)
-    built = read(f, mmap=mmap is not False, build=builder.builders())
+    encoding = cast("str | None", pickle_load_args.get("encoding"))
+    built = read(f, mmap=mmap is not False, build=builder.builders(), encoding=encoding, unknown=unknown)
     builder.finish()
     return built.obj
 

@@ -42,13 +42,13 @@ def save(
     Args:
         obj: tensors, parameters, numbers, strings, and dictionaries, lists, tuples and sets of them.
         f: a path, or a file opened for writing in binary mode.
-        pickle_module, pickle_protocol, _use_new_zipfile_serialization, _disable_byteorder_record: PyTorch's; only their
-            defaults are supported.
+        pickle_module, pickle_protocol, _disable_byteorder_record: PyTorch's; only their defaults are supported.
+        _use_new_zipfile_serialization: False writes the format from before PyTorch 1.6, which has no checksums.
 
     Raises:
         AttributeError: ``f`` is neither a path nor a file.
         SaveError: the object holds something that cannot be saved, or the file cannot be written.
-        NotImplementedError: another pickle module, protocol or format is asked for.
+        NotImplementedError: another pickle module or protocol is asked for.
 
     Example:
         >>> import io
@@ -62,15 +62,14 @@ def save(
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.save.html
     """
-    asked = (pickle_module, pickle_protocol, _use_new_zipfile_serialization, _disable_byteorder_record)
-    if asked != (None, 2, True, False):
+    if (pickle_module, pickle_protocol, _disable_byteorder_record) != (None, 2, False):
         raise NotImplementedError(
-            "save() writes PyTorch's zip format with pickle protocol 2 only; pickle_module, pickle_protocol, "
-            "_use_new_zipfile_serialization and _disable_byteorder_record cannot be changed"
+            "save() writes pickle protocol 2 only, with a record of the byte order; pickle_module, pickle_protocol and "
+            "_disable_byteorder_record cannot be changed"
         )
     if not isinstance(f, (str, os.PathLike)) and not hasattr(f, "write"):
         raise AttributeError("expected 'f' to be string, path, or a file-like object with a 'write' attribute")
-    write(obj, f, describe=_Describer())
+    write(obj, f, describe=_Describer(), legacy=not _use_new_zipfile_serialization)
 
 
 class _Describer:
