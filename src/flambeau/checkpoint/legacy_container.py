@@ -140,7 +140,8 @@ class LegacyContainer:
         """Check the list of storages: each one that the object mentions, once."""
         file = self._source.name
         keys: dict[str, None] = {}
-        for item in as_sequence(listed) or [listed]:
+        items = as_sequence(listed)
+        for item in (None,) if items is None else items:
             key = as_ascii(item)
             if key is None:
                 raise BadStream(f"{file}: the list of storages is not a list of strings")

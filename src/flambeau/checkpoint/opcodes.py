@@ -364,6 +364,11 @@ def _persistent(machine: Machine) -> None:
     machine.stack.append(machine.meaning.persistent(machine.pop()))
 
 
+def _persistent_line(machine: Machine) -> None:
+    """PERSID: push the storage with this identifier, given as text, which protocol 0 knows only."""
+    machine.stack.append(machine.meaning.persistent(_name(machine, _text(machine, machine.take_line()))))
+
+
 def _protocol(machine: Machine) -> None:
     """PROTO: the protocol's version."""
     version = machine.take(1)[0]
@@ -443,6 +448,7 @@ _ACTIONS: Final[dict[int, Action]] = {
         ("\x92", _reduce_keywords),  # NEWOBJ_EX
         ("b", _build),  # BUILD
         ("Q", _persistent),  # BINPERSID
+        ("P", _persistent_line),  # PERSID
         # Framing
         ("\x80", _protocol),  # PROTO
         ("\x95", _frame),  # FRAME
@@ -452,7 +458,6 @@ _ACTIONS: Final[dict[int, Action]] = {
 _REFUSED: Final[dict[int, str]] = {
     ord("i"): "INST creates an object of a class, which a checkpoint has no use for",
     ord("o"): "OBJ creates an object of a class, which a checkpoint has no use for",
-    ord("P"): "PERSID names a storage by text, which no version of PyTorch wrote",
     ord("\x82"): "EXT1 refers to a registry outside the file",
     ord("\x83"): "EXT2 refers to a registry outside the file",
     ord("\x84"): "EXT4 refers to a registry outside the file",

@@ -39,7 +39,6 @@ __all__ = ["Pickled", "write_pickle"]
 
 _BATCH: Final = 1_000  # values between a mark and the opcode that takes them, as in CPython
 _LATIN1: Final = "latin1"
-_UNTYPED: Final = "torch.storage.UntypedStorage"
 _INNER: Final = object()  # the label of a step that users have no name for
 
 
@@ -104,7 +103,10 @@ class _PickleWriter:
 
     def __init__(self, describe: Callable[[object], object] | None, legacy: bool) -> None:
         self._describe = describe
-        self._view = (None,) if legacy else ()  # what part of another storage it is, once a fact of its own: none
+        # What part of another storage a storage is, which was once a fact of its own: none.
+        self._view = (None,) if legacy else ()
+        # PyTorch does not read an untyped storage from its own old format, but reads bytes as any type from both.
+        self._untyped = "torch.ByteStorage" if legacy else "torch.storage.UntypedStorage"
         self._pieces: list[bytes | _Late] = [b"\x80\x02"]  # PROTO 2
         # Identity -> index in the memo and the object itself, which is kept so that its identity stays its own.
         self._memo: dict[int, tuple[int, object]] = {}
@@ -324,7 +326,7 @@ class _PickleWriter:
         saved = self._saved(value.storage, storage_type(value.dtype))
         saved.add(value)
         arguments = (
-            _Mention(saved, _UNTYPED if storage is None else f"torch.{storage}"),
+            _Mention(saved, self._untyped if storage is None else f"torch.{storage}"),
             _Late(lambda: saved.view(value).offset),
             (*value.shape,),
             tuple(_Late(lambda axis=axis: saved.view(value).stride[axis]) for axis in range(len(value.stride))),
@@ -341,7 +343,7 @@ class _PickleWriter:
         saved.keep_whole(storage_type(value.dtype))
         storage = ELEMENTS[value.dtype].storage
         untyped = storage is None or value.dtype == "uint8"
-        return self.save_mention(_Mention(saved, _UNTYPED if untyped else f"torch.{storage}"), value)
+        return self.save_mention(_Mention(saved, self._untyped if untyped else f"torch.{storage}"), value)
 
     def save_mention(self, value: _Mention, _: object) -> _Steps:
         """Write the identifier of a storage, outside the pickle."""

@@ -21,7 +21,7 @@ _CLASSES: Final = "__torch__."
 _OBJECT: Final = 300  # estimated bytes of Python objects, for the budget
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class ScriptRecord(ObjectRecord):
     """An object of a TorchScript archive, most often a module: its attributes and submodules are its ``state``.
 

@@ -35,9 +35,12 @@ _STRANGERS: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"version https://git-lfs", "a Git LFS pointer; fetch the file itself with `git lfs pull`"),
     (0, b"<!DOCTYPE", "a web page; the download went wrong"),
     (0, b"<html", "a web page; the download went wrong"),
+    (0, b"{\"", "a JSON file"),
+    (0, b"\x7fELF", "a program or library"),
 )
 
 _HEAD: Final = 512
+_SHOWN: Final = 8
 _SAFETENSORS_HEADER: Final = 100_000_000  # the format's own limit on its header
 
 
@@ -65,6 +68,8 @@ def sniff(source: ByteSource) -> str:
     for offset, magic, stranger in _STRANGERS:
         if head.startswith(magic, offset):
             raise NotACheckpoint(f"{source.name}: this is not a checkpoint but {stranger}")
+    if head[:_SHOWN].isascii() and head[:_SHOWN].decode("ascii").isprintable():
+        raise NotACheckpoint(f"{source.name}: this is not a checkpoint but text: it begins with {head[:_SHOWN]!r}")
     raise NotACheckpoint(
-        f"{source.name}: this is not a checkpoint: it begins with {head[:8]!r}, which no known container does"
+        f"{source.name}: this is not a checkpoint: it begins with {head[:_SHOWN]!r}, which no known container does"
     )
