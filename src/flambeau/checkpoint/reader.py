@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from flambeau.base.errors import BadPickle
 from flambeau.checkpoint.budget import Budget
@@ -17,7 +17,9 @@ from flambeau.checkpoint.sniff import sniff
 from flambeau.checkpoint.source import ReadableFrom, open_source
 from flambeau.checkpoint.zip_container import ZipContainer
 
-__all__ = ["Checkpoint", "read"]
+__all__ = ["Checkpoint", "Unknown", "read"]
+
+Unknown: TypeAlias = Literal["error", "record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,14 @@ class Checkpoint:
         self._verify()
 
 
-def read(source: ReadableFrom, *, mmap: bool = True, check: bool = True, build: Builders | None = None) -> Checkpoint:
+def read(
+    source: ReadableFrom,
+    *,
+    mmap: bool = True,
+    check: bool = True,
+    build: Builders | None = None,
+    unknown: Unknown = "error",
+) -> Checkpoint:
     """Read a checkpoint that `torch.save` or `write` wrote. No code of the file's is run, and none is looked up.
 
     A tensor's bytes are mapped, not read: opening takes the same short time for a small and a large file. Whatever
@@ -59,6 +68,8 @@ def read(source: ReadableFrom, *, mmap: bool = True, check: bool = True, build: 
         mmap: map a path's bytes. False reads and checks them now, so that the file may change afterwards.
         check: compare the storages with their checksums. What describes the object is always checked.
         build: what the records in the object become; by default they stay records.
+        unknown: what becomes of objects of unknown classes: ``"error"``, or ``"record"``, which gives each as an
+            ``ObjectRecord`` of what the file says about it.
 
     Returns:
         The checkpoint. Arrays of its tensors are read-only.
@@ -77,14 +88,25 @@ def read(source: ReadableFrom, *, mmap: bool = True, check: bool = True, build: 
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
     """
+    if unknown not in ("error", "record"):
+        raise ValueError(f"unknown: expected 'error' or 'record', but got {unknown!r}")
+    return _read(source, mmap, check, build or Builders(), unknown == "record")
+
+
+def _read(
+    source: ReadableFrom, mmap: bool, check: bool, build: Builders, as_records: bool, inside: bool = False
+) -> Checkpoint:
+    """Read a checkpoint, or one inside another."""
     with open_source(source, mmap) as opened:
         container_kind = sniff(opened)
         container = ZipContainer(opened, check)
         pickle = container.pickle()
         name = f"{opened.name}: data.pkl"
         budget = Budget(name, len(pickle))
-        order = ByteOrder(opened.name, container.byteorder)
-        rebuilder = Rebuilder(Context(name, build or Builders(), budget, order), container.storage)
+        context = Context(name, build, budget, ByteOrder(opened.name, container.byteorder), as_records=as_records)
+        if not inside:
+            context.nested = lambda data: _read(data, mmap, check, build, as_records, inside=True).obj
+        rebuilder = Rebuilder(context, container.storage)
         obj = _unpickle(Machine(name, pickle, rebuilder, budget))
         if not opened.lasting:
             container.load()
