@@ -80,7 +80,7 @@ def test_the_weights():
 def test_the_tree():
     net = load(NET)
     assert net.name == "__torch__.Net"
-    assert net.tensors == ("scale",)
+    assert net.tensor_names == ("scale",)
     state = net.state
     assert isinstance(state, dict)
     assert (state["name"], state["sizes"], state["rates"]) == ("net", [1, 2], {"a": 0.5})

@@ -7,6 +7,9 @@ from flambeau.base.errors import BadCall, LoadError
 from flambeau.checkpoint.budget import Budget
 from flambeau.checkpoint.builders import Builders
 from flambeau.checkpoint.byte_order import ByteOrder
+from flambeau.checkpoint.limits import NESTED_FILES
+from flambeau.checkpoint.records import TensorRecord
+from flambeau.checkpoint.special_records import SpecialRecord
 
 __all__ = ["Context", "Permitted"]
 
@@ -22,7 +25,12 @@ class Context:
         order: turns storages into this machine's byte order.
         encoding: how byte strings of Python 2 are read; ``"bytes"`` keeps them, None means UTF-8 or else Latin-1.
         dtypes: what each element type named so far became.
-        tensors: what the tensors rebuilt so far became, by identity.
+        layouts: what each layout named so far became.
+        tensors: the tensors rebuilt so far, by the identity of what they became: this, and the record.
+        configurations: the collections that stand for OmegaConf's and have no content yet, by their identity.
+        as_records: whether objects of unknown classes become records instead of errors.
+        nested: reads a file inside the file; None where that is not to be done again.
+        nested_left: how many more of these may be read.
     """
 
     name: str
@@ -31,7 +39,14 @@ class Context:
     order: ByteOrder
     encoding: str | None = None
     dtypes: dict[str, object] = field(default_factory=dict[str, object])
-    tensors: dict[int, object] = field(default_factory=dict[int, object])
+    layouts: dict[str, object] = field(default_factory=dict[str, object])
+    tensors: dict[int, tuple[object, TensorRecord | SpecialRecord]] = field(
+        default_factory=dict[int, "tuple[object, TensorRecord | SpecialRecord]"]
+    )
+    configurations: dict[int, object] = field(default_factory=dict[int, object])
+    as_records: bool = False
+    nested: Callable[[bytes], object] | None = None
+    nested_left: int = NESTED_FILES
 
     def error(self, kind: type[LoadError], text: str) -> LoadError:
         """Make an error that names the pickle."""

@@ -29,6 +29,7 @@ from flambeau.checkpoint.records import StorageRecord, StorageView
 from flambeau.checkpoint.source import ByteSource, lasting
 from flambeau.checkpoint.storage_table import StorageTable, view_of
 from flambeau.checkpoint.stretch import Stretch
+from flambeau.checkpoint.survey import Survey
 
 __all__ = ["MAGIC", "PROTOCOL", "LegacyContainer"]
 
@@ -106,7 +107,8 @@ class LegacyContainer:
         return self._storages
 
     def unpickle(self, context: Context, meaning: Meaning) -> object:
-        """Run every pickle, and locate the storages behind them."""
+        """Run every pickle. The object's is run twice: its storages have to be located before it is rebuilt."""
+        storages = self._storages if self._storages is not None else self.outside(context)
         stream = PickleStream(self._source, context, 0, self._source.size)
         plain = PlainMeaning(context)
         for what, expected in (("magic number", MAGIC), ("protocol version", PROTOCOL)):
@@ -114,9 +116,11 @@ class LegacyContainer:
             if type(found) is not int or found != expected:
                 raise UnsupportedContainer(f"{self._source.name}: Invalid {what}: {shown(found)}; this version is not read")
         stream.unpickle("system information", plain)
-        obj = stream.unpickle(self.description, meaning)
-        self._locate(stream, stream.unpickle("list of storages", plain))
-        return obj
+        start = stream.position
+        stream.unpickle(self.description, Survey(context, storages))
+        self._locate(stream, storages, stream.unpickle("list of storages", plain))
+        stream.position = start
+        return stream.unpickle(self.description, meaning)
 
     def load(self) -> None:
         """Do nothing: a source that does not last was read as a whole."""
@@ -124,20 +128,23 @@ class LegacyContainer:
     def verify(self) -> None:
         """Do nothing: the file holds no checksums."""
 
-    def _locate(self, stream: PickleStream, listed: object) -> None:
+    def _locate(self, stream: PickleStream, storages: LegacyStorages, listed: object) -> None:
         """Find the bytes of every storage, in the order of the list; nothing may be left over."""
         file = self._source.name
-        records = self._storages.records if self._storages is not None else {}
-        for key in self._keys(listed):
-            record = records.get(key)
+        keys = self._keys(listed)
+        missing = next((key for key in storages.records if key not in keys), None)
+        if missing is not None:
+            raise MissingRecord(f"{file}: storage {missing[:80]!r}, which a tensor needs, is not in the file")
+        for key in keys:
+            record = storages.records.get(key)
             if record is None:
                 raise HiddenBytes(f"{file}: storage {key[:80]!r} is in the list of storages, but no tensor views it")
-            self._locate_one(stream, key, record)
+            self._locate_one(stream, record, storages.stretches[key])
         if stream.left:
             raise TrailingBytes(f"{file}: {stream.left} bytes follow the last storage, at byte {stream.position}")
 
-    def _keys(self, listed: object) -> list[str]:
-        """Check the list of storages: each one that the object mentions, once."""
+    def _keys(self, listed: object) -> dict[str, None]:
+        """Check the list of storages: each of them once."""
         file = self._source.name
         keys: dict[str, None] = {}
         items = as_sequence(listed)
@@ -148,15 +155,11 @@ class LegacyContainer:
             if key in keys:
                 raise DuplicateRecord(f"{file}: storage {key[:80]!r} is twice in the list of storages")
             keys[key] = None
-        mentioned = self._storages.records if self._storages is not None else {}
-        missing = [key for key in mentioned if key not in keys]
-        if missing:
-            raise MissingRecord(f"{file}: storage {missing[0][:80]!r}, which a tensor needs, is not in the file")
-        return list(keys)
+        return keys
 
-    def _locate_one(self, stream: PickleStream, key: str, record: StorageRecord) -> None:
+    def _locate_one(self, stream: PickleStream, record: StorageRecord, stretch: Stretch) -> None:
         """Find the bytes of one storage, which have to be as many as its description says."""
-        what = f"storage {key[:80]!r}"
+        what = f"storage {record.key[:80]!r}"
         at = stream.position
         count = int.from_bytes(stream.take(f"the length of {what}", 8), "little", signed=True)
         size = ELEMENTS[record.dtype].size
@@ -165,6 +168,4 @@ class LegacyContainer:
                 f"{self._source.name}: {what} should have {record.nbytes // size} elements of {size} bytes, but at "
                 f"byte {at} the file says {count}"
             )
-        found = stream.stretch(what, record.nbytes)
-        if self._storages is not None:
-            self._storages.stretches[key].start = found.start
+        stretch.start = stream.stretch(what, record.nbytes).start

@@ -13,8 +13,11 @@ __all__ = [
     "KEY_PARTS",
     "KEY_WORK",
     "NAME_LENGTH",
+    "NESTED_FILES",
     "OBJECT_BYTES_FREE",
     "OBJECT_BYTES_RATIO",
+    "PATH_CHARACTERS",
+    "PATH_PARTS",
     "PAX_BYTES",
     "RECORDS",
     "SCRIPT_MODULES",
@@ -33,6 +36,9 @@ OBJECT_BYTES_FREE: Final = 64 << 20  # estimated bytes of Python objects ...
 OBJECT_BYTES_RATIO: Final = 32  # ... beyond this many for one byte of pickle
 NAME_LENGTH: Final = 1_024  # characters in the name of a module, class or function
 TEXT_DIGITS: Final = 4_300  # digits of a number written as text: Python's own limit
+PATH_CHARACTERS: Final = 65_536  # characters in the path of a file
+PATH_PARTS: Final = 1_000  # levels of a record that are searched for tensors
+NESTED_FILES: Final = 1_000  # storages that are whole files of their own, inside the pickle
 
 # Hashed keys: hashing a tuple visits all its parts, and equal hashes make a dictionary slow
 KEY_PARTS: Final = 256  # parts of one key, counted through nested tuples and frozen sets

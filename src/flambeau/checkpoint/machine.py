@@ -25,6 +25,18 @@ class Meaning(Protocol):
         """Call what `find` gave for a callable name."""
         ...
 
+    def new(self, kind: object, arguments: tuple[object, ...], keywords: dict[object, object]) -> object:
+        """Make an object of what `find` gave for a class, without calling it."""
+        ...
+
+    def extend(self, target: object, items: list[object]) -> bool:
+        """Append to an object that is no plain list; False where it takes no items."""
+        ...
+
+    def set_pairs(self, target: object, pairs: list[tuple[object, object]]) -> bool:
+        """Set keys of an object that is no plain dictionary, and are checked; False where it takes none."""
+        ...
+
     def build(self, target: object, state: object) -> None:
         """Give an object its state."""
         ...

@@ -9,12 +9,14 @@ from flambeau.checkpoint.context import Context
 from flambeau.checkpoint.limits import DIMENSIONS
 from flambeau.checkpoint.narrowing import as_tuple
 
-__all__ = ["build_array", "build_dtype", "make_array", "make_dtype", "make_scalar"]
+__all__ = ["SCALARS", "build_array", "build_dtype", "make_array", "make_dtype", "make_filled_array", "make_scalar"]
 
 _NUMBERS: Final = frozenset(
     ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"),
 )
 _TEXT: Final = ("S", "U")
+# Classes of numbers, which files mention.
+SCALARS: Final = frozenset(f"numpy.{np.dtype(code).name}" for code in _NUMBERS) | {"numpy.bool_", "numpy.str_"}
 _UTF32: Final = "utf-32-le" if np.little_endian else "utf-32-be"
 _NATIVE: Final = ("|", "=", "<" if np.little_endian else ">")
 
@@ -59,7 +61,20 @@ def build_array(context: Context, target: object, state: object) -> None:
     parts = as_tuple(state)
     if array.size or parts is None or len(parts) != 5:
         raise context.error(BadPickle, "the state of a NumPy array is malformed")
-    _, shape, dtype, fortran, data = parts
+    _fill(context, array, *parts[1:])
+
+
+def make_filled_array(context: Context, data: object, dtype: object, shape: object, order: object) -> object:
+    """Make an array of its bytes, as protocol 5 describes it."""
+    if not isinstance(order, str) or order not in ("C", "F"):
+        raise context.error(BadCall, "a NumPy array has an order other than C or F")
+    array = np.empty(0, np.int8)
+    _fill(context, array, shape, dtype, order == "F", bytes(data) if isinstance(data, bytearray) else data)
+    return array
+
+
+def _fill(context: Context, array: Any, shape: object, dtype: object, fortran: object, data: object) -> None:
+    """Check and set the shape, type and content of an array."""
     if not isinstance(dtype, np.dtype) or type(fortran) is not bool or not isinstance(data, bytes):
         raise context.error(BadPickle, "only NumPy arrays of numbers or text are read")
     kind = cast("np.dtype[Any]", dtype)
@@ -70,8 +85,7 @@ def build_array(context: Context, target: object, state: object) -> None:
     if count * kind.itemsize != len(data):
         raise context.error(BadPickle, f"a NumPy array of shape {sizes} and type {kind} has {len(data)} bytes")
     _check_characters(context, kind, data)
-    # NumPy takes a plain bool here, though its annotation says otherwise.
-    array.__setstate__((1, sizes, kind, fortran, data))  # pyright: ignore[reportArgumentType]
+    array.__setstate__((1, sizes, kind, fortran, data))
 
 
 def _check_characters(context: Context, dtype: np.dtype[Any], data: bytes) -> None:

@@ -7,7 +7,7 @@ Source: https://peps.python.org/pep-0307/, https://peps.python.org/pep-3154/, ht
 """
 
 import struct
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import Final, TypeAlias, cast
 
@@ -21,7 +21,7 @@ __all__ = ["execute"]
 Action: TypeAlias = Callable[[Machine], None]
 
 _STOP: Final = ord(".")
-_MAPPINGS: Final = (dict, OrderedDict, Counter)
+_MAPPINGS: Final = (dict, OrderedDict, Counter, defaultdict)
 # Estimated bytes of Python objects, for the machine's budget.
 _LIST, _TUPLE, _DICT, _SET, _ITEM = 64, 48, 64, 216, 8
 
@@ -229,32 +229,36 @@ def _members(machine: Machine, items: list[object]) -> list[object]:
 def _extend_list(machine: Machine, items: list[object]) -> None:
     """Append to the list on top."""
     target = machine.top()
-    if type(target) is not list:
+    if type(target) is list:
+        cast("list[object]", target).extend(items)
+    elif not machine.meaning.extend(target, items):
         raise machine.error(BadPickle, f"a value is appended to {type(target).__name__!r}, which is not a list")
-    cast("list[object]", target).extend(items)
 
 
 def _set_pairs(machine: Machine, items: list[object]) -> None:
     """Put keys and values into the dictionary on top."""
     target = machine.top()
-    if type(target) not in _MAPPINGS:
-        raise machine.error(BadPickle, f"a key is set in {type(target).__name__!r}, which is not a dictionary")
     if len(items) % 2:
         raise machine.error(BadPickle, "a key is set without a value")
     machine.budget.charge(4 * _ITEM * len(items))
-    mapping = cast("dict[object, object]", target)
-    for key, value in zip(_members(machine, items[::2]), items[1::2], strict=True):
-        mapping[key] = value
+    pairs = zip(_members(machine, items[::2]), items[1::2], strict=True)
+    if type(target) in _MAPPINGS:
+        mapping = cast("dict[object, object]", target)
+        for key, value in pairs:
+            mapping[key] = value
+    elif not machine.meaning.set_pairs(target, list(pairs)):
+        raise machine.error(BadPickle, f"a key is set in {type(target).__name__!r}, which is not a dictionary")
 
 
 def _add_items(machine: Machine) -> None:
     """ADDITEMS: put everything since the mark into the set below it."""
     items = machine.pop_mark()
     target = machine.top()
-    if type(target) is not set:
-        raise machine.error(BadPickle, f"a value is added to {type(target).__name__!r}, which is not a set")
     machine.budget.charge(4 * _ITEM * len(items))
-    cast("set[object]", target).update(_members(machine, items))
+    if type(target) is set:
+        cast("set[object]", target).update(_members(machine, items))
+    elif not machine.meaning.extend(target, items):
+        raise machine.error(BadPickle, f"a value is added to {type(target).__name__!r}, which is not a set")
 
 
 def _append(machine: Machine) -> None:
@@ -338,19 +342,33 @@ def _stack_global(machine: Machine) -> None:
     machine.stack.append(machine.meaning.find(_name(machine, machine.pop()), name))
 
 
-def _reduce(machine: Machine) -> None:
-    """REDUCE and NEWOBJ: call what is below the tuple of arguments on top."""
+def _arguments(machine: Machine) -> tuple[object, ...]:
+    """Take the arguments of a call."""
     arguments = as_tuple(machine.pop())
     if arguments is None:
         raise machine.error(BadPickle, "the arguments of a call are not a tuple")
+    return arguments
+
+
+def _reduce(machine: Machine) -> None:
+    """REDUCE: call what is below the tuple of arguments on top."""
+    arguments = _arguments(machine)
     machine.stack.append(machine.meaning.call(machine.pop(), arguments))
 
 
-def _reduce_keywords(machine: Machine) -> None:
-    """NEWOBJ_EX: a call with keywords, of which there may be none."""
-    if as_dict(machine.pop()) != {}:
-        raise machine.error(BadPickle, "a call has keyword arguments")
-    _reduce(machine)
+def _new(machine: Machine) -> None:
+    """NEWOBJ: make an object of the class below the tuple of arguments on top."""
+    arguments = _arguments(machine)
+    machine.stack.append(machine.meaning.new(machine.pop(), arguments, {}))
+
+
+def _new_keywords(machine: Machine) -> None:
+    """NEWOBJ_EX: the same with keyword arguments."""
+    keywords = as_dict(machine.pop())
+    if keywords is None:
+        raise machine.error(BadPickle, "the keyword arguments of a call are not a dictionary")
+    arguments = _arguments(machine)
+    machine.stack.append(machine.meaning.new(machine.pop(), arguments, keywords))
 
 
 def _build(machine: Machine) -> None:
@@ -444,8 +462,8 @@ _ACTIONS: Final[dict[int, Action]] = {
         ("c", _global),  # GLOBAL
         ("\x93", _stack_global),  # STACK_GLOBAL
         ("R", _reduce),  # REDUCE
-        ("\x81", _reduce),  # NEWOBJ
-        ("\x92", _reduce_keywords),  # NEWOBJ_EX
+        ("\x81", _new),  # NEWOBJ
+        ("\x92", _new_keywords),  # NEWOBJ_EX
         ("b", _build),  # BUILD
         ("Q", _persistent),  # BINPERSID
         ("P", _persistent_line),  # PERSID

@@ -34,6 +34,18 @@ class PlainMeaning:
         """Refuse a call."""
         raise self._context.error(BadCall, "a pickle that only describes the file calls something")
 
+    def new(self, kind: object, arguments: tuple[object, ...], keywords: dict[object, object]) -> object:
+        """Refuse an object."""
+        return self.call(kind, arguments)
+
+    def extend(self, target: object, items: list[object]) -> bool:
+        """Refuse items of what is no list."""
+        return False
+
+    def set_pairs(self, target: object, pairs: list[tuple[object, object]]) -> bool:
+        """Refuse keys of what is no dictionary."""
+        return False
+
     def build(self, target: object, state: object) -> None:
         """Refuse a state."""
         raise self._context.error(BadPickle, "a pickle that only describes the file gives an object a state")

@@ -10,7 +10,6 @@ from flambeau.checkpoint.byte_order import ByteOrder
 from flambeau.checkpoint.container import LEGACY, SCRIPT, TAR, ZIP, Container, Outside
 from flambeau.checkpoint.context import Context
 from flambeau.checkpoint.legacy_container import LegacyContainer
-from flambeau.checkpoint.machine import Meaning
 from flambeau.checkpoint.python2 import python2_encoding
 from flambeau.checkpoint.rebuild import Rebuilder
 from flambeau.checkpoint.records import StorageRecord
@@ -81,7 +80,9 @@ def read(
         build: what the records in the object become; by default they stay records.
         encoding: how text that Python 2 wrote is read: ``"utf-8"``, ``"ascii"``, ``"latin1"``, or ``"bytes"`` to keep
             it as bytes. By default it is UTF-8, or else Latin-1 where it is no key of a dictionary.
-        unknown: ``"record"`` reads a TorchScript archive as a tree of records, without its code; ``"error"`` refuses.
+        unknown: what becomes of objects of unknown classes: ``"error"``, or ``"record"``, which gives each as an
+            ``ObjectRecord`` of what the file says about it.
+            A TorchScript archive is read as such records only.
 
     Returns:
         The checkpoint. Arrays of its tensors are read-only.
@@ -101,24 +102,47 @@ def read(
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
     """
-    with open_source(source, mmap) as opened:
-        container = _CONTAINERS[sniff(opened)](opened, check)
-        name = f"{opened.name}: {container.description}"
-        order = ByteOrder(opened.name, container.byteorder)
-        context = Context(name, build or Builders(), Budget(name), order, python2_encoding(encoding))
+    if unknown not in ("error", "record"):
+        raise ValueError(f"unknown: expected 'error' or 'record', but got {unknown!r}")
+    options = _Options(mmap, check, build or Builders(), python2_encoding(encoding), unknown == "record")
+    return _read(source, options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """How a file is read, and files inside it."""
+
+    mmap: bool
+    check: bool
+    build: Builders
+    encoding: str | None
+    as_records: bool
+
+
+def _read(source: ReadableFrom, options: _Options, inside: bool = False) -> Checkpoint:
+    """Read a checkpoint, or one inside another."""
+    with open_source(source, options.mmap) as opened:
+        container = _CONTAINERS[sniff(opened)](opened, options.check)
+        context = _context(f"{opened.name}: {container.description}", container.byteorder, options)
+        if not inside:
+            context.nested = lambda data: _read(data, options, inside=True).obj
         outside = container.outside(context)
-        obj = container.unpickle(context, _meaning(container.kind, opened.name, context, outside, unknown))
+        obj = container.unpickle(context, _rebuilder(container.kind, context, outside))
         if not opened.lasting:
             container.load()
-    return Checkpoint(
-        obj, container.kind, container.byteorder, container.checksums, outside.records, container.verify
-    )
+    return Checkpoint(obj, container.kind, container.byteorder, container.checksums, outside.records, container.verify)
 
 
-def _meaning(kind: str, file: str, context: Context, outside: Outside, unknown: Unknown) -> Meaning:
+def _context(name: str, byteorder: str, options: _Options) -> Context:
+    """Make what everything shares that rebuilds one file's object."""
+    order = ByteOrder(name, byteorder)
+    return Context(name, options.build, Budget(name), order, options.encoding, as_records=options.as_records)
+
+
+def _rebuilder(kind: str, context: Context, outside: Outside) -> Rebuilder:
     """Choose what the names in the pickle stand for."""
     if kind != SCRIPT:
         return Rebuilder(context, outside.persistent)
-    if unknown == "error":
-        raise script_refusal(file)
+    if not context.as_records:
+        raise script_refusal(context.name)
     return ScriptRebuilder(context, outside.persistent)
