@@ -226,9 +226,7 @@ def tar_header(member: Member) -> bytes:
 
 
 def tar_bytes(members: Iterable[Member], end: bytes = bytes(1024), record: int = 10240) -> bytes:
-    body = b"".join(
-        tar_header(member) + member.data + member.padding * (-len(member.data) % 512) for member in members
-    )
+    body = b"".join(tar_header(member) + member.data + member.padding * (-len(member.data) % 512) for member in members)
     body += end
     return body + bytes(-len(body) % record)
 
@@ -250,7 +248,12 @@ def tar_storage(key: int, data: bytes, count: int, kind: str = "torch.FloatStora
 
 
 def tar_tensor(
-    key: int, storage_key: int, offset: int, shape: Iterable[int], stride: Iterable[int], kind: str = "torch.FloatTensor"
+    key: int,
+    storage_key: int,
+    offset: int,
+    shape: Iterable[int],
+    stride: Iterable[int],
+    kind: str = "torch.FloatTensor",
 ) -> bytes:
     sizes, strides = list(shape), list(stride)
     # The number of dimensions is followed by whatever lay behind it in the memory of the writer.

@@ -259,9 +259,10 @@ ATTACKS: dict[str, tuple[type[LoadError], str, bytes]] = {
         tar_bytes(MEMBERS, end=bytes(1024) + b"x"),
     ),
     "a member behind the end": (TrailingBytes, "follows the end", tar_bytes(MEMBERS) + tar_bytes(MEMBERS)),
+    "more padding than there is": (TrailingBytes, "follows the end", tar_bytes(MEMBERS) + bytes(10_240)),
     "one empty block": (TruncatedFile, "padding is cut short", tar_bytes(MEMBERS, end=bytes(512), record=1)),
     "no end": (TruncatedFile, "has no end", tar_bytes(MEMBERS, end=b"", record=1)),
-    "padding cut short": (TruncatedFile, "no multiple of 10240", GOOD[:-512]),
+    "padding cut short": (TruncatedFile, "the file should have 10240 bytes, but has 9728", GOOD[:-512]),
     # Records
     "a bomb in sys_info": (
         LimitExceeded,
@@ -290,7 +291,11 @@ ATTACKS: dict[str, tuple[type[LoadError], str, bytes]] = {
     "a number of tensors that is none": (BadTar, "the number of records is 'x'", member("tensors", pickled(text("x")))),
     "a storage without facts": (BadTar, "an id and two facts", with_storages(pickled(number(10)))),
     "a storage with a negative id": (BadTar, "an id and two facts", with_storages(tar_storage(-1, SIX, 6))),
-    "a storage with an id of many digits": (BadTar, "an id and two facts", with_storages(tar_storage(1 << 900, SIX, 6))),
+    "a storage with an id of many digits": (
+        BadTar,
+        "an id and two facts",
+        with_storages(tar_storage(1 << 900, SIX, 6)),
+    ),
     "a storage with a negative length": (BadTar, "storage 10 has -6 elements", with_storages(tar_storage(10, SIX, -6))),
     "a storage with a huge length": (
         TruncatedFile,
@@ -398,7 +403,7 @@ def test_every_truncation_is_found():
 def shifted(change: Callable[[bytearray, int], None]) -> int:
     """Change each byte of the archive, and count how often it then still reads as something."""
     silent = 0
-    for position in range(0, 5_120):
+    for position in range(5_120):
         changed = bytearray(GOOD)
         change(changed, position)
         try:

@@ -52,6 +52,16 @@ class Context:
         """Make an error that names the pickle."""
         return kind(f"{self.name}: {text}")
 
+    def bytes_of(self, value: object) -> bytes | None:
+        """Give bytes, also those that Python 2 wrote in the same way as text, or None."""
+        if isinstance(value, str):
+            encoding = "latin1" if self.budget.is_guessed(value) or self.encoding == "bytes" else self.encoding
+            try:
+                return value.encode(encoding or "utf-8")
+            except UnicodeEncodeError:
+                return None
+        return value if isinstance(value, bytes) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Permitted:

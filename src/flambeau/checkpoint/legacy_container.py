@@ -114,7 +114,9 @@ class LegacyContainer:
         for what, expected in (("magic number", MAGIC), ("protocol version", PROTOCOL)):
             found = stream.unpickle(what, plain)
             if type(found) is not int or found != expected:
-                raise UnsupportedContainer(f"{self._source.name}: Invalid {what}: {shown(found)}; this version is not read")
+                raise UnsupportedContainer(
+                    f"{self._source.name}: Invalid {what}: {shown(found)}; this version is not read"
+                )
         stream.unpickle("system information", plain)
         start = stream.position
         stream.unpickle(self.description, Survey(context, storages))

@@ -7,7 +7,7 @@ import numpy as np
 from flambeau.base.errors import BadCall, BadPickle
 from flambeau.checkpoint.context import Context
 from flambeau.checkpoint.limits import DIMENSIONS
-from flambeau.checkpoint.narrowing import as_tuple
+from flambeau.checkpoint.narrowing import as_ascii, as_tuple, shown
 
 __all__ = ["SCALARS", "build_array", "build_dtype", "make_array", "make_dtype", "make_filled_array", "make_scalar"]
 
@@ -23,8 +23,9 @@ _NATIVE: Final = ("|", "=", "<" if np.little_endian else ">")
 
 def make_dtype(context: Context, code: object, align: object = False, copy: object = True) -> object:
     """Make the type of numbers or fixed-length text that a short code names; nothing else."""
-    if not isinstance(code, str) or not (code in _NUMBERS or _is_text(code)):
-        raise context.error(BadCall, f"numpy.dtype is called with {str(code)[:80]!r}, which is no number or text type")
+    code = as_ascii(code)
+    if code is None or not (code in _NUMBERS or _is_text(code)):
+        raise context.error(BadCall, f"numpy.dtype is called with {shown(code)}, which is no number or text type")
     return np.dtype(code)
 
 
@@ -36,13 +37,14 @@ def _is_text(code: str) -> bool:
 def build_dtype(context: Context, target: object, state: object) -> None:
     """Check the state of a NumPy type, which repeats what its code says."""
     parts = as_tuple(state)
-    if parts is None or len(parts) < 2 or not isinstance(parts[1], str) or parts[1] not in _NATIVE:
+    if parts is None or len(parts) < 2 or as_ascii(parts[1]) not in _NATIVE:
         raise context.error(BadPickle, "NumPy values of the other byte order, or of a compound type, are not read")
 
 
 def make_scalar(context: Context, dtype: object, data: object) -> object:
     """Make a NumPy scalar of its bytes."""
-    if not isinstance(dtype, np.dtype) or not isinstance(data, bytes) or len(data) != dtype.itemsize:
+    data = context.bytes_of(data)
+    if not isinstance(dtype, np.dtype) or data is None or len(data) != dtype.itemsize:
         raise context.error(BadCall, "a NumPy scalar is made of something other than a type and its bytes")
     kind = cast("np.dtype[Any]", dtype)
     _check_characters(context, kind, data)
@@ -75,7 +77,8 @@ def make_filled_array(context: Context, data: object, dtype: object, shape: obje
 
 def _fill(context: Context, array: Any, shape: object, dtype: object, fortran: object, data: object) -> None:
     """Check and set the shape, type and content of an array."""
-    if not isinstance(dtype, np.dtype) or type(fortran) is not bool or not isinstance(data, bytes):
+    data = context.bytes_of(data)
+    if not isinstance(dtype, np.dtype) or type(fortran) is not bool or data is None:
         raise context.error(BadPickle, "only NumPy arrays of numbers or text are read")
     kind = cast("np.dtype[Any]", dtype)
     sizes = _sizes(context, shape)

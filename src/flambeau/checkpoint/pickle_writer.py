@@ -78,9 +78,7 @@ class _Frame:
     steps: _Steps
 
 
-def write_pickle(
-    obj: object, describe: Callable[[object], object] | None = None, *, legacy: bool = False
-) -> Pickled:
+def write_pickle(obj: object, describe: Callable[[object], object] | None = None, *, legacy: bool = False) -> Pickled:
     """Describe an object.
 
     Args:
@@ -349,7 +347,10 @@ class _PickleWriter:
         """Write the identifier of a storage, outside the pickle."""
         saved = value.saved
         location = sys.intern(saved.record.location)
-        yield ("storage", GlobalRecord(value.kind), saved.key, location, _Late(lambda: saved.count), *self._view), _INNER
+        yield (
+            ("storage", GlobalRecord(value.kind), saved.key, location, _Late(lambda: saved.count), *self._view),
+            _INNER,
+        )
         self._emit(b"Q")  # BINPERSID
 
     def _saved(self, record: StorageRecord, dtype: str) -> SavedStorage:

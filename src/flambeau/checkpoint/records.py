@@ -64,25 +64,6 @@ class GlobalRecord:
 
 
 @dataclass(eq=False, slots=True)
-class ObjectRecord:
-    """An object of a class that is not read, as the file describes it: no class is looked up, nothing of it runs.
-
-    Attributes:
-        name: full name of the class.
-        arguments: what the class was called with.
-        state: what the object was given as its state, usually a dictionary of its attributes; None where it has none.
-        items: what was appended to it.
-        pairs: the keys and values that were set in it.
-    """
-
-    name: str
-    arguments: tuple[object, ...] = ()
-    state: object = None
-    items: list[object] = field(default_factory=list[object])
-    pairs: list[tuple[object, object]] = field(default_factory=list[tuple[object, object]])
-
-
-@dataclass(eq=False, slots=True)
 class StorageRecord:
     """A stretch of bytes that tensors view. Tensors that share a storage share this record.
 

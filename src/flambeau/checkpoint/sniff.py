@@ -35,7 +35,7 @@ _STRANGERS: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"version https://git-lfs", "a Git LFS pointer; fetch the file itself with `git lfs pull`"),
     (0, b"<!DOCTYPE", "a web page; the download went wrong"),
     (0, b"<html", "a web page; the download went wrong"),
-    (0, b"{\"", "a JSON file"),
+    (0, b'{"', "a JSON file"),
     (0, b"\x7fELF", "a program or library"),
 )
 

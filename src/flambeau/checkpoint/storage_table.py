@@ -110,4 +110,6 @@ def view_of(context: Context, base: StorageRecord, key: str, offset: object, cou
             f"the view {key[:80]!r} reaches element {offset + count} of storage {base.key[:80]!r}, which has "
             f"{base.nbytes // size}",
         )
-    return StorageView(base.dtype, end - start, lambda: base.load()[start:end], key, base.location, base=base, start=start)
+    return StorageView(
+        base.dtype, end - start, lambda: base.load()[start:end], key, base.location, base=base, start=start
+    )

@@ -1,8 +1,8 @@
 """A first look at a pickle: which storages it mentions. Its calls are passed over, so that nothing is made of them.
 
 In the stream from before PyTorch 1.6 the place of a storage depends on the element types of all storages before it,
-which only the object's pickle tells. So the pickle is run twice: to learn them, and to rebuild the object, whose tensors
-then have their bytes from the beginning.
+which only the object's pickle tells. So the pickle is run twice: to learn them, and to rebuild the object, whose
+tensors then have their bytes from the beginning.
 """
 
 from flambeau.checkpoint.allowlist import full_name

@@ -26,9 +26,8 @@ __all__ = ["MEMBERS", "TarMember", "read_members"]
 MEMBERS: Final = ("sys_info", "pickle", "tensors", "storages")
 
 _BLOCK: Final = 512
-_RECORD: Final = 20 * _BLOCK  # the file's length is a multiple of this
+_RECORD: Final = 20 * _BLOCK  # the file is padded with zeros to a multiple of this
 _ZEROS: Final = bytes(_BLOCK)
-_PIECE: Final = 1 << 20
 
 _NAME, _SIZE, _CHECKSUM, _TYPE = slice(0, 100), slice(124, 136), slice(148, 156), slice(156, 157)
 _MAGIC, _PREFIX = slice(257, 265), slice(345, 500)
@@ -173,11 +172,11 @@ def _check_end(source: ByteSource, position: int, dangling: bool) -> None:
     """Check the end: two empty blocks, and nothing but zeros up to the end of the file."""
     if dangling:
         raise BadTar(f"{source.name}: an extended header is the last of the archive")
-    if source.size - position < 2 * _BLOCK or source.size % _RECORD:
+    end = -(-(position + 2 * _BLOCK) // _RECORD) * _RECORD
+    if source.size < end:
         raise TruncatedFile(
-            f"{source.name}: the tar archive ends at byte {position}, but its padding is cut short: the file has "
-            f"{source.size} bytes, which is no multiple of {_RECORD}"
+            f"{source.name}: the tar archive ends at byte {position}, but its padding is cut short: the file should "
+            f"have {end} bytes, but has {source.size}"
         )
-    for at in range(position, source.size, _PIECE):
-        if any(source.view(at, min(_PIECE, source.size - at))):
-            raise TrailingBytes(f"{source.name}: something follows the end of the tar archive at byte {position}")
+    if source.size > end or any(source.view(position, end - position)):
+        raise TrailingBytes(f"{source.name}: something follows the end of the tar archive at byte {position}")
