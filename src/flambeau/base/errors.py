@@ -31,6 +31,7 @@ FlambeauError
 │   └── UnsupportedTensor          (NotImplementedError)  a kind of tensor that is not read
 └── SaveError                      (RuntimeError)         an object cannot be written as a checkpoint
     ├── CannotSave                 (TypeError)            it holds something that a checkpoint cannot
+    │   └── CannotReference        (AttributeError)       a class or function that no import would find
     ├── CircularReference          (ValueError)           it contains itself
     ├── StorageTypeConflict                               two tensors view one storage as different types
     ├── MissingParent                                     the folder to write into does not exist
@@ -49,6 +50,7 @@ __all__ = [
     "BadPickle",
     "BadTensor",
     "BadZip",
+    "CannotReference",
     "CannotSave",
     "ChecksumMismatch",
     "CircularReference",
@@ -199,6 +201,10 @@ class SaveError(FlambeauError, RuntimeError):
 
 class CannotSave(SaveError, TypeError):
     """The object holds something that a checkpoint cannot; the text says where."""
+
+
+class CannotReference(CannotSave, AttributeError):
+    """A class or function is saved by its name, under which it cannot be found: a lambda, or a local class."""
 
 
 class CircularReference(SaveError, ValueError):
