@@ -19,6 +19,7 @@ from flambeau.base.errors import (
     MissingParent,
     NotACheckpoint,
 )
+from flambeau.dtypes.layouts import MEMORY_FORMATS
 
 
 def hooked() -> Any:
@@ -62,11 +63,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: type("Note", (), {"__module__": Note.__module__}),
         rf"Can't pickle <class '{HERE}\.Note'>: it's not the same object as {HERE}\.Note$",
     ),
-    "class inside a class": (lambda: Note.Inner(), r"it is defined inside another class"),
+    "class inside a class": (Note.Inner, r"it is defined inside another class"),
     "generator": (lambda: {"g": (i for i in "ab")}, r"\['g'\]: cannot pickle 'generator' object$"),
     "open file": (open_file, r"cannot pickle '.*' object$"),
     "hook": (hooked, r"\['0'\]\['_forward_hooks'\]\[\d+\]: Can't pickle local object 'hooked\.<locals>\.<lambda>'$"),
-    "memory format": (lambda: torch.channels_last, r"cannot pickle 'torch\.memory_format' object"),
+    "memory format": (lambda: MEMORY_FORMATS["channels_last"], r"cannot pickle 'torch\.memory_format' object"),
     "attribute": (lambda: noted(local()()), r"Can't pickle local object"),
 }
 

@@ -139,7 +139,7 @@ class _PickleWriter:
         if id(value) in self._open:
             raise CircularReference(f"cannot save {self._path(label)}: it contains itself")
         described = value
-        if type(value) not in _SAVERS and self._describe is not None:
+        if type(value) not in _SAVERS and self._describe is not None and not isinstance(value, SpecialRecord):
             try:
                 described = self._describe(value)
             except CannotSave as error:

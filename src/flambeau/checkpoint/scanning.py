@@ -73,7 +73,7 @@ class Scan:
 
 
 def scan(source: ReadableFrom, *, allowed: Container[str] = ()) -> Scan:
-    """List the classes and functions that a file names, and tell those that are suspicious.
+    r"""List the classes and functions that a file names, and tell those that are suspicious.
 
     Args:
         source: a path, the bytes themselves, or a file opened in binary mode; any of PyTorch's containers, a bare
@@ -85,7 +85,7 @@ def scan(source: ReadableFrom, *, allowed: Container[str] = ()) -> Scan:
         OSError: the file cannot be opened.
 
     Example:
-        >>> scan(b"cos\\nsystem\\n(S'echo'\\ntR.").names("suspicious")
+        >>> scan(b"cos\nsystem\n(S'echo'\\ntR.").names("suspicious")
         ['os.system']
     """
     with open_source(source, mapped=True) as opened:

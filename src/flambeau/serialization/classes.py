@@ -55,8 +55,13 @@ FUNCTIONS: Final[dict[str, FunctionType]] = {
     for name in functional.__all__
     if isinstance(value := vars(functional)[name], FunctionType)
 }
-_COMPILED: Final = ("gelu", "linear", "logsigmoid", "softplus", "softshrink", "hardshrink", "one_hot")
-FUNCTIONS.update({f"torch._C._nn.{name}": vars(functional)[name] for name in _COMPILED if name in functional.__all__})
+_COMPILED: Final = (
+    "avg_pool2d avg_pool3d elu_ gelu hardtanh_ leaky_relu_ linear one_hot pad scaled_dot_product_attention softplus "
+    "softshrink".split()
+)
+_RENAMED: Final = {"torch._C._nn.log_sigmoid": "logsigmoid", "torch.nn.functional._threshold": "threshold"}
+FUNCTIONS.update({f"torch._C._nn.{name}": vars(functional)[name] for name in _COMPILED})
+FUNCTIONS.update({full: vars(functional)[name] for full, name in _RENAMED.items()})
 
 # Our class or function -> full name in files.
 NAMES: Final[dict[Any, str]] = {
