@@ -69,7 +69,8 @@ PYTHON2 = (
     + PROTOCOL
     + b"\x80\x02}q\x01(U\x10protocol_versionq\x02M\xe9\x03U\rlittle_endianq\x03\x88u."
     + b"\x80\x02ccollections\nOrderedDict\nq\x01]q\x02(]q\x03(U\x06weightq\x04"
-    + b"ctorch._utils\n_rebuild_tensor\nq\x05((U\x07storageq\x06ctorch\nFloatStorage\nq\x07U\x0894203984q\x08U\x03cpuq\tK\x02NtQK\x00K\x02\x85q\nK\x01\x85q\x0b"
+    + b"ctorch._utils\n_rebuild_tensor\nq\x05((U\x07storageq\x06"
+    + b"ctorch\nFloatStorage\nq\x07U\x0894203984q\x08U\x03cpuq\tK\x02NtQK\x00K\x02\x85q\nK\x01\x85q\x0b"
     + b"tq\x0cRq\re]q\x0e(U\x05epochq\x0fK\x03ee\x85q\x10Rq\x11."
     + b"\x80\x02]q\x01U\x0894203984q\x02a."
     + b"\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80?"

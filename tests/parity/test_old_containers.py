@@ -330,7 +330,7 @@ def test_what_cannot_be_opened(library, tmp_path, monkeypatch):
         library.load("no.pt")
     with pytest.raises(IsADirectoryError, match="Is a directory"):
         library.load(tmp_path)
-    with pytest.raises(EOFError, match="Ran out of input|empty"):
+    with pytest.raises(EOFError, match=r"^$|the file is empty"):
         library.load("empty.pt")
     with pytest.raises(RuntimeError, match="failed finding central directory"):
         library.load("cut.pt")

@@ -38,6 +38,7 @@ FlambeauError
 │   └── UnsupportedTensor          (NotImplementedError)  a kind of tensor that is not read
 └── SaveError                      (RuntimeError)         an object cannot be written as a checkpoint
     ├── CannotSave                 (TypeError)            it holds something that a checkpoint cannot
+    │   └── CannotReference        (AttributeError)       a class or function that no import would find
     ├── CircularReference          (ValueError)           it contains itself
     ├── StorageTypeConflict                               two tensors view one storage as different types
     ├── MissingParent                                     the folder to write into does not exist
@@ -60,6 +61,7 @@ __all__ = [
     "BadTar",
     "BadTensor",
     "BadZip",
+    "CannotReference",
     "CannotSave",
     "ChecksumMismatch",
     "CircularReference",
@@ -241,6 +243,10 @@ class SaveError(FlambeauError, RuntimeError):
 
 class CannotSave(SaveError, TypeError):
     """The object holds something that a checkpoint cannot; the text says where."""
+
+
+class CannotReference(CannotSave, AttributeError):
+    """A class or function is saved by its name, under which it cannot be found: a lambda, or a local class."""
 
 
 class CircularReference(SaveError, ValueError):

@@ -13,6 +13,9 @@ from flambeau.checkpoint.records import ObjectRecord as ObjectRecord
 from flambeau.checkpoint.records import SizeRecord as SizeRecord
 from flambeau.checkpoint.records import StorageRecord as StorageRecord
 from flambeau.checkpoint.records import TensorRecord as TensorRecord
+from flambeau.checkpoint.scanning import NamedGlobal as NamedGlobal
+from flambeau.checkpoint.scanning import Scan as Scan
+from flambeau.checkpoint.scanning import scan as scan
 from flambeau.checkpoint.script import ScriptRecord as ScriptRecord
 from flambeau.checkpoint.special_records import MetaRecord as MetaRecord
 from flambeau.checkpoint.special_records import NestedRecord as NestedRecord

@@ -17,13 +17,14 @@ class Budget:
 
     Args:
         name: how errors call the file.
+        length: bytes of pickle, where they are known; others are counted by `allow`.
     """
 
     __slots__ = ("_collisions", "_guessed", "_hashes", "_left", "_name", "_work")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, length: int = 0) -> None:
         self._name = name
-        self._left = OBJECT_BYTES_FREE
+        self._left = OBJECT_BYTES_FREE + OBJECT_BYTES_RATIO * length
         self._work = KEY_WORK
         self._hashes: dict[int, object] = {}
         self._collisions = COLLISIONS

@@ -26,11 +26,12 @@ _MAPPINGS: Final = (dict, OrderedDict, Counter, defaultdict)
 _LIST, _TUPLE, _DICT, _SET, _ITEM = 64, 48, 64, 216, 8
 
 
-def execute(machine: Machine) -> object:
+def execute(machine: Machine, refused: Callable[[Machine, int], None] | None = None) -> object:
     """Run a pickle to its end and give the object that it describes; the machine then stands behind it.
 
     Args:
         machine: a machine at the pickle's first byte.
+        refused: acts for an opcode that is otherwise refused.
 
     Raises:
         BadPickle: one of its subclasses, by the reason.
@@ -47,6 +48,8 @@ def execute(machine: Machine) -> object:
             action(machine)
         elif opcode == _STOP:
             return machine.finish()
+        elif refused is not None and opcode in _REFUSED:
+            refused(machine, opcode)
         else:
             machine.position -= 1
             reason = _REFUSED.get(opcode, "it is not a pickle opcode")

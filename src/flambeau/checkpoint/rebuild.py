@@ -2,14 +2,15 @@
 
 from argparse import Namespace
 from collections import ChainMap, OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Final, cast
 from uuid import UUID
 
 import numpy as np
 
-from flambeau.base.errors import BadPickle
+from flambeau.base.errors import BadPickle, LoadError
 from flambeau.checkpoint.allowlist import (
     BLOCKED,
     CALLABLES,
@@ -86,14 +87,16 @@ class Rebuilder:
                 return CallRecord(function.name, arguments)
         known = self._known.get(id(function))
         if known is not None and known.call is not None:
-            return self._keep(known.call(arguments), known)
+            with self._named():
+                return self._keep(known.call(arguments), known)
         raise self._context.error(BadPickle, f"Trying to call reduce for unrecognized function {_shown(function)}")
 
     def new(self, kind: object, arguments: tuple[object, ...], keywords: dict[object, object]) -> object:
         """Make an object of a class that is known to be harmless; make a record of any other."""
         known = self._known.get(id(kind))
         if known is not None and known.new is not None:
-            return self._keep(known.new(arguments, keywords), known)
+            with self._named():
+                return self._keep(known.new(arguments, keywords), known)
         if isinstance(kind, GlobalRecord) and self._is_recorded(kind.name):
             self._context.budget.charge(_OBJECT)
             return ObjectRecord(kind.name, (*arguments, keywords) if keywords else arguments)
@@ -107,6 +110,14 @@ class Rebuilder:
             self._context.as_records and not (name in CALLABLES or name in STORAGE_CLASSES or name in INERT)
         )
 
+    @contextmanager
+    def _named(self) -> Generator[None]:
+        """Name the file in the errors of the rooms above."""
+        try:
+            yield
+        except LoadError as error:
+            raise self._context.error(type(error), str(error)) from error.__cause__
+
     def _keep(self, made: object, known: Known) -> object:
         """Remember which class an object was made of, so that its state can be given to it."""
         self._context.budget.charge(_OBJECT)
@@ -117,7 +128,8 @@ class Rebuilder:
         """Give an object its state, where it is of a type that has one."""
         _, known = self._made.get(id(target), (None, None))
         if known is not None and known.build is not None:
-            known.build(target, state)
+            with self._named():
+                known.build(target, state)
             return
         if id(target) in self._context.configurations:
             build_configuration(self._context, target, state)

@@ -130,6 +130,7 @@ class TensorRecord:
         is_parameter: whether it is an ``nn.Parameter``.
         metadata: bits that change the meaning of the elements: ``conj`` and ``neg``.
         attributes: Python attributes set on the tensor; an ``nn.Buffer`` is told by ``_is_buffer`` among them.
+        kind: full name of its class, where it is written as one of its own.
     """
 
     dtype: str
@@ -141,6 +142,7 @@ class TensorRecord:
     is_parameter: bool = False
     metadata: dict[str, object] = field(default_factory=dict[str, object])
     attributes: dict[str, object] = field(default_factory=dict[str, object])
+    kind: str = "torch.Tensor"
 
     @property
     def is_buffer(self) -> bool:

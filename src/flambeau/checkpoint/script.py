@@ -25,8 +25,8 @@ class ScriptRecord(ObjectRecord):
     """An object of a TorchScript archive, most often a module: its attributes and submodules are its ``state``.
 
     Attributes:
-        tensor_names: names of those attributes that are tensors: parameters, buffers and others alike, for only the code
-            tells them apart.
+        tensor_names: names of those attributes that are tensors: parameters, buffers and others alike, for only the
+            code tells them apart.
     """
 
     tensor_names: tuple[str, ...] = ()

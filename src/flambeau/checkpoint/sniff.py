@@ -6,19 +6,25 @@ from flambeau.base.errors import AmbiguousContainer, NotACheckpoint, Unsupported
 from flambeau.checkpoint.container import LEGACY, TAR, ZIP
 from flambeau.checkpoint.source import ByteSource
 
-__all__ = ["sniff"]
+__all__ = ["LEGACY_MAGICS", "sniff"]
 
 _MAGIC: Final = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  # 0x1950A86A20F9469CFC6C, pickled
+_FRAME: Final = b"\x95\x0d\0\0\0\0\0\0\0"  # how newer protocols begin
+
+# The same in every protocol that it could be written with.
+LEGACY_MAGICS: Final = (
+    b"L119547037146038801333356L\n.",
+    b"\x80\x02" + _MAGIC,
+    b"\x80\x03" + _MAGIC,
+    b"\x80\x04" + _FRAME + _MAGIC,
+    b"\x80\x05" + _FRAME + _MAGIC,
+)
 
 # Offset, magic bytes, container.
 _SIGNATURES: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"PK\x03\x04", ZIP),
     (257, b"ustar", TAR),
-    (0, b"L119547037146038801333356L\n.", LEGACY),
-    (0, b"\x80\x02" + _MAGIC, LEGACY),
-    (0, b"\x80\x03" + _MAGIC, LEGACY),
-    (0, b"\x80\x04\x95\x0d\0\0\0\0\0\0\0" + _MAGIC, LEGACY),
-    (0, b"\x80\x05\x95\x0d\0\0\0\0\0\0\0" + _MAGIC, LEGACY),
+    *((0, magic, LEGACY) for magic in LEGACY_MAGICS),
 )
 
 # Offset, magic bytes, and what it is; none of these is a checkpoint.

@@ -27,8 +27,9 @@ def make_datetime(context: Context, packed: object, zone: object = None) -> obje
     data = _packed(context, "datetime.datetime", packed, 10)
     where = _zone(context, "datetime.datetime", zone)
     year, month, fold = data[0] << 8 | data[1], data[2] & ~_FOLD, data[2] >> 7
+    day, hour, minute, second = data[3:7]
     try:
-        return datetime(year, month, *data[3:7], int.from_bytes(data[7:], "big"), tzinfo=where, fold=fold)
+        return datetime(year, month, day, hour, minute, second, int.from_bytes(data[7:]), tzinfo=where, fold=fold)
     except ValueError as error:
         raise context.error(BadCall, f"datetime.datetime: {error}") from None
 
@@ -38,9 +39,7 @@ def make_time(context: Context, packed: object, zone: object = None) -> object:
     data = _packed(context, "datetime.time", packed, 6)
     where = _zone(context, "datetime.time", zone)
     try:
-        return time(
-            data[0] & ~_FOLD, data[1], data[2], int.from_bytes(data[3:], "big"), tzinfo=where, fold=data[0] >> 7
-        )
+        return time(data[0] & ~_FOLD, data[1], data[2], int.from_bytes(data[3:]), tzinfo=where, fold=data[0] >> 7)
     except ValueError as error:
         raise context.error(BadCall, f"datetime.time: {error}") from None
 
