@@ -177,6 +177,7 @@ ATTACKS: dict[str, tuple[type[LoadError], str, bytes]] = {
     "a block device": (UnsafeMember, "is a block device", with_type(b"4")),
     "a folder": (UnsafeMember, "is a folder", with_type(b"5")),
     "a pipe": (UnsafeMember, "is a pipe", with_type(b"6")),
+    "a global header": (UnsafeMember, "is a header for all that follow", with_type(b"g")),
     "a long name of GNU": (UnsafeMember, "of type b'L'", with_type(b"L")),
     "a sparse file of GNU": (UnsafeMember, "of type b'S'", with_type(b"S")),
     "a path in an extended header": (BadTar, "gives a member the 'path'", tar_bytes([pax(path="../x"), *MEMBERS])),

@@ -3,7 +3,7 @@
 import io
 import tarfile
 from collections import OrderedDict
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -123,7 +123,8 @@ def test_parts_of_storages():
     whole, some = test_legacy.old_storage(), test_legacy.old_storage(view=test_legacy.part("9", 2, 3))
     body = sequence(test_legacy.tensor(whole), test_legacy.tensor(some, test_legacy.view(1, (2,))))
     content = stream(body, keys_of("0"), block(test_legacy.SIX, 6))
-    theirs, ours = torch.load(io.BytesIO(content)), read(content, build=builders()).obj
+    theirs: Any = torch.load(io.BytesIO(content))
+    ours = read(content, build=builders()).obj
     assert list(differences(ours, theirs)) == []
     theirs[0].zero_()
     ours[0].zero_()
@@ -131,7 +132,7 @@ def test_parts_of_storages():
 
 
 def test_bytes_behind_the_last_element_are_lost_by_pytorch_and_refused_by_us():
-    content = legacy(OBJECTS["a rest"]()[0])
+    content = legacy(cast("Any", OBJECTS["a rest"]())[0])
     assert torch.load(io.BytesIO(content)).untyped_storage().nbytes() == 12
     with pytest.raises(TrailingBytes, match="1 bytes follow the last storage"):
         read(content)
@@ -233,6 +234,10 @@ def test_a_tar_archive_of_todays_tarfile(tmp_path):
 # TorchScript ----------------------------------------------------------------------------------------------------------
 
 
+INTEGERS: Any = list[int]
+TENSORS: Any = list[torch.Tensor]
+
+
 class Net(torch.nn.Module):
     """A module with every kind of attribute that TorchScript writes."""
 
@@ -242,13 +247,13 @@ class Net(torch.nn.Module):
         self.layers = torch.nn.Sequential(torch.nn.BatchNorm1d(2), torch.nn.ReLU(), torch.nn.Linear(2, 3))
         self.tied = self.first.weight
         self.register_buffer("scale", torch.ones(2, dtype=torch.float64))
-        self.sizes = torch.jit.Attribute([1, 2], list[int])
+        self.sizes = torch.jit.Attribute([1, 2], INTEGERS)
         self.rates = torch.jit.Attribute({"a": 1.5}, dict[str, float])
-        self.more = torch.jit.Attribute([torch.ones(1)], list[torch.Tensor])
+        self.more = torch.jit.Attribute([torch.ones(1)], TENSORS)
         self.where = torch.device("cpu")
         self.label = "net"
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x):
         return self.layers(self.first(x)) + torch.tensor([1.0, 2.0, 3.0])
 
 
@@ -302,7 +307,11 @@ def test_torchscript_is_refused_in_the_words_of_pytorch(tmp_path):
 
 
 def test_our_save_writes_the_old_format_and_both_read_it():
-    value = {"w": flambeau.arange(6.0).reshape(2, 3), "h": flambeau.ones(2, dtype=flambeau.uint16), "epoch": 3}
+    value: dict[str, Any] = {
+        "w": flambeau.arange(6.0).reshape(2, 3),
+        "h": flambeau.ones(2, dtype=flambeau.uint16),
+        "epoch": 3,
+    }
     value["row"] = value["w"][1]
     file = io.BytesIO()
     flambeau.save(value, file, _use_new_zipfile_serialization=False)

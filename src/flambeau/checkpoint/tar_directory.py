@@ -32,7 +32,7 @@ _ZEROS: Final = bytes(_BLOCK)
 _NAME, _SIZE, _CHECKSUM, _TYPE = slice(0, 100), slice(124, 136), slice(148, 156), slice(156, 157)
 _MAGIC, _PREFIX = slice(257, 265), slice(345, 500)
 _PLAIN: Final = (b"0", b"\0")
-_EXTENDED: Final = (b"x", b"g")  # facts about the next member, or about all that follow
+_EXTENDED: Final = b"x"  # facts about the next member
 _TYPES: Final[dict[bytes, str]] = {
     b"1": "a hard link",
     b"2": "a symbolic link",
@@ -40,6 +40,7 @@ _TYPES: Final[dict[bytes, str]] = {
     b"4": "a block device",
     b"5": "a folder",
     b"6": "a pipe",
+    b"g": "a header for all that follow",
 }
 # Facts in extended headers that say nothing about the content.
 _IGNORED: Final = frozenset(("mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment"))
@@ -69,25 +70,23 @@ def read_members(source: ByteSource) -> dict[str, TarMember]:
         TruncatedFile: bytes are missing.
     """
     members: dict[str, TarMember] = {}
-    position, size = 0, None
+    position, extended, wide = 0, False, None
     while (header := _block(source, position)) != _ZEROS:
         _check_header(source.name, position, header)
         kind, length = header[_TYPE], _number(source.name, position, header[_SIZE])
         start = position + _BLOCK
-        if kind in _EXTENDED:
-            if size is not None:
+        if kind == _EXTENDED:
+            if extended:
                 raise BadTar(f"{source.name}: at byte {position} an extended header follows another")
-            size = _wide_size(source, start, length)
-            size = -1 if size is None else size
+            extended, wide = True, _wide_size(source, start, length)
         else:
-            length = length if size is None or size < 0 else size
-            size = None
+            length, extended, wide = length if wide is None else wide, False, None
             name = _member_name(source.name, position, header)
             if name in members:
                 raise DuplicateRecord(f"{source.name}: two members have the name {name!r}, the second at {position}")
             members[name] = TarMember(start, length)
         position = _after(source, start, length)
-    _check_end(source, position, dangling=size is not None)
+    _check_end(source, position, dangling=extended)
     for name in MEMBERS:
         if name not in members:
             raise MissingRecord(f"{source.name}: the tar archive has no member {name!r}")
