@@ -15,7 +15,18 @@ from tests.checkpoint.crafting import checkpoint as crafted
 ROOM = Path(checkpoint.__file__).parent
 FILES = sorted(ROOM.glob("*.py"))
 PERMITTED = {
-    *("argparse", "collections", "contextlib", "dataclasses", "datetime", "decimal", "errno", "flambeau", "fractions"),
+    *(
+        "argparse",
+        "codecs",
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "datetime",
+        "decimal",
+        "errno",
+        "flambeau",
+        "fractions",
+    ),
     *(
         "functools",
         "io",

@@ -154,11 +154,10 @@ OBJECTS: dict[str, tuple[Any, type[ObjectRecord], tuple[Any, ...]]] = {
     "slots": (Slotted(), ObjectRecord, ("Slotted", (), (None, {"a": 1}), [], [])),
     "list": (Words([1, 2]), ObjectRecord, ("Words", (), None, [1, 2], [])),
     "dictionary": (Table(a=1), ObjectRecord, ("Table", (), None, [], [("a", 1)])),
-    "range": (complex(1, 2).__class__, GlobalRecord, ()),
 }
 
 
-@pytest.mark.parametrize("name", [name for name in OBJECTS if name != "range"])
+@pytest.mark.parametrize("name", OBJECTS)
 def test_an_object_becomes_a_record(name: str) -> None:
     value, kind, expected = OBJECTS[name]
     found = read(saved([value, value]), unknown="record").obj
@@ -176,12 +175,12 @@ def test_keyword_arguments_come_last() -> None:
 
 @UNKNOWN
 def test_a_partial_is_a_record(unknown: Any) -> None:
-    record = read(saved(functools.partial(dict, 1, sep=2)), unknown=unknown).obj
+    record = read(saved(functools.partial(dict, [], sep=2)), unknown=unknown).obj
     dictionary = GlobalRecord("builtins.dict")
     assert fields(record) == (
         "functools.partial",
         (dictionary,),
-        (dictionary, (1,), {"sep": 2}, None),
+        (dictionary, ([],), {"sep": 2}, None),
         [],
         [],
     )
@@ -241,9 +240,12 @@ def test_quantized_per_tensor() -> None:
     value = quantized("tensor")
     record = loaded(value)
     assert isinstance(record, QuantizedRecord)
-    assert (record.scheme, record.scale, record.zero_point, record.axis) == ("per_tensor_affine", 0.5, 3, None)
+    scale, zero_point = record.scale, record.zero_point
+    assert (record.scheme, scale, zero_point, record.axis) == ("per_tensor_affine", 0.5, 3, None)
+    assert isinstance(scale, float)
+    assert isinstance(zero_point, int)
     np.testing.assert_array_equal(record.array(), value.int_repr().numpy(), strict=True)
-    found = (record.array().astype(np.float32) - record.zero_point) * record.scale
+    found = (record.array().astype(np.float32) - zero_point) * scale
     np.testing.assert_array_equal(found, value.dequantize().numpy())
 
 

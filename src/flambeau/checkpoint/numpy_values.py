@@ -1,5 +1,6 @@
 """NumPy scalars and arrays of numbers and text, which creep into checkpoints as losses and scores."""
 
+from codecs import utf_32_be_decode, utf_32_le_decode  # found by name, they would be imported for a file
 from typing import Any, Final, cast
 
 import numpy as np
@@ -17,7 +18,7 @@ _NUMBERS: Final = frozenset(
 _TEXT: Final = ("S", "U")
 # Classes of numbers, which files mention.
 SCALARS: Final = frozenset(f"numpy.{np.dtype(code).name}" for code in _NUMBERS) | {"numpy.bool_", "numpy.str_"}
-_UTF32: Final = "utf-32-le" if np.little_endian else "utf-32-be"
+_UTF32: Final = utf_32_le_decode if np.little_endian else utf_32_be_decode
 _NATIVE: Final = ("|", "=", "<" if np.little_endian else ">")
 
 
@@ -96,7 +97,7 @@ def _check_characters(context: Context, dtype: np.dtype[Any], data: bytes) -> No
     context.budget.charge(len(data))
     if dtype.kind == "U":
         try:
-            data.decode(_UTF32, "surrogatepass")
+            _UTF32(data, "surrogatepass", True)
         except UnicodeDecodeError:
             raise context.error(BadPickle, "NumPy text holds numbers that are no characters") from None
 

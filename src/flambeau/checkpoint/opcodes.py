@@ -7,6 +7,7 @@ Source: https://peps.python.org/pep-0307/, https://peps.python.org/pep-3154/, ht
 """
 
 import struct
+from codecs import raw_unicode_escape_decode  # found by name, it would be imported when a file first needs it
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import Final, TypeAlias, cast
@@ -144,7 +145,7 @@ def _float_line(machine: Machine) -> None:
 
 def _unicode_line(machine: Machine) -> None:
     """UNICODE: a string as text, with escapes for what is not Latin-1."""
-    machine.stack.append(machine.decode(machine.take_line(), lambda line: line.decode("raw-unicode-escape")))
+    machine.stack.append(machine.decode(machine.take_line(), lambda line: raw_unicode_escape_decode(line)[0]))
 
 
 _ESCAPES: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"\\", b"'": b"'", b'"': b'"'}

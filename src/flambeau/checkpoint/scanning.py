@@ -95,6 +95,7 @@ def scan(source: ReadableFrom, *, allowed: Container[str] = ()) -> Scan:
         for part in parts:
             _scan_part(part, collector, report)
         _scan_nested(collector, report)
+    report.problems.extend(collector.problems)
     report.globals.extend(_judged(name, where, collector, allowed) for name, where in collector.names.items())
     return report
 
@@ -146,6 +147,7 @@ class _Collector:
         names: full name -> the part that named it first.
         called: names that are called.
         nested: the files inside the file, each with the part that holds it.
+        problems: what `load` would refuse, beside names and opcodes.
     """
 
     def __init__(self) -> None:
@@ -153,6 +155,7 @@ class _Collector:
         self.names: dict[str, str] = {}
         self.called: set[str] = set()
         self.nested: list[tuple[str, bytes]] = []
+        self.problems: dict[str, None] = {}  # a set that keeps its order
 
     def find(self, module: str, name: str) -> object:
         """Note a name."""
@@ -163,6 +166,8 @@ class _Collector:
     def call(self, function: object, arguments: tuple[object, ...]) -> object:
         """Note a call."""
         name = function.name if isinstance(function, GlobalRecord) else ""
+        if not name:
+            self.problems[f"{self.where}: it calls what is no class or function by name"] = None
         self.called.add(name)
         if name == _NESTED and arguments and isinstance(arguments[0], bytes):
             self.nested.append((self.where, arguments[0]))
@@ -187,6 +192,8 @@ class _Collector:
 
     def persistent(self, identifier: object) -> object:
         """Stand for a storage."""
+        if not isinstance(identifier, tuple | int):
+            self.problems[f"{self.where}: an object outside the pickle is no storage"] = None
         return ObjectRecord("storage", (identifier,))
 
 

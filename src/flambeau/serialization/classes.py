@@ -38,7 +38,7 @@ def _optimizer(kind: type) -> str:
 
 def _public(room: Any, base: type) -> list[type]:
     """The public classes of a room that have a base."""
-    values = [vars(room)[name] for name in room.__all__]
+    values: list[Any] = [vars(room)[name] for name in room.__all__]
     return [value for value in values if isinstance(value, type) and issubclass(value, base)]
 
 

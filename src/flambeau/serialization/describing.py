@@ -137,7 +137,7 @@ def _object(value: Any) -> object:
     if not callable(function) or setter is not None or not isinstance(arguments, tuple):
         raise CannotSave("first item of the tuple returned by __reduce__ must be callable, the second a tuple")
     parts = cast("tuple[Any, ...]", arguments)
-    content = state, list(items or ()), list(pairs or ())
+    content: tuple[Any, list[Any], list[Any]] = (state, list(items or ()), list(pairs or ()))
     name = getattr(function, "__name__", "")
     if name == "__newobj_ex__":
         raise CannotSave(
@@ -164,7 +164,7 @@ def _name(value: Any) -> str:
 def _home(value: Any, name: str) -> str:
     """Module of a function that does not tell it, as pickle finds it."""
     for module, found in list(sys.modules.items()):
-        if module not in ("__main__", "__mp_main__") and found is not None and getattr(found, name, None) is value:
+        if module not in ("__main__", "__mp_main__") and getattr(found, name, None) is value:
             return module
     return "__main__"
 

@@ -36,6 +36,7 @@ def instances(flush: Callable[[], None]) -> dict[str, Known]:
         _build_generator(target, state)
 
     known: dict[str, Known] = {name: Known(value=value) for name, value in FUNCTIONS.items()}
+    kind: type[Any]
     for name, kind in CLASSES.items():
         build = _build_module if issubclass(kind, Module) else build_settled
         known[name] = Known(value=kind, new=_maker(name, kind), build=build)
@@ -43,13 +44,13 @@ def instances(flush: Callable[[], None]) -> dict[str, Known]:
     return known
 
 
-def _maker(name: str, kind: type) -> Callable[[tuple[object, ...], dict[object, object]], object]:
+def _maker(name: str, kind: type[Any]) -> Callable[[tuple[object, ...], dict[object, object]], object]:
     """Make empty objects of a class."""
 
     def make(arguments: tuple[object, ...], keywords: dict[object, object]) -> object:
         if arguments or keywords:
             raise BadPickle(f"an object of the class {name} is made of arguments, of which it takes none")
-        return object.__new__(kind)
+        return cast("object", object.__new__(kind))
 
     return make
 
@@ -64,7 +65,9 @@ def _build_module(target: object, state: object) -> None:
             raise BadPickle(f"the field {name} of a {kind} is not a dictionary of names")
     for name in ("_parameters", "_buffers"):
         for value in fields[name].values():
-            if not isinstance(value, (Core, type(None), *_RECORDS)) and not hasattr(type(value), "requires_grad"):
+            if not isinstance(value, (Core, type(None), *_RECORDS)) and not hasattr(
+                cast("type[Any]", type(value)), "requires_grad"
+            ):
                 raise BadPickle(f"the field {name} of a {kind} holds something other than tensors")
     for value in fields["_modules"].values():
         if not isinstance(value, (Module, type(None), *_RECORDS)):

@@ -247,8 +247,8 @@ def storage_to_tensor_type(storage: Any) -> Any:
     Raises:
         AttributeError: there is none.
     """
-    kind = storage if isinstance(storage, StorageType) else type(storage)
-    name = kind.__name__.replace("Storage", "Tensor")
+    called = storage.__name__ if isinstance(storage, StorageType) else type(storage).__name__
+    name = called.replace("Storage", "Tensor")
     if name not in legacy.__all__:
         raise AttributeError(f"module 'torch' has no attribute '{name}'")
     return vars(legacy)[name]

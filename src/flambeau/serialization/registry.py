@@ -133,10 +133,10 @@ def _set_state(target: Any, state: Any) -> None:
     if hasattr(target, "__setstate__"):
         target.__setstate__(state)
         return
-    slots: Any = None
+    slots: dict[str, Any] | None = None
     if isinstance(state, tuple) and len(cast("tuple[Any, ...]", state)) == 2:
-        state, slots = cast("tuple[Any, Any]", state)
+        state, slots = cast("tuple[Any, dict[str, Any] | None]", state)
     if state:
         target.__dict__.update(state)
-    for name, value in (slots or {}).items():
+    for name, value in (slots or dict[str, Any]()).items():
         setattr(target, name, value)
