@@ -165,9 +165,13 @@ def test_plain_data(body: bytes, expected: Any, unknown: str) -> None:
         assert found.default_factory is list
 
 
+LONG = b"\x8b\0\x10\0\0" + b"\x7f" * 4096  # a number of more digits than Python shows
 MALFORMED: list[tuple[type[Exception], str, bytes]] = [
     (BadPickle, "the state of a namespace is not a dictionary", new("argparse.Namespace") + b"Nb"),
     (BadPickle, "cannot have the attribute '__class__'", new("argparse.Namespace") + fields(__class__=b"N") + b"b"),
+    (BadPickle, "the attribute of type 'int'", new("argparse.Namespace") + b"}" + LONG + b"Nsb"),
+    (BadPickle, "the attribute of type 'int'", HOOKS + b"}" + LONG + b"Nsb"),
+    (BadCall, "numpy.dtype is called with a code of type 'list'", call("numpy.dtype", b"]" * 30_000 + b"a" * 29_999)),
     (BadCall, "a path is made of something other than strings", call("pathlib.PosixPath", b"K\1")),
     (LimitExceeded, "a path has 70001 characters", call("pathlib.PosixPath", text("a" * 70_000))),
     (BadCall, "something other than its 4 bytes", call("datetime.date", packed(b"\1"))),
@@ -180,7 +184,7 @@ MALFORMED: list[tuple[type[Exception], str, bytes]] = [
     (LimitExceeded, "a number has 5000 digits", call("decimal.Decimal", text("1" * 5_000))),
     (BadCall, "something other than a fraction", call("fractions.Fraction", number(1), number(0))),
     (BadCall, "'x' is not an integer", call("fractions.Fraction", text("x/1"))),
-    (LimitExceeded, "a fraction has more", call("fractions.Fraction", b"\x8b\0\x10\0\0" + b"\x7f" * 4096, b"K\3")),
+    (LimitExceeded, "a fraction has more", call("fractions.Fraction", LONG, b"K\3")),
     (BadPickle, "the state of a UUID", new("uuid.UUID") + fields(int=number(-1)) + b"b"),
     (BadPickle, "the state of a UUID", new("uuid.UUID") + (fields(int=number(1)) + b"b") * 2),
     (BadCall, "something other than a factory", call("collections.defaultdict", text("x"))),

@@ -1,7 +1,9 @@
 """Whole models, registered classes, and what stays a record, through `save` and `load`."""
 
 import io
+import random
 import warnings
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 import flambeau as torch
-from flambeau.base.errors import BadPickle, DisallowedGlobal, UnsupportedTensor
+from flambeau.base.errors import BadPickle, DisallowedGlobal, LoadError, UnsupportedTensor
 from flambeau.checkpoint import CallRecord, DtypeRecord, MetaRecord, ObjectRecord, SparseRecord, TensorRecord, write
 from flambeau.checkpoint.records import GlobalRecord
 from tests.checkpoint.crafting import (
@@ -26,6 +28,7 @@ from tests.checkpoint.crafting import (
     text,
     view,
 )
+from tests.checkpoint.test_hostile import mutated
 
 serialization = torch.serialization
 
@@ -101,7 +104,7 @@ BAD_LAYERS: dict[str, bytes] = {
     "the field _forward_hooks of a Linear is not a dictionary": fields(_forward_hooks=b"K\1"),
     "a Linear cannot have the attribute 'forward'": fields(forward=number(1)),
     "a Linear cannot have the attribute '__class__'": fields(__class__=number(1)),
-    "a Linear cannot have the attribute '1'": b"}K\1Ns",
+    "a Linear cannot have the attribute of type 'int'": b"}K\1Ns",
 }
 
 
@@ -347,6 +350,12 @@ def test_an_unknown_model_gives_its_layers_and_tensors() -> None:
         "shared": model.fc.weight.tolist(),
         "fc.bias": model.fc.bias.tolist(),
     }
+    other = Net()
+    other.load_state_dict(record.tensors(), strict=False)
+    assert (
+        other(torch.ones(1, 2)).tolist()
+        == torch.nn.functional.linear(torch.ones(1, 2), other.fc.weight, model.fc.bias).tolist()
+    )
 
 
 def test_records_are_saved_as_what_they_were() -> None:
@@ -435,3 +444,26 @@ def test_loading_warns_of_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         again(torch.nn.Sequential(torch.nn.Linear(1, 1)))
+
+
+# Damage ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unknown", ["error", "record"])
+def test_random_mutations_of_a_model_are_refused_or_load(unknown: str) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2), torch.nn.Conv2d(1, 1, 1))
+    optimizer = torch.optim.Adam(model.parameters())
+    file = io.BytesIO()
+    torch.save([model, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 2), torch.Generator()], file)
+    with zipfile.ZipFile(file) as archive:
+        parts = {part.rpartition("/")[2]: archive.read(part) for part in archive.namelist() if "/data/" in part}
+        original = archive.read("archive/data.pkl")
+    generator = random.Random(24)
+    refused = 0
+    for _ in range(300):
+        content = checkpoint(mutated(original, generator), parts)
+        try:
+            torch.load(io.BytesIO(content), unknown=unknown)
+        except LoadError:
+            refused += 1
+    assert 100 < refused < 300

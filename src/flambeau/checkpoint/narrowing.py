@@ -1,8 +1,8 @@
-"""Plain containers among the values of a pickle, with a type that a checker understands."""
+"""Values of a pickle: plain containers with a type that a checker understands, and any value as a short text."""
 
 from typing import cast
 
-__all__ = ["as_dict", "as_sequence", "as_tuple"]
+__all__ = ["as_dict", "as_sequence", "as_tuple", "shown"]
 
 
 def as_tuple(value: object) -> tuple[object, ...] | None:
@@ -18,3 +18,8 @@ def as_dict(value: object) -> dict[object, object] | None:
 def as_sequence(value: object) -> list[object] | tuple[object, ...] | None:
     """Give a list or a tuple, exactly of one of these types, or None."""
     return cast("list[object]", value) if type(value) is list else as_tuple(value)
+
+
+def shown(value: object) -> str:
+    """Give a value as errors show it: a string's beginning, of anything else its type, whose text could be endless."""
+    return repr(value[:80]) if isinstance(value, str) else f"of type {type(value).__name__!r}"

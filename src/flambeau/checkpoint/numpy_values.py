@@ -8,7 +8,7 @@ import numpy as np
 from flambeau.base.errors import BadCall, BadPickle
 from flambeau.checkpoint.context import Context
 from flambeau.checkpoint.limits import DIMENSIONS
-from flambeau.checkpoint.narrowing import as_tuple
+from flambeau.checkpoint.narrowing import as_tuple, shown
 
 __all__ = ["SCALARS", "build_array", "build_dtype", "make_array", "make_dtype", "make_filled_array", "make_scalar"]
 
@@ -25,7 +25,7 @@ _NATIVE: Final = ("|", "=", "<" if np.little_endian else ">")
 def make_dtype(context: Context, code: object, align: object = False, copy: object = True) -> object:
     """Make the type of numbers or fixed-length text that a short code names; nothing else."""
     if not isinstance(code, str) or not (code in _NUMBERS or _is_text(code)):
-        raise context.error(BadCall, f"numpy.dtype is called with {str(code)[:80]!r}, which is no number or text type")
+        raise context.error(BadCall, f"numpy.dtype is called with a code {shown(code)} of no number or text")
     return np.dtype(code)
 
 
