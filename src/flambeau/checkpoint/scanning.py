@@ -192,7 +192,10 @@ class _Collector:
         return True
 
     def persistent(self, identifier: object) -> object:
-        """Stand for a storage."""
+        """Stand for a storage; or give the class that the old stream wraps with its source."""
+        parts = as_tuple(identifier) or ()
+        if len(parts) > 1 and isinstance(parts[0], str) and parts[0] == "module":
+            return parts[1]
         if as_tuple(identifier) is None and type(identifier) is not int:
             self.problems[f"{self.where}: an object outside the pickle is no storage"] = None
         return ObjectRecord("storage", (identifier,))
