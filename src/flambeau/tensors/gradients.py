@@ -213,6 +213,11 @@ class Gradients(Core):
         hooks[handle.id] = hook
         return handle
 
+    @property
+    def _backward_hooks(self) -> "dict[int, Callable[[Tensor], Tensor | None]] | None":
+        """The hooks of a leaf; None before the first."""
+        return self._leaf_hooks
+
     def retain_grad(self) -> None:
         """Have ``backward`` fill ``.grad`` of a tensor that is no leaf.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 import numpy as np
 
 from flambeau.devices import device as devices
+from flambeau.devices.backend import jax_device
 from flambeau.dtypes import kinds
 from flambeau.dtypes.layouts import LAYOUTS, layout, memory_format
 from flambeau.tensors.core import Core, wrap_array
@@ -85,6 +86,7 @@ def settings(
         TypeError: an option is unknown or of the wrong type.
         RuntimeError: a gradient is asked of whole numbers.
         NotImplementedError: the layout is not ``torch.strided``.
+        AssertionError: this machine has no such device.
     """
     given: dict[str, Any] = dict(options)
     for key in given.keys() - _NAMES:
@@ -102,11 +104,13 @@ def settings(
             raise RuntimeError(f"dtype {names[0]} does not match dtype of out parameter ({names[1]})")
         kind, place = out.dtype, out.device
     kind = kind or default or kinds.get_default_dtype()
-    where = given.get("device")
+    where = devices.as_device(place if given.get("device") is None else given["device"])
+    if where.type not in ("cpu", "meta"):
+        jax_device(where)  # raises if this machine has none
     requires_grad = bool(given.get("requires_grad", False))
     if requires_grad and not (kind.is_floating_point or kind.is_complex):
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
-    return Settings(kind, devices.as_device(place if where is None else where), requires_grad, out)
+    return Settings(kind, where, requires_grad, out)
 
 
 def as_dtype(name: str, given: Any) -> kinds.dtype | None:
