@@ -159,8 +159,7 @@ class Gradients(Core):
 
     def accumulate(self, gradient: Tracked) -> None:
         """Add a gradient to ``.grad``, after the tensor's own hooks."""
-        if self._leaf_hooks:
-            gradient = self._hooked(gradient)
+        gradient = self.hooked(gradient)
         held = self._grad
         if held is None:
             self._grad = made(gradient.node, gradient.edge)
@@ -172,7 +171,7 @@ class Gradients(Core):
             for hook in list(self.__dict__["_post_accumulate_hooks"].values()):
                 hook(self)
 
-    def _hooked(self, gradient: Tracked) -> Tracked:
+    def hooked(self, gradient: Tracked) -> Tracked:
         """A gradient after the tensor's hooks."""
         for hook in list((self._leaf_hooks or {}).values()):
             replaced = hook(made(*gradient))
@@ -299,14 +298,15 @@ def backward(
             raise RuntimeError("`inputs` argument to `backward` cannot be empty.")
         targets = [_edge_of(tensor) for tensor in chosen]
     found = differentiate(
-        roots, targets=targets, retain=create_graph if retain_graph is None else retain_graph, create=create_graph
+        roots,
+        targets=targets,
+        retain=create_graph if retain_graph is None else retain_graph,
+        create=create_graph,
+        accumulate=True,
     )
     before = MODE.grad
     MODE.grad = create_graph
     try:
-        for (leaf, _), gradient in found.items():
-            if not isinstance(leaf, GradFn):
-                leaf.accumulate(gradient)
         for tensor in _several(inputs) if inputs is not None else ():
             if tensor.grad_fn is not None and tensor.edge() in found:
                 tensor.accumulate(found[_edge_of(tensor)])
@@ -340,12 +340,7 @@ def grad(
     found = differentiate(
         roots, targets=targets, retain=create_graph if retain_graph is None else retain_graph, create=create_graph
     )
-    results: list[Tensor | None] = []
-    for tensor, edge in zip(chosen, targets, strict=True):
-        gradient = found.get(edge)
-        if gradient is not None:
-            gradient = tensor._hooked(gradient)  # pyright: ignore[reportPrivateUsage]  # one room
-        results.append(None if gradient is None else made(*gradient))
+    results: list[Tensor | None] = [made(*found[edge]) if edge in found else None for edge in targets]
     if None in [None if item is None else 1 for item in results] and not (allow_unused or materialize_grads):
         raise RuntimeError(
             "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if "

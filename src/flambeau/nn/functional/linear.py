@@ -11,11 +11,14 @@ __all__ = ["bilinear", "linear"]
 
 
 def _linear(inputs: tuple[Array, ...]) -> Array:
-    """``x @ weight.T + bias``; a bias of another size is refused in PyTorch's words."""
-    result: Array = p.linear.lower(inputs[:2])
+    """``x @ weight.T + bias``; a bias of another size is refused in PyTorch's words.
+
+    The bias is the first input, so that its gradient is the first to arrive, as in PyTorch.
+    """
+    result: Array = p.linear.lower(inputs[-2:])
     if len(inputs) < 3:
         return result
-    bias = inputs[2]
+    bias = inputs[0]
     if bias.ndim and bias.shape[-1] not in (1, result.shape[-1]):
         raise _mismatch(result.shape, bias.shape)
     return result + bias
@@ -28,18 +31,18 @@ def _mismatch(target: tuple[int, ...], own: tuple[int, ...]) -> RuntimeError:
     )
 
 
-def _named(grad_name: str) -> Primitive:
-    return Primitive("linear", _linear, saves=(0, 1), checks="others", grad_name=grad_name, variadic=True)
+def _named(grad_name: str, saves: tuple[int, ...]) -> Primitive:
+    return Primitive("linear", _linear, saves=saves, checks="others", grad_name=grad_name, variadic=True)
 
 
 # What PyTorch calls the last step of it, by (rank of the input or 3 for more, whether there is a bias).
 _LINEAR = {
-    (1, False): _named("SqueezeBackward4"),
-    (2, False): _named("MmBackward0"),
-    (3, False): _named("UnsafeViewBackward0"),
-    (1, True): _named("ViewBackward0"),
-    (2, True): _named("AddmmBackward0"),
-    (3, True): _named("ViewBackward0"),
+    (1, False): _named("SqueezeBackward4", (0, 1)),
+    (2, False): _named("MmBackward0", (0, 1)),
+    (3, False): _named("UnsafeViewBackward0", (0, 1)),
+    (1, True): _named("ViewBackward0", (1, 2)),
+    (2, True): _named("AddmmBackward0", (1, 2)),
+    (3, True): _named("ViewBackward0", (1, 2)),
 }
 
 
@@ -70,7 +73,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     rank = min(len(input.shape), 3)
     if bias is None:
         return call(_LINEAR[rank, False], (input, weight))
-    return call(_LINEAR[rank, True], (input, weight, bias))
+    return call(_LINEAR[rank, True], (bias, input, weight))
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
