@@ -489,7 +489,7 @@ def gaussian_nll_loss(
     Args:
         input: means, any shape.
         target: samples, the same shape.
-        var: variances: a number, the same shape, or without (or with 1 as) the last dimension.
+        var: variances: a number, the same shape, that without the last dimension, or with 1 as one dimension.
         full: whether to add 0.5 * log(2 pi).
         eps: least variance; no gradient flows through the limit.
         reduction: ``"none"``, ``"mean"`` or ``"sum"``.
@@ -519,6 +519,7 @@ def _fitted(variance: Tensor, shape: Sequence[int]) -> Tensor:
         return variance
     if own == tuple(shape[:-1]):
         return variance.unsqueeze(-1)
-    if len(own) != len(shape) or own[:-1] != tuple(shape[:-1]) or own[-1] != 1:
+    others = [size for size, wanted in zip(own, shape, strict=False) if size != wanted]
+    if len(own) != len(shape) or others != [1]:
         raise ValueError("var is of incorrect size")
     return variance
