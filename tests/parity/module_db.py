@@ -142,7 +142,10 @@ def check_factory(case: Case) -> None:
     for more in ({"dtype": torch.float64}, {"device": "cpu", "dtype": torch.float16}, {"device": "meta"}):
         found, expected = case.modules(**more)
         states = [
-            {name: (str(value.dtype), str(value.device), tuple(value.shape)) for name, value in item.state_dict().items()}
+            {
+                name: (str(value.dtype), str(value.device), tuple(value.shape))
+                for name, value in item.state_dict().items()
+            }
             for item in (found, expected)
         ]
         assert states[0] == states[1]
@@ -225,8 +228,8 @@ def problems(name: str, aspect: str, training: bool, full: bool) -> Iterator[tup
 
 def main(names: Sequence[str]) -> None:
     """Examine everything and print the counts."""
-    passed = {aspect: 0 for aspect in ASPECTS}
-    tried = {aspect: 0 for aspect in ASPECTS}
+    passed = dict.fromkeys(ASPECTS, 0)
+    tried = dict.fromkeys(ASPECTS, 0)
     inputs = whole = 0
     for name in names or PRESENT:
         failed: set[tuple[bool, int]] = set()

@@ -136,14 +136,15 @@ def shape_of(name: str, arguments: Sequence[Any], named: Any = None) -> tuple[in
         raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
     elif len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         items = arguments[0]  # pyright: ignore[reportUnknownVariableType]  # checked below, one by one
-    shape = tuple([item if type(item) is int else _size(name, item, items is not arguments) for item in items])
+    inside = items is not arguments
+    shape = tuple([item if type(item) is int else _size(name, item, at, inside) for at, item in enumerate(items)])
     for size in shape:
         if size < 0:
             raise RuntimeError(f"Trying to create tensor with negative dimension {size}: {list(shape)}")
     return shape
 
 
-def _size(name: str, item: Any, inside: bool) -> int:
+def _size(name: str, item: Any, position: int, inside: bool) -> int:
     """One size; raises TypeError in PyTorch's words."""
     kind = item.__class__.__name__
     try:
@@ -151,6 +152,11 @@ def _size(name: str, item: Any, inside: bool) -> int:
             raise TypeError
         return index(item)
     except TypeError:
+        if inside and position:
+            cause = f'"type must be tuple of ints,but got {kind}"'
+            raise TypeError(
+                f"{name}(): argument 'size' failed to unpack the object at pos {position + 1} with error {cause}"
+            ) from None
         found = f", but found element of type {kind} at pos 0" if inside else f", not {kind}"
         raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints{found}") from None
 

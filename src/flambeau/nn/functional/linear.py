@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives import matmul as p
 from flambeau.primitives.primitive import Array, Primitive
 from flambeau.tensors.core import call
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["bilinear", "linear"]
@@ -15,6 +17,8 @@ def _linear(inputs: tuple[Array, ...]) -> Array:
 
     The bias is the first input, so that its gradient is the first to arrive, as in PyTorch.
     """
+    if len(inputs) == 3:
+        _check_types(*inputs)
     result: Array = p.linear.lower(inputs[-2:])
     if len(inputs) < 3:
         return result
@@ -22,6 +26,13 @@ def _linear(inputs: tuple[Array, ...]) -> Array:
     if bias.ndim and bias.shape[-1] not in (1, result.shape[-1]):
         raise _mismatch(result.shape, bias.shape)
     return result + bias
+
+
+def _check_types(bias: Array, x: Array, weight: Array) -> None:
+    for label, item in (("mat1", x), ("self", bias)):
+        if item.dtype != weight.dtype:
+            kinds = [from_numpy_dtype(part.dtype).tensor_type.removesuffix("Tensor") for part in (item, weight)]
+            raise RuntimeError(f"{label} and mat2 must have the same dtype, but got {kinds[0]} and {kinds[1]}")
 
 
 def _mismatch(target: tuple[int, ...], own: tuple[int, ...]) -> RuntimeError:
@@ -58,6 +69,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         (..., out_features).
 
     Raises:
+        TypeError: an argument is no tensor.
         RuntimeError: sizes or data types do not fit.
 
     Example:
@@ -67,10 +79,15 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.linear.html
     """
+    if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
+        tensor_argument("linear", 1, input)
+        tensor_argument("linear", 2, weight, "weight")
     if len(weight.shape) == 1:
         product = input.matmul(weight)
         return product if bias is None else product + bias
     rank = min(len(input.shape), 3)
+    if rank == 0:
+        raise RuntimeError(f"both arguments to linear need to be at least 1D, but they are 0D and {len(weight.shape)}D")
     if bias is None:
         return call(_LINEAR[rank, False], (input, weight))
     return call(_LINEAR[rank, True], (bias, input, weight))
@@ -101,9 +118,6 @@ def _check_bilinear(first: Any, second: Any, weight: Any) -> None:
     for axis, (one, other) in enumerate(zip(first[:-1], second[:-1], strict=True)):
         if one != other:
             raise RuntimeError(f"bilinear(): input batch dimensions do not match at dim {axis}: got {one} and {other}")
-    for label, size, wanted, axis in (("input1", first[-1], weight[1], 1), ("input2", second[-1], weight[2], 2)):
+    for label, size, wanted in (("input1", first[-1], weight[1]), ("input2", second[-1], weight[2])):
         if size != wanted:
-            raise RuntimeError(
-                f"bilinear(): {label} size does not match weight size: got {size} but expected {wanted} (weight "
-                f"dimension {axis})"
-            )
+            raise RuntimeError(f"bilinear(): {label} size does not match weight size: got {size} but expected {wanted}")
