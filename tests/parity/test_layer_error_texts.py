@@ -3,8 +3,13 @@
 The names in the cases are those of ``test_error_texts.py``.
 """
 
+from typing import Any
+
 import pytest
 
+import flambeau
+from tests.parity.module_db import INFOS, PRESENT, mine, theirs
+from tests.parity.oracle import torch
 from tests.parity.test_error_texts import lines, same_error
 
 CONSTRUCTORS = """
@@ -318,3 +323,30 @@ F.triplet_margin_loss(x, x[0], x)
 @pytest.mark.parametrize("expression", lines(CONSTRUCTORS, FORWARDS, LOSSES, FUNCTIONS))
 def test_error(expression: str) -> None:
     same_error(expression)
+
+
+EXAMINED = [name for name in PRESENT if INFOS[name].module_error_inputs_func is not None]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", EXAMINED)
+def test_errors_that_pytorch_examines(name: str, training: bool) -> None:
+    """The wrong arguments and inputs of PyTorch's own examination."""
+    info = INFOS[name]
+    for wrong in info.module_error_inputs_func(info, "cpu", torch.float32, False, training):
+        made, given = wrong.module_error_input.constructor_input, wrong.module_error_input.forward_input
+
+        def run(library: Any, change: Any, made: Any = made, given: Any = given) -> None:
+            module = getattr(library.nn, name)(*change(made.args), **change(made.kwargs)).train(training)
+            module(*change(given.args), **change(given.kwargs))
+
+        assert raised(run, flambeau, mine) == raised(run, torch, theirs)
+
+
+def raised(function: Any, *arguments: Any) -> str:
+    """Class and text of what a function raises."""
+    try:
+        function(*arguments)
+    except Exception as error:  # noqa: BLE001  (whatever it is, it must be the same)
+        return f"{type(error).__name__}: {error}"
+    return "nothing"
