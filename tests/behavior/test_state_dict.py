@@ -1,7 +1,6 @@
 """Rows 54 to 67: what ``state_dict`` holds, under which names, and that it is no copy."""
 
 from collections import OrderedDict
-from typing import Any
 
 import pytest
 
@@ -11,9 +10,9 @@ SIZES = [[6, 3, 5, 5], [6], [16, 6, 5, 5], [16], [120, 400], [120], [84, 120], [
 
 
 def test_row_054_an_ordered_dictionary_with_versions(torch):
-    state: Any = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)).state_dict()
+    state = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)).state_dict()
     assert type(state) is OrderedDict
-    assert state._metadata == OrderedDict([("", {"version": 1}), ("0", {"version": 1}), ("1", {"version": 2})])
+    assert vars(state)["_metadata"] == OrderedDict([("", {"version": 1}), ("0", {"version": 1}), ("1", {"version": 2})])
     model = my_model(torch)()
     assert model.state_dict()["conv.weight"].shape == model.conv.weight.shape
 

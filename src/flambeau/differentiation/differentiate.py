@@ -144,18 +144,25 @@ class _Walk:
         while self.turns:
             function = heappop(self.turns)[1]
             gradients = self.waiting.pop(function)
+            needed = self.wanted is None or id(function) in self.wanted
+            if needed:  # as in PyTorch, hooks change what is asked for here only where the walk ends
+                self._collect(function, gradients)
             if function.hooks is not None:
                 _call_hooks(function.hooks, gradients)
-            for index, gradient in enumerate(gradients):
-                if gradient is not None and (function, index) in self.targets:
-                    self.found[function, index] = gradient
-            if self.wanted is not None and id(function) not in self.wanted:
+            if not needed:
+                self._collect(function, gradients)
                 continue
             self._step(function, gradients)
             if not retain:
                 function.release()
         for edge in [edge for edge, missing in self.leaves.items() if missing]:
             self._finish(edge)  # gradients that were expected did not come
+
+    def _collect(self, function: GradFn, gradients: list[Tracked | None]) -> None:
+        """Keep the gradients that were asked for of a function's results."""
+        for index, gradient in enumerate(gradients):
+            if gradient is not None and (function, index) in self.targets:
+                self.found[function, index] = gradient
 
     def _step(self, function: GradFn, gradients: list[Tracked | None]) -> None:
         """One function's gradients on to its inputs."""

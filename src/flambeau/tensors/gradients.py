@@ -203,8 +203,11 @@ class Gradients(Core):
             handle = RemovableHandle(self._leaf_hooks)
             self._leaf_hooks[handle.id] = hook
             return handle
-        handle = RemovableHandle(_hooks_of(function, self._output_nr))
-        _hooks_of(function, self._output_nr)[handle.id] = _on_tracked(hook)
+        hooks = _hooks_of(function, self._output_nr)
+        handle = RemovableHandle(hooks)
+        hooks[handle.id] = _on_tracked(hook)
+        for number in [number for number in hooks if number < 0]:
+            hooks[number] = hooks.pop(number)  # what retains a gradient comes after all that may change it
         return handle
 
     def register_post_accumulate_grad_hook(self, hook: "Callable[[Tensor], None]") -> RemovableHandle:
@@ -241,8 +244,7 @@ class Gradients(Core):
         def keep(gradient: Tracked) -> None:
             self._grad = made(*gradient)
 
-        handle = RemovableHandle(_hooks_of(function, self._output_nr))
-        _hooks_of(function, self._output_nr)[handle.id] = keep
+        _hooks_of(function, self._output_nr)[-id(self)] = keep
 
     @property
     def retains_grad(self) -> bool:
