@@ -33,7 +33,7 @@ def differentiate(
         accumulate: add the gradients of leaves to their ``.grad``.
 
     Returns:
-        For each place reached among the targets (or each leaf) its gradient.
+        For each place reached among the targets (or each leaf) its gradient; without the leaves it was added to.
 
     Raises:
         RuntimeError: the tape was released already, or a saved tensor was changed in place.
@@ -126,13 +126,12 @@ class _Walk:
 
     def _finish(self, edge: Edge) -> None:
         """Call a leaf's hooks with its gradient, if any has come, and add it to the leaf's own if asked to."""
-        gradient = self.found.get(edge)
-        if gradient is None:
+        if edge not in self.found:
             return
         if self.accumulate:
-            edge[0].accumulate(gradient)
+            edge[0].accumulate(self.found.pop(edge))  # nobody else holds it, so that a step taken in a hook frees it
         else:
-            self.found[edge] = edge[0].hooked(gradient)
+            self.found[edge] = edge[0].hooked(self.found[edge])
 
     def _sum(self, first: Tracked, second: Tracked) -> Tracked:
         if self.create:

@@ -168,7 +168,8 @@ class Gradients(Core):
 
     def accumulate(self, gradient: Tracked) -> None:
         """Add a gradient to ``.grad``, after the tensor's own hooks."""
-        gradient = self.hooked(gradient)
+        if self._leaf_hooks:
+            gradient = self.hooked(gradient)
         held = self._grad
         if held is None:
             self._grad = made(gradient.node, gradient.edge)
