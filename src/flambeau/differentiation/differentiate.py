@@ -19,6 +19,7 @@ def differentiate(
     targets: Sequence[Edge] | None = None,
     retain: bool = False,
     create: bool = False,
+    stop: bool = False,
 ) -> dict[Edge, Tracked]:
     """Gradients of the roots.
 
@@ -27,6 +28,7 @@ def differentiate(
         targets: places whose gradients are wanted; None means every leaf that is reached.
         retain: keep what the tape saved, for another walk.
         create: put the gradients' own computation on the tape.
+        stop: do not go on from a target to what it was made from.
 
     Returns:
         For each place reached among the targets (or each leaf) its gradient.
@@ -34,9 +36,10 @@ def differentiate(
     Raises:
         RuntimeError: the tape was released already, or a saved tensor was changed in place.
     """
-    functions, leaves = _reached([edge for edge, _ in roots])
+    ends: set[Edge] = set(targets or ()) if stop else set()
+    functions, leaves = _reached([edge for edge, _ in roots], ends)
     wanted = None if targets is None else _leading_to(functions, set(targets))
-    walk = _Walk(wanted, set(leaves) if targets is None else set(targets), create)
+    walk = _Walk(wanted, set(leaves) if targets is None else set(targets), ends, create)
     before = MODE.grad
     MODE.grad = create
     try:
@@ -48,7 +51,7 @@ def differentiate(
     return walk.found
 
 
-def _reached(starts: Sequence[Edge]) -> tuple[list[GradFn], list[Edge]]:
+def _reached(starts: Sequence[Edge], ends: set[Edge]) -> tuple[list[GradFn], list[Edge]]:
     """Functions and leaves that can be reached from here; iterative, since tapes are deep."""
     seen: set[int] = set()
     functions: list[GradFn] = []
@@ -57,7 +60,7 @@ def _reached(starts: Sequence[Edge]) -> tuple[list[GradFn], list[Edge]]:
     while stack:
         edge = stack.pop()
         target = edge[0]
-        if id(target) in seen:
+        if id(target) in seen or edge in ends:
             continue
         seen.add(id(target))
         if isinstance(target, GradFn):
@@ -82,9 +85,10 @@ def _leading_to(functions: list[GradFn], targets: set[Edge]) -> set[int]:
 class _Walk:
     """The state of one walk: gradients that have arrived and wait for their function's turn."""
 
-    def __init__(self, wanted: set[int] | None, targets: set[Edge], create: bool) -> None:
+    def __init__(self, wanted: set[int] | None, targets: set[Edge], ends: set[Edge], create: bool) -> None:
         self.wanted = wanted
         self.targets = targets
+        self.ends = ends
         self.create = create
         self.waiting: dict[GradFn, list[Tracked | None]] = {}
         self.turns: list[tuple[int, GradFn]] = []
@@ -93,7 +97,7 @@ class _Walk:
     def deliver(self, edge: Edge, gradient: Tracked) -> None:
         """Add a gradient to what has arrived at a place."""
         target, index = edge
-        if not isinstance(target, GradFn):
+        if edge in self.ends or not isinstance(target, GradFn):
             if edge in self.targets:
                 held = self.found.get(edge)
                 self.found[edge] = gradient if held is None else self._sum(held, gradient)

@@ -10,9 +10,15 @@ from flambeau.graph.record import record, record_operation
 from flambeau.primitives.primitive import Primitive, picks, pullback, saved_positions
 from flambeau.primitives.residuals import residual_pullback, with_residuals
 
-__all__ = ["Edge", "GradFn", "Leaf", "Tracked", "Versioned", "tape", "tape_with_residuals", "taped"]
+__all__ = ["Edge", "GradFn", "Leaf", "Tracked", "Versioned", "tape", "tape_position",
+           "tape_with_residuals", "taped"]  # fmt: skip
 
 _serial = count()
+
+
+def tape_position() -> int:
+    """A number above the serial of everything taped so far, and below those to come."""
+    return next(_serial)
 
 
 class Versioned(Protocol):

@@ -12,6 +12,7 @@ import numpy as np
 from flambeau.base.config import config
 from flambeau.base.shapes import Size, contiguous_strides
 from flambeau.devices.device import device
+from flambeau.differentiation.batching import refuse_shared
 from flambeau.differentiation.modes import MODE
 from flambeau.differentiation.tape import Edge, GradFn, Tracked, tape, tape_with_residuals, taped
 from flambeau.dtypes.kinds import dtype
@@ -134,6 +135,8 @@ class Core:
     def write(self, tracked: Tracked) -> None:
         """Replace the tensor's elements, and those of everything that shares them; same shape and type."""
         storage = self._storage
+        if tracked.node.aval.mapped and not storage.node.aval.mapped:
+            refuse_shared(storage.node)
         base = self._origin()
         if not self._steps:
             storage.node = tracked.node
