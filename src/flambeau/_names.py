@@ -70,6 +70,7 @@ HOMES: dict[str, str] = {
     "set_grad_enabled": "flambeau.differentiation.modes",
     "load": "flambeau.serialization",
     "save": "flambeau.serialization",
+    "vmap": "flambeau.transforms.vmap",
     "argwhere": "flambeau.functions.indexing",
     "diag": "flambeau.functions.indexing",
     "diag_embed": "flambeau.functions.indexing",

@@ -21,7 +21,7 @@ from flambeau.graph.record import MAPPING, PENDING, record
 from flambeau.primitives.batching import ESCAPED, PLACEHOLDER, Batched, Result, Step
 from flambeau.primitives.primitive import picks
 
-__all__ = ["Batch", "active_batches", "refuse_shared"]
+__all__ = ["Batch", "active_batches", "note_made", "refuse_shared"]
 
 
 class _Source(NamedTuple):
@@ -70,6 +70,7 @@ class Batch:
         self.sources: list[_Source] = []
         self._start = tape_position()
         self._before = PENDING[-1] if PENDING else None
+        self._made: list[Node] = []
 
     @contextmanager
     def running(self) -> Generator[None]:
@@ -81,6 +82,7 @@ class Batch:
         finally:
             MAPPING.pop()
             _ACTIVE.batches.remove(self)
+            self._made.clear()
             for source in self.sources:
                 if source.point is not None:
                     source.point.open = False
@@ -96,8 +98,14 @@ class Batch:
         placeholders = {id(source.inner) for source in self.sources if source.axis is not None}
         return id(node) in placeholders or bool(_inside([node], placeholders))
 
+    def note_made(self, node: Node) -> None:
+        """Remember that the function itself made this constant."""
+        self._made.append(node)
+
     def made_inside(self, node: Node) -> bool:
-        """Whether a pending node was recorded by the function itself."""
+        """Whether the function itself made a value that all examples share."""
+        if any([item is node for item in self._made]):
+            return True
         for item in reversed(PENDING):
             if item is node:
                 return True
@@ -114,6 +122,12 @@ class Batch:
         """
         exits = _exits([item.edge for item in outputs], self._start) if MODE.grad else []
         return _whole(self.size, self.sources, exits, outputs, axes)
+
+
+def note_made(node: Node) -> None:
+    """Remember that a function under ``vmap`` made this constant, to which it may write an example's values."""
+    if _ACTIVE.batches:
+        _ACTIVE.batches[-1].note_made(node)
 
 
 def refuse_shared(node: Node) -> None:

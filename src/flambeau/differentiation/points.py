@@ -15,13 +15,14 @@ class Point(GradFn):
         open: whether the transform is still running.
     """
 
-    __slots__ = ("open",)
+    __slots__ = ("is_leaf", "open")
 
     count = 1
 
-    def __init__(self, edge: Edge | None = None, *, open: bool = True) -> None:
+    def __init__(self, edge: Edge | None = None, *, open: bool = True, is_leaf: bool = False) -> None:
         super().__init__(None, (), (), (edge,))
         self.open = open
+        self.is_leaf = is_leaf
 
     def pull(self, cotangents: Sequence[Tracked | None], wanted: Sequence[bool], create: bool) -> list[Tracked | None]:
         """The gradient as it comes."""

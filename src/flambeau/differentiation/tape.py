@@ -56,6 +56,7 @@ class GradFn:
         edges: for each input where its gradient goes, or None.
         guards: pairs (storage, version) that must not have changed by the time of backward, with a description.
         serial: order of recording; backward runs from the highest down.
+        is_leaf: whether what it stands for counts as made by the user, as arguments do inside ``grad``.
         hooks: for each result index, functions called with its gradient.
         pre_hooks: functions called with the gradients of all results, before; ``post_hooks`` after.
     """
@@ -73,6 +74,8 @@ class GradFn:
         "saved_edges",
         "serial",
     )  # fmt: skip
+
+    is_leaf: bool = False
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Modules: what models are made of."""
 
-from flambeau.nn import functional, init
+from flambeau.nn import functional, init, utils
 from flambeau.nn.modules import (
     CELU,
     ELU,
@@ -202,4 +202,5 @@ __all__ = [
     "Unflatten",
     "functional",
     "init",
+    "utils",
 ]

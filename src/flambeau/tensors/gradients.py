@@ -61,7 +61,7 @@ class Gradients(Core):
     @property
     def is_leaf(self) -> bool:
         """Whether the tensor was made by the user, not by a taped operation."""
-        return self._grad_fn is None
+        return self._grad_fn is None or self._grad_fn.is_leaf
 
     @property
     def output_nr(self) -> int:

@@ -87,7 +87,7 @@ def started(tensor: Tensor, edge: Edge | None) -> tuple[Tensor, Point]:
     """A tensor's value at a point of its own, which passes gradients on to ``edge``."""
     if not (tensor.is_floating_point() or tensor.is_complex()):
         raise RuntimeError("only Tensors of floating point dtype can require gradients")
-    point = Point(edge)
+    point = Point(edge, is_leaf=True)
     return made(tensor.read(), (point, 0)), point
 
 
