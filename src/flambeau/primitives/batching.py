@@ -114,9 +114,10 @@ class Batched(Primitive):
         if operation.primitive is PICK and self._pulls(inputs[0]):
             wrt = self.steps[inputs[0]].operation.primitive.wrt[operation.static[0]]
             return inputs if self._shared(inputs[0], wrt) else None
-        if self._pulls(position) and self._shared(position, operation.primitive.wrt[0]):
-            return ()
-        return None
+        if not self._pulls(position):
+            return None
+        wrt = operation.primitive.wrt
+        return () if len(wrt) > 1 or self._shared(position, wrt[0]) else None  # of several, one was picked
 
     def _pulls(self, position: int) -> bool:
         """Whether a step is a gradient."""

@@ -99,7 +99,8 @@ def _grad_and_value(func: Callable[..., Any], argnums: Any, has_aux: bool, args:
         )
     aval = output.aval
     one = Tracked(record(full, (1.0,), (aval.shape, aval.dtype, aval.device)), None)
-    found = pulled(within, [output], [one], retain=False, create=MODE.grad and connected([output.edge()]))
+    create = MODE.grad and connected([output.edge()])
+    found = pulled(within, [output], [one], retain=create, create=create)
     gradients = unflatten(found, within.spec)
     value = all_taken(output)
     return gradients[0] if isinstance(argnums, int) else tuple(gradients), (value, all_taken(aux)) if has_aux else value
