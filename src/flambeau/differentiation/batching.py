@@ -206,7 +206,7 @@ _known: dict[Any, Batched] = {}
 
 
 def _batched(
-    sources: Sequence[_Source], outputs: Sequence[Node], axes: Sequence[int | None]
+    sources: Sequence[_Source], outputs: Sequence[Node], axes: Sequence[int | None], anchors: Sequence[Node]
 ) -> tuple[Batched, list[Any]]:
     """The operation on a whole batch and its inputs; one object for equal steps, so that programs are found again."""
     nodes = _inside(outputs, {id(source.inner) for source in sources if source.axis is not None})
@@ -219,6 +219,8 @@ def _batched(
     results = [
         Result(wiring.position(node), axis, node.aval) for node, axis in zip(outputs, axes, strict=True)
     ]  # numbered last: an output may itself be an input
+    for anchor in anchors:
+        wiring.position(anchor)
     key = (
         tuple([(operation.serial, inputs) for operation, inputs in steps]),
         tuple(wiring.axes),
@@ -236,18 +238,22 @@ def _whole(
     exits: Sequence[Edge],
     outputs: Sequence[Tracked],
     axes: Sequence[int | None],
+    anchors: Sequence[Node] = (),
 ) -> list[Tracked]:
-    """Results for the whole batch; ``axes`` say where the examples go, None asks for their sum."""
+    """Results for the whole batch; ``axes`` say where the examples go, None asks for their sum.
+
+    ``anchors`` are values that are not used, with which the results are to be computed in one program.
+    """
     if not outputs:
         return []
-    primitive, inputs = _batched(sources, [item.node for item in outputs], axes)
+    primitive, inputs = _batched(sources, [item.node for item in outputs], axes, anchors)
     node = record(primitive, tuple(inputs), (size,))
+    parts = picks(node)
     function = None
     if MODE.grad and any([item.edge for item in outputs]):
         targets = [source.point for source in sources if source.point is not None]
         if targets or exits:
-            function = _BatchedGradFn(node, size, sources, exits, outputs, axes)
-    parts = picks(node)
+            function = _BatchedGradFn(node, parts[0], size, sources, exits, outputs, axes)
     return [
         Tracked(part, None if function is None or item.edge is None else (function, index))
         for index, (part, item) in enumerate(zip(parts, outputs, strict=True))
@@ -273,7 +279,8 @@ def _exits(edges: Sequence[Edge | None], start: int) -> list[Edge]:
 class _BatchedGradFn(GradFn):
     """The place on the tape of a function's results for a whole batch.
 
-    It keeps the function's own tape, which was recorded for one example.
+    It keeps the function's own tape, which was recorded for one example, and the first of the results: the gradients
+    repeat steps that led to it, which costs nothing if both are computed in one program.
     """
 
     __slots__ = ("axes", "exits", "inner", "outputs", "size", "sources")
@@ -281,6 +288,7 @@ class _BatchedGradFn(GradFn):
     def __init__(
         self,
         node: Node,
+        part: Node,
         size: int,
         sources: Sequence[_Source],
         exits: Sequence[Edge],
@@ -288,7 +296,7 @@ class _BatchedGradFn(GradFn):
         axes: Sequence[int | None],
     ) -> None:
         pointed = [source for source in sources if source.point is not None]
-        super().__init__(node.operation, (), (), [*[source.outer.edge for source in pointed], *exits])
+        super().__init__(node.operation, () if part.aval.mapped else (part,), (), [*[source.outer.edge for source in pointed], *exits])
         self.size = size
         self.exits = exits
         self.sources = sources
@@ -300,7 +308,7 @@ class _BatchedGradFn(GradFn):
 
     def pull(self, cotangents: Sequence[Tracked | None], wanted: Sequence[bool], create: bool) -> list[Tracked | None]:
         """Walk the inner tape backwards for one example, and make of that an operation on the whole batch."""
-        self.unpacked()
+        anchors = self.unpacked()
         sources = list(self.sources)
         roots: list[tuple[Edge, Tracked]] = []
         for output, axis, cotangent in zip(self.outputs, self.axes, cotangents, strict=True):
@@ -317,7 +325,7 @@ class _BatchedGradFn(GradFn):
             MAPPING.pop()
         places = [index for index, (edge, _) in enumerate(self.inner) if wanted[index] and edge in found]
         gradients = [found[self.inner[index][0]] for index in places]
-        wholes = _whole(self.size, sources, self.exits, gradients, [self.inner[index][1] for index in places])
+        wholes = _whole(self.size, sources, self.exits, gradients, [self.inner[index][1] for index in places], anchors)
         results: list[Tracked | None] = [None] * len(wanted)
         for index, whole in zip(places, wholes, strict=True):
             results[index] = whole
