@@ -1,4 +1,4 @@
-"""Derivatives of functions against ``torch.func``: values, gradients through them, errors; nothing is compiled twice."""
+"""Derivatives against ``torch.func``: values, gradients through them, errors; nothing is compiled twice."""
 
 from collections import namedtuple
 from typing import Any
@@ -54,8 +54,9 @@ DERIVATIVES = {
     "vjp aux": lambda T, v: T.func.vjp(lambda a: (a.sin(), a * 2), v, has_aux=True)[2],
     "jvp": lambda T, x: T.func.jvp(lambda a: a.sin() * a, (x,), (x * 2,)),
     "jvp of two": lambda T, v, w: T.func.jvp(lambda a, b: a @ b, (v, w), (v * 2, w + 1)),
-    "jvp structure": lambda T, v: T.func.jvp(lambda p: (p["a"] * p["b"], {"c": p["a"]}), ({"a": v, "b": v.cos()},),
-                                             ({"a": v, "b": v},))[1][0],
+    "jvp structure": lambda T, v: T.func.jvp(
+        lambda p: (p["a"] * p["b"], {"c": p["a"]}), ({"a": v, "b": v.cos()},), ({"a": v, "b": v},)
+    )[1][0],
     "jvp independent": lambda T, v: T.func.jvp(lambda a: (a * 2, T.ones(2)), (v,), (v,)),
     "jvp aux": lambda T, v: T.func.jvp(lambda a: (a.sin(), a * 2), (v,), (v,), has_aux=True),
     "jvp of grad": lambda T, v: T.func.jvp(T.func.grad(lambda a: (a**3).sum()), (v,), (v + 1,)),

@@ -84,9 +84,7 @@ LAYERS = {
     "convolution": lambda T, x, k: T.vmap(lambda a, b: T.nn.functional.conv2d(a, b, padding=1), (0, None))(
         x.unsqueeze(1), k
     ),
-    "convolution, both": lambda T, x, k: T.vmap(lambda a, b: T.nn.functional.conv2d(a, b))(
-        x.unsqueeze(1), T.stack([k, k * 2, k.sin()])
-    ),
+    "convolution, both": lambda T, x, k: T.vmap(T.nn.functional.conv2d)(x.unsqueeze(1), T.stack([k, k * 2, k.sin()])),
     "pooling": lambda T, x, k: T.vmap(lambda a: T.nn.functional.max_pool2d(a, 2))(x.unsqueeze(1)),
     "weight gradients": lambda T, x, k: T.vmap(
         T.func.grad(lambda b, a: T.nn.functional.conv2d(a, b).tanh().sum()), (None, 0)
@@ -121,10 +119,10 @@ def test_dropout_inside_vmap() -> None:
 DRAWS = {
     "different": lambda T, x: T.vmap(lambda a: a * 0 + T.randn(3), randomness="different")(x),
     "same": lambda T, x: T.vmap(lambda a: a * 0 + T.randn(3), randomness="same")(x),
-    "like": lambda T, x: T.vmap(lambda a: T.rand_like(a), randomness="different")(x),
-    "twice": lambda T, x: T.vmap(
-        T.vmap(lambda a: a * 0 + T.rand(2), randomness="different"), randomness="different"
-    )(x),
+    "like": lambda T, x: T.vmap(T.rand_like, randomness="different")(x),
+    "twice": lambda T, x: T.vmap(T.vmap(lambda a: a * 0 + T.rand(2), randomness="different"), randomness="different")(
+        x
+    ),
     "same, different": lambda T, x: T.vmap(
         T.vmap(lambda a: a * 0 + T.rand(2), randomness="different"), randomness="same"
     )(x),
@@ -163,7 +161,7 @@ ERRORS = {
     "randomness": lambda T, x: T.vmap(lambda a: a, randomness="x"),
     "different in place": lambda T, x: T.vmap(lambda a: a + x.normal_(), randomness="different")(x.clone()),
     "written": lambda T, x: T.vmap(lambda a: _copied(x[0], a))(x),
-    "copied": lambda T, x: T.vmap(lambda a: x[0].copy_(a))(x),
+    "copied": lambda T, x: T.vmap(x[0].copy_)(x),
     "in_dims kind": lambda T, x: T.vmap(lambda a: a, in_dims="a")(x),
     "in_dims none": lambda T, x: T.vmap(lambda a: a, in_dims=None)(x),
     "in_dims structure": lambda T, x: T.vmap(lambda a: a, in_dims=(0, (1, {"a": 2})))(x),

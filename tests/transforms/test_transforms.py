@@ -25,21 +25,21 @@ def cubes(x: Any) -> Any:
 
 
 GOLDEN = {
-    "grad": (lambda x: grad(cubes)(x), [3.0, 12.0]),
+    "grad": (grad(cubes), [3.0, 12.0]),
     "value": (lambda x: grad_and_value(cubes)(x)[1], 9.0),
-    "second": (lambda x: grad(lambda y: grad(cubes)(y).sum())(x), [6.0, 12.0]),
+    "second": (grad(lambda y: grad(cubes)(y).sum()), [6.0, 12.0]),
     "vjp": (lambda x: vjp(lambda y: y * y, x)[1](x)[0], [2.0, 8.0]),
     "jvp": (lambda x: jvp(lambda y: y * y.sum(), (x,), (tensor(1, 0),))[1], [4.0, 2.0]),
     "linearize": (lambda x: linearize(lambda y: y * y.sum(), x)[1](tensor(1, 0)), [4.0, 2.0]),
-    "jacrev": (lambda x: jacrev(lambda y: y * y.sum())(x), [[4.0, 1.0], [2.0, 5.0]]),
-    "jacfwd": (lambda x: jacfwd(lambda y: y * y.sum())(x), [[4.0, 1.0], [2.0, 5.0]]),
-    "hessian": (lambda x: hessian(lambda y: y[0] ** 2 * y[1])(x), [[4.0, 2.0], [2.0, 0.0]]),
-    "vmap": (lambda x: vmap(lambda a: a * 2 + 1)(x), [3.0, 5.0]),
-    "vmap of grad": (lambda x: vmap(grad(lambda a: a**3))(x), [3.0, 12.0]),
-    "grad of vmap": (lambda x: grad(lambda y: vmap(lambda a: a**3)(y).sum())(x), [3.0, 12.0]),
+    "jacrev": (jacrev(lambda y: y * y.sum()), [[4.0, 1.0], [2.0, 5.0]]),
+    "jacfwd": (jacfwd(lambda y: y * y.sum()), [[4.0, 1.0], [2.0, 5.0]]),
+    "hessian": (hessian(lambda y: y[0] ** 2 * y[1]), [[4.0, 2.0], [2.0, 0.0]]),
+    "vmap": (vmap(lambda a: a * 2 + 1), [3.0, 5.0]),
+    "vmap of grad": (vmap(grad(lambda a: a**3)), [3.0, 12.0]),
+    "grad of vmap": (grad(lambda y: vmap(lambda a: a**3)(y).sum()), [3.0, 12.0]),
     "vmap of vmap": (lambda x: vmap(lambda a: vmap(lambda b: a * b)(x))(x), [[1.0, 2.0], [2.0, 4.0]]),
-    "taken off the tape": (lambda x: grad(lambda y: vmap(lambda a: a.detach() * a)(y).sum())(x), [1.0, 2.0]),
-    "product of all": (lambda x: jacrev(jacrev(lambda y: y.prod()))(x), [[0.0, 1.0], [1.0, 0.0]]),
+    "taken off the tape": (grad(lambda y: vmap(lambda a: a.detach() * a)(y).sum()), [1.0, 2.0]),
+    "product of all": (jacrev(jacrev(lambda y: y.prod())), [[0.0, 1.0], [1.0, 0.0]]),
 }
 
 
@@ -149,7 +149,7 @@ def test_a_tensor_made_inside_may_take_an_examples_values() -> None:
 def test_a_shared_tensor_may_not_and_keeps_its_values() -> None:
     shared = tensor(0, 0)
     with pytest.raises(RuntimeError, match=r"`other` being vmapped over but `self` not being vmapped over"):
-        vmap(lambda a: shared.add_(a))(tensor(1, 2))
+        vmap(shared.add_)(tensor(1, 2))
     assert shared.tolist() == [0.0, 0.0]
 
 
@@ -208,7 +208,9 @@ def test_scans_inside_vmap() -> None:
     alone = torch.stack([function(item) for item in x])
     together = vmap(function)(x)
     np.testing.assert_allclose(together.detach().numpy(), alone.detach().numpy(), rtol=1e-5, atol=1e-6)
-    for mine, plain in zip(*[torch.autograd.grad(item.sin().sum(), weights[:2]) for item in (together, alone)]):
+    for mine, plain in zip(
+        *[torch.autograd.grad(item.sin().sum(), weights[:2]) for item in (together, alone)], strict=True
+    ):
         np.testing.assert_allclose(mine.numpy(), plain.numpy(), rtol=1e-4, atol=1e-5)
 
 
@@ -274,5 +276,5 @@ def test_modules_get_their_own_tensors_back_after_an_error() -> None:
         functional_call(model, {"weight": torch.ones(2, 2)}, torch.ones(3))
     assert model.weight is weight
     with pytest.raises(TypeError, match="3 is not an instance of"):
-        functional_call(model, {"weight": torch.ones(2, 2), "bias": 3}, torch.ones(2))
+        torch.func.functional_call(model, {"weight": torch.ones(2, 2), "bias": 3}, torch.ones(2))
     assert model.weight is weight

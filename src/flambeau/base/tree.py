@@ -64,6 +64,7 @@ class _Star:
 _LEAF: Final = TreeSpec(None, None, ())
 
 _Parts = tuple[list[Any], Any]
+_Container = tuple[Callable[[Any], _Parts], Callable[[Any, Iterable[Any]], Any]]
 
 
 def _sequence(value: Any) -> _Parts:
@@ -91,7 +92,7 @@ def _filled(context: Any, items: Iterable[Any]) -> Any:
 
 
 # Container -> (its items and its context, how to build it from both).
-_CONTAINERS: Final[dict[type[Any], tuple[Callable[[Any], _Parts], Callable[[Any, Iterable[Any]], Any]]]] = {
+_CONTAINERS: Final[dict[type[Any], _Container]] = {
     tuple: (_sequence, lambda _, items: tuple(items)),
     list: (_sequence, lambda _, items: list(items)),
     dict: (_dictionary, lambda keys, items: dict(zip(keys, items, strict=True))),
@@ -100,15 +101,15 @@ _CONTAINERS: Final[dict[type[Any], tuple[Callable[[Any], _Parts], Callable[[Any,
     deque: (_queue, lambda length, items: deque(items, length)),
     Size: (_sequence, lambda _, items: Size(items)),
 }
-_NAMED: Final = (_named, lambda kind, items: kind(*items))
-_FIELDS: Final = (_named, lambda kind, items: kind(list(items)))
+_NAMED: Final[_Container] = (_named, lambda kind, items: kind(*items))
+_FIELDS: Final[_Container] = (_named, lambda kind, items: kind(list(items)))
 
 
-def _container(kind: type[Any]) -> Any:
+def _container(kind: Any) -> _Container | None:
     """How to take a container of this class apart and put it together; None for a leaf."""
     found = _CONTAINERS.get(kind)
-    if found is None and issubclass(kind, tuple):
-        found = _NAMED if hasattr(kind, "_fields") else _FIELDS if hasattr(kind, "fields") else None
+    if found is None and tuple in kind.__mro__:
+        return _NAMED if hasattr(kind, "_fields") else _FIELDS if hasattr(kind, "fields") else None
     return found
 
 
@@ -141,8 +142,9 @@ def unflatten(leaves: Iterable[Any], spec: TreeSpec) -> Any:
 def _put_together(leaves: Any, spec: TreeSpec) -> Any:
     if spec.kind is None:
         return next(leaves)
-    items = [_put_together(leaves, child) for child in spec.children]
-    return _container(spec.kind)[1](spec.context, items)
+    container = _container(spec.kind)
+    assert container is not None
+    return container[1](spec.context, [_put_together(leaves, child) for child in spec.children])
 
 
 def mapped(function: Callable[[Any], Any], tree: Any) -> Any:
@@ -163,14 +165,17 @@ def broadcast_to(prefix: Any, spec: TreeSpec) -> list[Any] | None:
     items, context = container[0](prefix)
     if spec.kind is not type(prefix) or len(items) != len(spec.children):
         return None
-    if isinstance(prefix, dict) and set(cast("Any", prefix)) == set(context_keys(spec)):
-        items = [prefix[key] for key in context_keys(spec)]
+    keys = _keys(spec)
+    if keys is not None and set(prefix) == set(keys):
+        items = [prefix[key] for key in keys]
     elif context != spec.context:
         return None
     found = [broadcast_to(item, child) for item, child in zip(items, spec.children, strict=True)]
     return None if None in found else [leaf for part in found for leaf in part or ()]
 
 
-def context_keys(spec: TreeSpec) -> list[Any]:
-    """The keys of a dictionary's structure."""
-    return spec.context[1] if spec.kind is defaultdict else spec.context
+def _keys(spec: TreeSpec) -> list[Any] | None:
+    """The keys of a dictionary's structure; None for other containers."""
+    if spec.kind is defaultdict:
+        return spec.context[1]
+    return spec.context if spec.kind in (dict, OrderedDict) else None

@@ -18,7 +18,7 @@ from flambeau.differentiation.points import Point
 from flambeau.differentiation.tape import Edge, GradFn, Tracked, tape_position
 from flambeau.graph.node import Aval, Node, Operation
 from flambeau.graph.record import MAPPING, PENDING, record
-from flambeau.primitives.batching import ESCAPED, PLACEHOLDER, Batched, Result, Step
+from flambeau.primitives.batching import PLACEHOLDER, Batched, Result, Step
 from flambeau.primitives.primitive import picks
 
 __all__ = ["Batch", "active_batches", "note_made", "refuse_shared"]
@@ -104,7 +104,7 @@ class Batch:
 
     def made_inside(self, node: Node) -> bool:
         """Whether the function itself made a value that all examples share."""
-        if any([item is node for item in self._made]):
+        if any(item is node for item in self._made):
             return True
         for item in reversed(PENDING):
             if item is node:
@@ -164,8 +164,8 @@ def _inside(outputs: Sequence[Node], placeholders: set[int]) -> list[Node]:
         if operation is None or not operation.mapped or id(node) in placeholders:
             continue
         if entered:
-            found = any([type(item) is Node and (id(item) in placeholders or reaches.get(id(item), False))
-                         for item in node.inputs])  # fmt: skip
+            found = any(type(item) is Node and (id(item) in placeholders or reaches.get(id(item), False))
+                         for item in node.inputs)  # fmt: skip
             reaches[id(node)] = found
             if found:
                 order.append(node)
@@ -250,7 +250,7 @@ def _whole(
     node = record(primitive, tuple(inputs), (size,))
     parts = picks(node)
     function = None
-    if MODE.grad and any([item.edge for item in outputs]):
+    if MODE.grad and any(item.edge for item in outputs):
         targets = [source.point for source in sources if source.point is not None]
         if targets or exits:
             function = _BatchedGradFn(node, parts[0], size, sources, exits, outputs, axes)
@@ -296,7 +296,12 @@ class _BatchedGradFn(GradFn):
         axes: Sequence[int | None],
     ) -> None:
         pointed = [source for source in sources if source.point is not None]
-        super().__init__(node.operation, () if part.aval.mapped else (part,), (), [*[source.outer.edge for source in pointed], *exits])
+        super().__init__(
+            node.operation,
+            () if part.aval.mapped else (part,),
+            (),
+            [*[source.outer.edge for source in pointed], *exits],
+        )
         self.size = size
         self.exits = exits
         self.sources = sources

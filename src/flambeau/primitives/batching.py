@@ -67,8 +67,9 @@ class Batched(Primitive):
         self.single, self.summed = self._demands()
 
     def evaluate(self, static: tuple[Any, ...], inputs: tuple[Any, ...]) -> Any:
-        avals = tuple(_whole(result, static[0]) for result in self.results)
-        return avals if len(avals) > 1 else avals[0]
+        """The results' shapes: one example's, with the batch's axis in its place."""
+        avals = [_whole(result, static[0]) for result in self.results]
+        return tuple(avals) if len(avals) > 1 else avals[0]
 
     # -- what follows from the structure -----------------------------------------------------------------------
 
@@ -79,7 +80,7 @@ class Batched(Primitive):
     def _batched(self) -> list[bool]:
         self.batched: list[bool] = []
         for step in self.steps:
-            self.batched.append(any([self._varies(item) for item in step.inputs]))
+            self.batched.append(any(self._varies(item) for item in step.inputs))
         return self.batched
 
     def _demands(self) -> tuple[set[int], set[int]]:

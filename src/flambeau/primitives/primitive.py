@@ -260,6 +260,7 @@ class Pullback(Primitive):
         return gradients if len(self.wrt) > 1 else gradients[0]
 
     def evaluate(self, static: tuple[Any, ...], inputs: tuple[Any, ...]) -> Any:
+        """Gradients have the shapes of the inputs."""
         avals = tuple(self.operation.inputs[position] for position in self.wrt)
         return avals[0] if len(avals) == 1 else avals
 

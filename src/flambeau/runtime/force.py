@@ -31,7 +31,7 @@ def force(targets: Sequence[Node]) -> None:
         wanted = [target for target in targets if target.value is None]
         if not wanted:
             return
-        if any([target.operation is not None and target.operation.mapped for target in wanted]):
+        if any(target.operation is not None and target.operation.mapped for target in wanted):
             raise RuntimeError(_NO_VALUE if MAPPING else ESCAPED)
         pending = PENDING[:]
         del PENDING[: len(pending)]

@@ -337,13 +337,8 @@ def grad(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad.html
     """
     if is_grads_batched:
-        given = [None] if grad_outputs is None else _several(grad_outputs)
-        if None in [None if item is None else 1 for item in given]:
-            raise RuntimeError("is_grads_batched=True needs every one of grad_outputs")
-        return _batched_grad(
-            given, lambda rows: grad(outputs, inputs, rows, retain_graph, create_graph, allow_unused, False,
-                                     materialize_grads)
-        )
+        options = (retain_graph, create_graph, allow_unused, False, materialize_grads)
+        return _batched_grad(grad_outputs, lambda rows: grad(outputs, inputs, rows, *options))
     roots = _root_gradients(_several(outputs), None if grad_outputs is None else _several(grad_outputs))
     chosen = _several(inputs)
     targets = [_edge_of(tensor) for tensor in chosen]
@@ -367,13 +362,17 @@ def grad(
 
 
 def _batched_grad(
-    given: "Sequence[Tensor]", one: "Callable[[list[Tensor]], tuple[Tensor | None, ...]]"
+    given: "Any", one: "Callable[[list[Tensor]], tuple[Tensor | None, ...]]"
 ) -> "tuple[Tensor | None, ...]":
     """Gradients for every row of the outputs' gradients, of a walk recorded for one row."""
-    batch = Batch(given[0].shape[0])
-    rows = [made(*batch.example(Tracked(item.read(), item.edge()), 0)) for item in given]
+    rows: list[Tensor | None] = [None] if given is None else list(_several(given))
+    tracked = [Tracked(item.read(), item.edge()) for item in rows if item is not None]
+    if len(tracked) < len(rows):
+        raise RuntimeError("is_grads_batched=True needs every one of grad_outputs, with the batch in front")
+    batch = Batch(tracked[0].node.aval.shape[0])
+    examples = [made(*batch.example(item, 0)) for item in tracked]
     with batch.running():
-        found = one(rows)
+        found = one(examples)
     present = [item for item in found if item is not None]
     wholes = iter(batch.whole([Tracked(item.read(), item.edge()) for item in present], [0] * len(present)))
     return tuple([None if item is None else made(*next(wholes)) for item in found])

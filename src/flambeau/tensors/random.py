@@ -65,7 +65,9 @@ def _drawn(made: Settings, shape: tuple[int, ...], generator: Any, draw: _Draw, 
     if made.device.type == "meta":
         return made.deliver(hollow(shape, made.dtype, made.device))
     sizes, examples = lots()
-    values = _arranged(stream_of(generator, made.device), (*sizes, *shape), made.dtype, draw, _behind_lots(order, sizes))
+    values = _arranged(
+        stream_of(generator, made.device), (*sizes, *shape), made.dtype, draw, _behind_lots(order, sizes)
+    )
     return made.deliver(examples(wrap_array(values, made.dtype, made.device)))
 
 
@@ -429,9 +431,7 @@ def _fill(tensor: Core, name: str, generator: Any, draw: _Draw) -> "Tensor":
             "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like same "
             "randomness. If this is necessary for your usage, please file an issue with functorch."
         )
-    values = _arranged(
-        stream_of(generator, place), (*sizes, *shape), kind, draw, _behind_lots(_order(tensor), sizes)
-    )
+    values = _arranged(stream_of(generator, place), (*sizes, *shape), kind, draw, _behind_lots(_order(tensor), sizes))
     drawn = examples(wrap_array(values, kind, place))
     if tensor.edge() is not None:
         return call_in_place(tensor, DRAWS[name], (drawn, tensor))

@@ -16,9 +16,9 @@ from flambeau.tensors.tensor import Tensor
 __all__ = [
     "Argnums",
     "Entered",
-    "checked_aux",
     "check_outputs",
     "check_real",
+    "checked_aux",
     "entered",
     "left",
     "replaced",
@@ -148,9 +148,7 @@ def checked_aux(output: Any, has_aux: bool, api: str) -> tuple[Any, Any]:
 def check_outputs(outputs: list[Any], api: str) -> None:
     """Raise RuntimeError, in PyTorch's words, unless there are outputs and all are tensors."""
     if not outputs or (len(outputs) == 1 and outputs[0] is None):
-        raise RuntimeError(
-            f"{api}: Expected f to be a function that has non-empty output (got output = {outputs})"
-        )
+        raise RuntimeError(f"{api}: Expected f to be a function that has non-empty output (got output = {outputs})")
     for output in outputs:
         if not isinstance(output, Tensor):
             raise RuntimeError(

@@ -5,7 +5,7 @@ both, and the compiler removes what only the value of the first walk would need.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from flambeau.base.tree import TreeSpec, flatten, unflatten
 from flambeau.differentiation.differentiate import differentiate
@@ -104,8 +104,8 @@ def jvp(
     """
     if not isinstance(primals, tuple):
         raise RuntimeError(f"{_API}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals).")
-    every = tuple(range(len(primals)))  # pyright: ignore[reportUnknownArgumentType]  # of anything
-    value, derivative, aux = pushed(func, primals, every, tangents, strict, has_aux)
+    given = cast("tuple[Any, ...]", primals)
+    value, derivative, aux = pushed(func, given, range(len(given)), tangents, strict, has_aux)
     return (value, derivative, aux) if has_aux else (value, derivative)
 
 
@@ -200,9 +200,7 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
     def push(*tangents: Any) -> Any:
         given, other = flatten(tangents)
         if other != within.spec:
-            raise RuntimeError(
-                f"Expected the tangents {other} to have the same argspec as the primals {within.spec}"
-            )
+            raise RuntimeError(f"Expected the tangents {other} to have the same argspec as the primals {within.spec}")
         for index, (tangent, primal) in enumerate(zip(given, within.tensors, strict=True)):
             for fact in ("shape", "device", "dtype"):
                 found, wanted = getattr(tangent, fact), getattr(primal, fact)

@@ -1,4 +1,4 @@
-"""``functionalize`` and ``debug_unwrap``, which have nothing to do here: programs never write, tensors have no wrapper."""
+"""``functionalize`` and ``debug_unwrap``, which have nothing to do: programs never write, tensors have no wrapper."""
 
 import functools
 from collections.abc import Callable

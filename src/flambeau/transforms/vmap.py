@@ -167,24 +167,19 @@ def _call(
         results = func(*unflatten(examples, spec), **kwargs)
     outputs, output_spec = flatten(results)
     places = _out_axes(func, out_dims, results, output_spec)
-    wanted: list[Any] = [item for item, axis in zip(outputs, places, strict=True) if _is_wanted(func, batch, item, axis)]
-    goals = [
-        normalize_axis(axis, len(item.shape) + 1)
-        for item, axis in zip(outputs, places, strict=True)
-        if axis is not None
-    ]
+    goals = [_out_axis(func, batch, item, axis) for item, axis in zip(outputs, places, strict=True)]
+    chosen = [index for index, axis in enumerate(goals) if axis is not None]
     # A function may write to its arguments; what it wrote belongs to the caller's tensors.
     written = [index for index, node in enumerate(before) if node is not None and examples[index].read() is not node]
-    wanted += [examples[index] for index in written]
-    goals += [cast("int", axes[index]) for index in written]
-    wholes = batch.whole([Tracked(item.read(), item.edge()) for item in wanted], goals)
-    for index, whole in zip(written, wholes[len(wholes) - len(written) :], strict=True):
+    shown: list[Tensor] = [*[outputs[index] for index in chosen], *[examples[index] for index in written]]
+    ends = [*[goals[index] for index in chosen], *[axes[index] for index in written]]
+    wholes = batch.whole([Tracked(item.read(), item.edge()) for item in shown], cast("list[int]", ends))
+    for index, whole in zip(written, wholes[len(chosen) :], strict=True):
         leaves[index].check_writable()
         leaves[index].write(whole)
-    rest = iter(wholes)
-    return unflatten(
-        [item if axis is None else made(*next(rest)) for item, axis in zip(outputs, places, strict=True)], output_spec
-    )
+    for index, whole in zip(chosen, wholes, strict=False):
+        outputs[index] = made(*whole)
+    return unflatten(outputs, output_spec)
 
 
 def _check_out_dims(func: Any, out_dims: Any) -> None:
@@ -208,19 +203,19 @@ def _out_axes(func: Any, out_dims: Any, results: Any, spec: TreeSpec) -> list[in
     return found
 
 
-def _is_wanted(func: Any, batch: Batch, output: Any, axis: int | None) -> bool:
-    """Whether a result is one of the whole batch; raises ValueError, in PyTorch's words, where it cannot be."""
+def _out_axis(func: Any, batch: Batch, output: Any, axis: int | None) -> int | None:
+    """Where a result's examples go; raises ValueError, in PyTorch's words, where it is not what ``axis`` says."""
     name = _name(func)
     if axis is None:
         if isinstance(output, Tensor) and batch.depends(output.read()):
             raise ValueError(f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None")
-        return False
+        return None
     if not isinstance(output, Tensor):
         raise ValueError(
             f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(output)}. Did you mean to set "
             "out_dims= to None for output?"
         )
-    return True
+    return normalize_axis(axis, output.dim() + 1)
 
 
 # -- in chunks -----------------------------------------------------------------------------------------------------
@@ -247,7 +242,7 @@ def _in_chunks(
         results, spec = flatten(call(list(_slices(leaves, axes, start, stop)), stop - start))
         _run(results)
         found.append(results)
-    places = broadcast_to(out_dims, spec) or [cast("Any", out_dims)[0]]
+    places = broadcast_to(out_dims, spec) or [out_dims[0]]
     joined = [
         parts[0] if axis is None else cat(list(parts), dim=axis)
         for parts, axis in zip(zip(*found, strict=True), places, strict=True)

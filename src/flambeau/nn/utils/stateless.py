@@ -40,7 +40,7 @@ def called(
     module: Module, tensors: _Tensors, args: Any, kwargs: dict[str, Any] | None, tie_weights: bool, strict: bool
 ) -> Any:
     """Call a module with other tensors; what the arguments mean is told by ``torch.func.functional_call``."""
-    positional: Any = () if args is None else args if isinstance(args, tuple) else (args,)
+    positional = cast("tuple[Any, ...]", () if args is None else args if isinstance(args, tuple) else (args,))
     with _lent(module, tensors, tie_weights, strict):
         return module(*positional, **(kwargs or {}))
 
