@@ -93,6 +93,7 @@ LAYERS = {
         T.tensor([[0, 1, 2], [3, 3, 0]])
     ),
     "attention": lambda T, x, k: T.vmap(lambda a: T.nn.functional.scaled_dot_product_attention(a, a, a))(x[:, :, None]),
+    "one hot": lambda T, x, k: T.vmap(lambda i: T.nn.functional.one_hot(i, 3))(T.tensor(LABELS)),
     "losses": lambda T, x, k: T.vmap(lambda a, t: T.nn.functional.cross_entropy(a.reshape(1, 72), t.reshape(1)))(
         x, T.tensor(LABELS)
     ),
@@ -153,6 +154,7 @@ ERRORS = {
     "item": lambda T, x: T.vmap(lambda a: a.sum().item())(x),
     "float": lambda T, x: T.vmap(lambda a: float(a.sum()))(x),
     "bool": lambda T, x: T.vmap(lambda a: a if a.sum() > 0 else -a)(x),
+    "one hot": lambda T, x: T.vmap(T.nn.functional.one_hot)(T.tensor(LABELS)),
     "nonzero": lambda T, x: T.vmap(lambda a: a.nonzero())(x),
     "mask": lambda T, x: T.vmap(lambda a: a[a > 0])(x),
     "unique": lambda T, x: T.vmap(T.unique)(x),
