@@ -42,6 +42,7 @@ CASES = {
     "vhp": lambda F, T, x, y: F.vhp(_energy, (x, y), (x, y), create_graph=True),
     "hvp": lambda F, T, x, y: F.hvp(_energy, (x, y), (x, y), create_graph=True),
     "hvp of one": lambda F, T, x, y: F.hvp(lambda a: (a**3).sum(), x, x, create_graph=True),
+    "hvp of a row of one": lambda F, T, x, y: F.hvp(lambda a: (a**3).sum(0, keepdim=True), x, x, create_graph=True),
     "batched": lambda F, T, x, y: T.autograd.grad(
         x.sin() * y.sum(), (x, y), T.eye(3, dtype=T.float64), is_grads_batched=True, create_graph=True
     ),

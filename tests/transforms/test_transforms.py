@@ -174,6 +174,20 @@ def test_gradients_of_shared_weights_cost_what_the_batch_costs() -> None:
     assert batched < plain * 1.1
 
 
+def test_what_the_gradient_needs_is_guarded_and_freed() -> None:
+    weight = torch.ones(2, requires_grad=True)
+    shared = weight * 1
+    loss = vmap(lambda a: (a * shared * shared).sin())(tensor(1, 2)).sum()
+    with torch.no_grad():
+        shared.add_(1)
+    with pytest.raises(RuntimeError, match="has been modified by an inplace operation"):
+        loss.backward()
+    loss = vmap(lambda a: (a * weight).sin())(tensor(1, 2)).sum()
+    loss.backward()
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        loss.backward()
+
+
 def test_threads_do_not_see_each_others_batches() -> None:
     force_all()
     ready, done = threading.Event(), threading.Event()

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from flambeau.differentiation.modes import set_grad_enabled
+from flambeau.tensors import gradients
 from flambeau.tensors.creation import ones_like
-from flambeau.tensors.gradients import grad
 from flambeau.tensors.tensor import Tensor
 from flambeau.transforms.forward import pushed
 from flambeau.transforms.jacobian import jacfwd, jacrev
-from flambeau.transforms.reverse import grad_and_value, pullback_of
+from flambeau.transforms.reverse import grad, pullback_of
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
@@ -120,7 +120,9 @@ def hessian(
     given, several = _checked(inputs, "inputs", "hessian")
     argnums = tuple(range(len(given))) if several else 0
     with set_grad_enabled(create_graph):
-        return _JACOBIANS[outer_jacobian_strategy](jacrev(_single(func, "hessian", strict), argnums), argnums)(*given)
+        single = _single(func, "hessian", strict)
+        slope = jacrev(lambda *items: single(*items)[0], argnums)
+        return _JACOBIANS[outer_jacobian_strategy](slope, argnums)(*given)
 
 
 def vhp(
@@ -228,8 +230,9 @@ def _check_dependence(outputs: Sequence[Tensor], inputs: Sequence[Tensor], api: 
                 f"Output {index} of the user-provided function does not require gradients. The outputs must be "
                 "computed in a differentiable manner from the input when running in strict mode."
             )
-        for place, found in enumerate(grad(output, inputs, ones_like(output), retain_graph=True, allow_unused=True)):
-            if found is None:
+        found = gradients.grad(output, inputs, ones_like(output), retain_graph=True, allow_unused=True)
+        for place, item in enumerate(found):
+            if item is None:
                 which = f"Output {index}" if api == "jacobian" else "The output"
                 raise RuntimeError(
                     f"{which} of the user-provided function is independent of input {place}. This is not allowed in "
@@ -237,21 +240,21 @@ def _check_dependence(outputs: Sequence[Tensor], inputs: Sequence[Tensor], api: 
                 )
 
 
-def _single(func: Callable[..., Any], api: str, strict: bool) -> Callable[..., Any]:
-    """A function that is checked to return one value, as a tensor without dimensions."""
+def _single(func: Callable[..., Any], api: str, strict: bool) -> Callable[..., tuple[Tensor, Tensor]]:
+    """A function that is checked to return one value: as a tensor without dimensions, and as it was returned."""
     guarded = _guarded(func, api, strict)
 
-    def call(*inputs: Tensor) -> Tensor:
+    def call(*inputs: Tensor) -> tuple[Tensor, Tensor]:
         output = guarded(*inputs)
         if not isinstance(output, Tensor):
             raise RuntimeError(f"The function given to {api} should return a single Tensor")
         if output.numel() != 1:
             raise RuntimeError(f"The Tensor returned by the function given to {api} should contain a single element")
-        return output.reshape(())
+        return output.reshape(()), output
 
     return call
 
 
-def _slope(func: Callable[..., Any], api: str, strict: bool, count: int) -> Callable[..., Any]:
-    """The function of all gradients of a function of one value, and of that value."""
-    return grad_and_value(_single(func, api, strict), tuple(range(count)))
+def _slope(func: Callable[..., Any], api: str, strict: bool, count: int) -> Callable[..., tuple[Any, Any]]:
+    """The function of all gradients of a function of one value, and of what that returned."""
+    return grad(_single(func, api, strict), tuple(range(count)), has_aux=True)
