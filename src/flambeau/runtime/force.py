@@ -10,7 +10,8 @@ import numpy as np
 
 from flambeau.devices.device import device
 from flambeau.graph.node import Node, Operation
-from flambeau.graph.record import PENDING, watch_overflow
+from flambeau.graph.record import MAPPING, PENDING, watch_overflow
+from flambeau.primitives.batching import ESCAPED
 from flambeau.runtime.compiling import program_for
 from flambeau.runtime.cut import Cut, needed, program_of
 from flambeau.runtime.pieces import pieces
@@ -33,6 +34,8 @@ def force(targets: Sequence[Node]) -> None:
         wanted = [target for target in targets if target.value is None]
         if not wanted:
             return
+        if any(target.operation is not None and target.operation.mapped for target in wanted):
+            raise RuntimeError(_NO_VALUE if MAPPING else ESCAPED)
         pending = PENDING[:]
         del PENDING[: len(pending)]
         watched = [node.operation for node in pending] if WATCHERS else []
@@ -156,6 +159,11 @@ def _spare_the_collector() -> None:
         gc.set_threshold(_THRESHOLD, *gc.get_threshold()[1:])
 
 
+_NO_VALUE = (
+    "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor, "
+    "please try to rewrite what you're doing with other operations. If error is occurring somewhere inside PyTorch "
+    "internals, please file a bug report."
+)
 _DEFAULT_THRESHOLD = 2_000  # the largest default of any version of CPython
 _THRESHOLD = 50_000
 

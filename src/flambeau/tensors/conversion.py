@@ -126,6 +126,11 @@ class Conversion(Core):
         if count != 1:
             kind = "no values" if count == 0 else "more than one value"
             raise RuntimeError(f"Boolean value of Tensor with {kind} is ambiguous")
+        if self.aval.mapped:
+            raise RuntimeError(
+                "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't "
+                "support that yet, please file an issue at https://github.com/pytorch/pytorch/issues ."
+            )
         return bool(self.item())
 
     def is_nonzero(self) -> "bool":  # pyright: ignore[reportInvalidTypeForm]  # bool is a method here
