@@ -17,6 +17,7 @@ _SUBMODULES = (
     "cuda",
     "func",
     "linalg",
+    "models",
     "nn",
     "optim",
     "random",

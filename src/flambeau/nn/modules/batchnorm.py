@@ -127,9 +127,9 @@ def counted(count: Tensor) -> Any:
     """Add 1 to a counter, and return it.
 
     It is counted on the host: the counter stays a known number, so that nothing is recorded that nobody asks for.
-    (Inside ``vmap`` over several counters there is no number to know.)
+    (Inside ``vmap`` over several counters, and without values, there is no number to know.)
     """
-    if count.aval.mapped:
+    if count.is_meta or count.aval.mapped:
         return count.add_(1)
     value = np.asarray(count.detach().host()) + 1
     count.write(Tracked(leaf(value.astype(np.int64), count.aval), None))
