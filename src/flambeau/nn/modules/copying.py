@@ -89,7 +89,7 @@ def _copy_of(module: Any, memo: dict[int, Any]) -> Any:
             state[name] = value
         elif name in _FIELDS and of in (dict, OrderedDict):
             state[name] = _copy_of_members(value, memo)
-        elif of is tuple and all([type(item) in _ATOMS for item in value]):
+        elif of is tuple and _ATOMS.issuperset(map(type, value)):
             state[name] = value
         else:
             state[name] = deepcopy(value, memo)

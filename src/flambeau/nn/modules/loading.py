@@ -326,7 +326,7 @@ class _Load:
             errors = self.transaction.errors
         if errors:
             missing, unexpected = (self.missing, self.unexpected) if strict else ([], [])
-            errors += remedies(self.root, state, missing, unexpected)
+            errors += remedies(self.root, state, missing, unexpected, mismatched=not self.skip)
             lines = "\n\t".join(errors)
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self.root).__name__}:\n\t{lines}")
         if self.assign:

@@ -68,7 +68,7 @@ def renamings(strange: Sequence[str], absent: Sequence[str], given: Shapes, mode
 
 def _best(left: list[str], wanted: list[str], given: Shapes, model: Shapes) -> Renaming | None:
     """The rule that explains most paths, unless another explains as many differently."""
-    sample = left[:: -(-len(left) // _SAMPLE)]
+    sample = _spread(left)
     targets = {path: model[path] for path in wanted}
     rules = {rule for old, new in _partners(sample, wanted, given, model) for rule in _rules(old, new)}
     tried = {rule: _explained(rule, sample, given, targets) for rule in rules}
@@ -82,6 +82,13 @@ def _best(left: list[str], wanted: list[str], given: Shapes, model: Shapes) -> R
         if not any(_disagree(pairs, other) for other in rivals):
             return Renaming(rule.old, rule.new, pairs)
     return None
+
+
+def _spread(paths: list[str]) -> list[str]:
+    """A few of many paths, spread by the golden ratio, so that no regularity of theirs is always missed."""
+    if len(paths) <= _SAMPLE:
+        return paths
+    return [paths[place] for place in sorted({int(len(paths) * (step * 0.618034 % 1)) for step in range(_SAMPLE)})]
 
 
 def _order(rule: Rule) -> tuple[int, int, str, str]:
@@ -151,9 +158,7 @@ def _rules(old: str, new: str) -> Iterator[Rule]:
         if shared and (one.isdigit() or other.isdigit()):
             one, other = f"{shared[-1]}.{one}", f"{shared[-1]}.{other}"
         yield Rule(1, f".{one}.", f".{other}.")
-        bare, plain = one.rstrip("0123456789"), other.rstrip("0123456789")
-        if bare != one and one[len(bare) :] == other[len(plain) :] and bare and plain:
-            yield Rule(2, f".{bare}", f".{plain}")
+        yield from _inside(one, other)
         return
     if one:
         yield Rule(1, f".{one}.", ".")
@@ -163,8 +168,20 @@ def _rules(old: str, new: str) -> Iterator[Rule]:
             yield Rule(3, f".{pieces[0]}.", f".{pieces[1]}.")
 
 
+def _inside(old: str, new: str) -> Iterator[Rule]:
+    """Rules about what differs inside of two names: ``linear1`` and ``fc1`` tell that ``linear`` becomes ``fc``."""
+    lead = _common(old, new)
+    left, old, new = old[:lead], old[lead:], new[lead:]
+    tail = _common(old[::-1], new[::-1])
+    right, old, new = old[len(old) - tail :], old[: len(old) - tail], new[: len(new) - tail]
+    after = "." if not right else "" if old else right
+    yield Rule(2, (left or ".") + old + after, (left or ".") + new + after)
+    if left and old:
+        yield Rule(4, old + after, new + after)
+
+
 def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many names two paths have in common from their beginnings."""
+    """How many items two sequences have in common from their beginnings."""
     count = 0
     for mine, theirs in zip(one, other, strict=False):
         if mine != theirs:

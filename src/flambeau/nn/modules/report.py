@@ -25,25 +25,28 @@ _TRANSPOSED: tuple[tuple[tuple[int, ...], str], ...] = (
 Shapes = Mapping[str, Size]
 
 
-def remedies(module: Any, state: Mapping[str, Any], missing: list[str], unexpected: list[str]) -> list[str]:
+def remedies(
+    module: Any, state: Mapping[str, Any], missing: list[str], unexpected: list[str], mismatched: bool
+) -> list[str]:
     """Lines that say what would mend a failed load; none where nothing is certain.
 
     Args:
         module: what the state is loaded into.
         state: the dictionary.
-        missing: paths of the module that the dictionary lacks.
-        unexpected: paths of the dictionary that the module lacks.
+        missing: paths of the module that the dictionary lacks, as far as they are errors.
+        unexpected: paths of the dictionary that the module lacks, as far as they are errors.
+        mismatched: whether other shapes are errors.
     """
     members = _members(module)
     model = {path: member.shape for path, member in members.items()}
     given = _shapes(state)
-    absent = [path for path in missing if path in model and path not in state]
+    absent = [path for path in model if path not in state] if missing or unexpected else []
+    strange = [path for path in unexpected if path in given]
     lines = [
         *_tied(members, given, missing),
         *_nested(module, state, unexpected, absent, model),
-        *_renamed(module, [path for path in unexpected if path in given], absent, given, model),
-        *_transposed(given, model),
-        *_resized(given, model),
+        *_told(module, renamings(strange, absent, given, model), given, model, "state_dict"),
+        *(_transposed(given, model) + _resized(given, model) if mismatched else ()),
         *_arrays(state),
     ]
     return [_FIX + line for line in lines]
@@ -105,50 +108,59 @@ def _nested(
         explained = len(absent) - len(lacking) + sum(len(item.pairs) for item in found)
         if explained > best[0]:
             place = f'state_dict["{key}"]'
-            best = (
-                explained,
-                [
-                    f'the state is under the key "{key}": pass {place}.',
-                    *[_told(module, item, given, place) for item in found],
-                ],
-            )
+            lines = [f'the state is under the key "{key}": pass {place}.']
+            best = explained, lines + _told(module, found, given, model, place)
     return best[1]
 
 
-def _renamed(module: Any, strange: list[str], absent: list[str], given: Shapes, model: Shapes) -> list[str]:
-    """If paths of the dictionary are those of the module under other names."""
-    return [_told(module, item, given, "state_dict") for item in renamings(strange, absent, given, model)]
-
-
-def _told(module: Any, found: Renaming, given: Shapes, state: str) -> str:
+def _told(module: Any, found: list[Renaming], given: Shapes, model: Shapes, state: str) -> list[str]:
     """What to do about renamed paths."""
-    old, new, pairs = found
-    every = len(pairs) == len(given)
-    if old.startswith("^.") and new == "^.":
-        whose = "every key" if every else f"{len(pairs)} of {len(given)} keys"
-        return f'{whose} of {state} begins with "{old[2:]}": call {_CONSUME}({state}, "{old[2:]}") before loading.'
-    if old == "^." and every:
-        path = new[2:-1]
-        if path in dict(module.named_modules(remove_duplicate=False)):
-            return f"{state} is that of model.{path}: call model.{path}.load_state_dict({state})."
-    count = "1 key is" if len(pairs) == 1 else f"{len(pairs)} keys are"
-    shown = _listed(f'"{before}" is "{after}"' for before, after in pairs.items())
-    return f"{count} named otherwise: {shown}{_code(found, given, state)}."
+    lines: list[str] = []
+    others: list[Renaming] = []
+    for item in found:
+        old, new = item.old.removeprefix("^."), item.new.removeprefix("^.")
+        if item.new == "^.":
+            begin = sum(path.startswith(old) for path in given)
+            whose = "every key" if begin == len(given) else f"{begin} of {len(given)} keys"
+            verb = "begins" if begin in (1, len(given)) else "begin"
+            call = f'call {_CONSUME}({state}, "{old}") before loading'
+            lines.append(f'{whose} of {state} {verb} with "{old}", which the model\'s do not: {call}.')
+        elif item.old == "^." and all(new + path in model for path in given):
+            place = f"model.{new[:-1]}"
+            lines.append(f"the model has all of this under {place}: call {place}.load_state_dict({state}).")
+        else:
+            others.append(item)
+    if others:
+        lines.append(_other_names(others, given, state))
+    return lines
 
 
-def _code(found: Renaming, given: Shapes, state: str) -> str:
-    """A line of Python that renames the paths, if a plain ``str.replace`` does it."""
-    if found.old == "^.":
-        if len(found.pairs) < len(given):
-            return ""
-        return f': pass {{"{found.new[2:]}" + key: value for key, value in {state}.items()}}'
-    for dots in ("^.", "^", ""):
-        old, new = (text.lstrip(dots) if dots else text for text in found[:2])
-        trimmed = [(old, new), (old.rstrip("."), new.rstrip("."))]
-        for one, other in trimmed:
-            if one and all(path.replace(one, other) == found.pairs.get(path, path) for path in given):
-                return f': pass {{key.replace("{one}", "{other}"): value for key, value in {state}.items()}}'
-    return ""
+def _other_names(found: list[Renaming], given: Shapes, state: str) -> str:
+    """What to do about paths that have other names in the model."""
+    pairs = {old: new for item in found for old, new in item.pairs.items()}
+    count = "1 key has another name" if len(pairs) == 1 else f"{len(pairs)} keys have other names"
+    shown = _listed(f'"{old}" is "{new}"' for old, new in pairs.items())
+    replacements = [_replacement(item, given) for item in found]
+    chain = "".join(f'.replace("{old}", "{new}")' for old, new in replacements)
+    works = all(old for old, _ in replacements)
+    works = works and all(_replaced(path, replacements) == pairs.get(path, path) for path in given)
+    code = f": pass {{key{chain}: value for key, value in {state}.items()}}" if works else ""
+    return f"{count} in the model: {shown}{code}."
+
+
+def _replacement(found: Renaming, given: Shapes) -> tuple[str, str]:
+    """The shortest texts by which ``str.replace`` does what a rule does; empty if none."""
+    old, new = found.old.removeprefix("^."), found.new.removeprefix("^.")
+    for one, other in ((old.lstrip("."), new.lstrip(".")), (old, new), (old.rstrip("."), new.rstrip("."))):
+        if one and all(path.replace(one, other) == found.pairs.get(path, path) for path in given):
+            return one, other
+    return "", ""
+
+
+def _replaced(path: str, replacements: list[tuple[str, str]]) -> str:
+    for old, new in replacements:
+        path = path.replace(old, new)
+    return path
 
 
 def _transposed(given: Shapes, model: Shapes) -> list[str]:
@@ -184,13 +196,13 @@ def _resized(given: Shapes, model: Shapes) -> list[str]:
     ]
     if not paths:
         return []
-    layers = dict.fromkeys(path.rpartition(".")[0] for path in paths)
-    whose = ", ".join(f'"{layer}"' for layer in layers if layer)
-    sizes = _listed(f"{list(given[path])} for {list(model[path])}" for path in paths)
-    owner = f"{_listed(whose.split(', '))} has" if len(layers) == 1 and whose else "some layers have"
-    if len(layers) > 1 and whose:
-        owner = f"{_listed(whose.split(', '))} have"
-    return [f'{owner} another size ({sizes}): pass mismatched="skip" to keep the model\'s own values there.']
+    layers = dict.fromkeys(path.rpartition(".")[0] or path for path in paths)
+    sizes = _listed(f"{list(given[path])} instead of {list(model[path])}" for path in paths)
+    owner = f"{_listed(_quoted(layers))} {'has another size' if len(layers) == 1 else 'have other sizes'}"
+    return [
+        f'{owner} in state_dict ({sizes}): pass mismatched="skip" to keep the model\'s own values there, or give the '
+        "model these sizes."
+    ]
 
 
 def _arrays(state: Mapping[str, Any]) -> list[str]:
