@@ -12,7 +12,7 @@ from flambeau._names import HOMES
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("autograd", "nn", "optim", "random", "serialization", "testing", "utils")
+_SUBMODULES = ("__future__", "autograd", "cuda", "nn", "optim", "random", "serialization", "testing", "utils")
 
 _DTYPES = (
     "bool uint8 int8 int16 int32 int64 uint16 uint32 uint64 float16 bfloat16 float32 float64 complex64 complex128 "

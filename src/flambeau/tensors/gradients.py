@@ -98,6 +98,8 @@ class Gradients(Core):
 
     @data.setter
     def data(self, value: "Tensor") -> None:
+        if self._requires_grad and not (value.dtype.is_floating_point or value.dtype.is_complex):
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         self.take_storage(value)
 
     @property

@@ -6,6 +6,7 @@ if no other that explains as many says something else.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from random import Random
 from typing import NamedTuple
 
 from flambeau.base.shapes import Size
@@ -85,10 +86,8 @@ def _best(left: list[str], wanted: list[str], given: Shapes, model: Shapes) -> R
 
 
 def _spread(paths: list[str]) -> list[str]:
-    """A few of many paths, spread by the golden ratio, so that no regularity of theirs is always missed."""
-    if len(paths) <= _SAMPLE:
-        return paths
-    return [paths[place] for place in sorted({int(len(paths) * (step * 0.618034 % 1)) for step in range(_SAMPLE)})]
+    """A few of many paths: by chance, lest a regularity of theirs be missed, but always the same."""
+    return paths if len(paths) <= _SAMPLE else [paths[place] for place in Random(0).sample(range(len(paths)), _SAMPLE)]
 
 
 def _order(rule: Rule) -> tuple[int, int, str, str]:

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from flambeau.__future__ import get_swap_module_params_on_conversion
 from flambeau.differentiation.modes import no_grad
 from flambeau.differentiation.tape import Tracked
 from flambeau.graph.node import Node
@@ -86,7 +87,7 @@ class _Snapshot:
 
     def __init__(self, root: Any, is_ordinary: Callable[[Any], bool]) -> None:
         self.members: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        self._values: list[tuple[Tensor, Node]] = []
+        self._values: list[tuple[Tensor, Tensor, Node]] = []
         self._fields: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._containers: list[tuple[Any, Any]] = []
         seen: set[int] = set()
@@ -99,7 +100,9 @@ class _Snapshot:
             fields = module.__dict__
             for members in (fields.get("_parameters", {}), fields.get("_buffers", {})):
                 self.members.append((members, members.copy()))
-                self._values.extend([(member, member.read()) for member in members.values() if member is not None])
+                self._values.extend(
+                    [(member, member.data, member.read()) for member in members.values() if member is not None]
+                )
             if not is_ordinary(module):
                 self._note_fields(fields)
             children = fields.get("_modules")
@@ -118,7 +121,9 @@ class _Snapshot:
             container.clear()
             (container.extend if isinstance(container, list) else container.update)(content)
         with no_grad():
-            for member, node in self._values:
+            for member, elements, node in self._values:
+                if member.data_ptr() != elements.data_ptr():
+                    member.data = elements
                 if member.read() is not node:
                     member.write(Tracked(node, None))
 
@@ -134,7 +139,10 @@ def copied(member: Tensor, value: Tensor) -> Node:
 
 
 def assigned(member: Any, value: Tensor) -> Tensor:
-    """A checkpoint's tensor as it takes a member's place."""
+    """A checkpoint's tensor as it takes a member's place; the member itself, where it is to stay the same object."""
+    if get_swap_module_params_on_conversion():
+        member.data = value
+        return member
     if not isinstance(member, Parameter):
         return value
     if isinstance(value, Parameter):
