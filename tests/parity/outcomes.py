@@ -35,7 +35,7 @@ def shown(value: Any) -> Any:
 
 
 def plain(text: str) -> str:
-    """Text without what differs by nature: addresses, the library's own name in paths of classes, what mends an error."""
+    """Text without what differs by nature: addresses, the library's own name in paths of classes, mending advice."""
     return re.sub(r"flambeau\.", "torch.", re.sub(r"0x[0-9a-f]+", "0x", re.sub(r"\n\tFix: .*", "", text)))
 
 

@@ -62,8 +62,7 @@ class Parameter(Tensor, metaclass=_ParameterType):
             copy = made(self.read())  # nodes never change: a new cell with the same one is a copy
             if type(self) is Parameter:
                 found = object.__new__(Parameter)
-                found.__dict__.update(copy.__dict__)
-                found._requires_grad = self._requires_grad
+                found._storage, found._requires_grad = copy._storage, self._requires_grad
             else:
                 found = type(self)(copy, self.requires_grad)
             memo[id(self)] = found

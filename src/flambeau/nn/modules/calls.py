@@ -102,7 +102,7 @@ def _after_pre_hooks(module: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
         if number not in module._forward_pre_hooks_with_kwargs:
             replaced = hook(module, args)
             if replaced is not None:
-                args = replaced if isinstance(replaced, tuple) else (replaced,)
+                args = cast("Any", replaced if isinstance(replaced, tuple) else (replaced,))
             continue
         replaced = hook(module, args, kwargs)
         if replaced is None:

@@ -17,16 +17,17 @@ from flambeau.nn.parameter import Parameter
 __all__ = ["Copying"]
 
 _ATOMS: Final = frozenset({int, float, bool, complex, str, bytes, type(None)})
+_DICTIONARIES: Final = frozenset({dict, OrderedDict})
 _OWN_PICKLING: Final = ("__getnewargs__", "__getnewargs_ex__")
 
 
 class _DeepCopy:
     """``__deepcopy__`` of a module; absent where its class pickles in a way of its own, which ``copy`` then follows."""
 
-    def __get__(self, module: Any, kind: Any = None) -> "Callable[[dict[int, Any]], Any] | _DeepCopy":
+    def __get__(self, module: Any, kind: Any) -> "Callable[[dict[int, Any]], Any] | _DeepCopy":
         if module is None:
             return self
-        if not _pickles_plainly(type(module)):
+        if not _pickles_plainly(kind):
             raise AttributeError("__deepcopy__")
         return lambda memo: _copy_of(module, memo)
 
@@ -80,15 +81,15 @@ def _pickles_plainly(kind: type[Any]) -> bool:
 
 def _copy_of(module: Any, memo: dict[int, Any]) -> Any:
     """A copy of a module whose class pickles plainly."""
-    kind = type(module)
+    kind: Any = type(module)
     result = memo[id(module)] = kind.__new__(kind)
     state: dict[str, Any] = {}
     for name, value in module.__dict__.items():
-        of = type(value)
+        of: Any = type(value)
         if of in _ATOMS:
             state[name] = value
-        elif name in _FIELDS and of in (dict, OrderedDict):
-            state[name] = _copy_of_members(value, memo)
+        elif name in _FIELDS and of in _DICTIONARIES:
+            state[name] = _copy_of_members(value, memo) if value else memo.setdefault(id(value), of())
         elif of is tuple and _ATOMS.issuperset(map(type, value)):
             state[name] = value
         else:

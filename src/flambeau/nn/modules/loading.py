@@ -229,6 +229,9 @@ class Loading(Members):
         return hooked(self._load_state_dict_post_hooks, hook)
 
 
+_OWN = Loading._load_from_state_dict  # pyright: ignore[reportPrivateUsage]  # this file's
+
+
 class _Load:
     """One ``load_state_dict``: the walk, and what it found wrong."""
 
@@ -248,7 +251,7 @@ class _Load:
         if _is_ordinary(module):
             parts = self._plan(module, state, prefix)
         else:
-            self.transaction.commit()
+            self.transaction.before_others()
             lists = (self.missing, self.unexpected, self.errors)
             module._load_from_state_dict(state, prefix, self._metadata_of(prefix), True, *lists)
             parts = _parts(state, prefix, {}, module._modules)[0]
@@ -256,7 +259,7 @@ class _Load:
             if child is not None:
                 self.take(child, parts.get(name) or {}, f"{prefix}{name}.")
         if module._load_state_dict_post_hooks:
-            self.transaction.commit()
+            self.transaction.before_others()
             self._call_post_hooks(module)
 
     def _plan(self, module: Any, state: Any, prefix: str) -> dict[str, dict[str, Any]]:
@@ -344,10 +347,10 @@ class _Load:
 
 def _is_ordinary(module: Any) -> bool:
     """Whether a module takes its state without any code of the user's; what follows it may have some."""
-    kind = type(module)
+    kind: Any = type(module)
     fields = module.__dict__
     return (
-        kind._load_from_state_dict is Loading._load_from_state_dict
+        kind._load_from_state_dict is _OWN
         and kind.set_extra_state is Loading.set_extra_state
         and not fields.get("_load_state_dict_pre_hooks", True)
         and not fields["_load_state_dict_post_hooks"]

@@ -151,6 +151,9 @@ class State(Members):
         return hooked(self._state_dict_hooks, hook)
 
 
+_OWN = State._save_to_state_dict  # pyright: ignore[reportPrivateUsage]  # this file's
+
+
 def _give_children(children: dict[str, Any], destination: Any, prefix: str, keep_vars: bool) -> None:
     """Have modules put their state into a dictionary; those without code of their own for it are not even called."""
     versions = getattr(destination, "_metadata", None)
@@ -159,10 +162,10 @@ def _give_children(children: dict[str, Any], destination: Any, prefix: str, keep
             continue
         path = f"{prefix}{name}"
         fields = child.__dict__
-        kind = type(child)
+        kind: Any = type(child)
         if (
             kind.state_dict is not State.state_dict
-            or kind._save_to_state_dict is not State._save_to_state_dict
+            or kind._save_to_state_dict is not _OWN
             or kind.get_extra_state is not State.get_extra_state
             or fields.get("_state_dict_pre_hooks", True)
             or fields["_state_dict_hooks"]

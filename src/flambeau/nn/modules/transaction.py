@@ -35,12 +35,22 @@ class Transaction:
         self._root = root
         self._is_ordinary = is_ordinary
         self._before: _Snapshot | None = None
+        self._written: list[tuple[Tensor, Node]] = []
         self._flags: list[tuple[Tensor, bool]] = []
+
+    def before_others(self) -> None:
+        """Code of the user's is about to be called: note the whole module, and do what is planned."""
+        if self._before is None:
+            self._before = _Snapshot(self._root, self._is_ordinary)
+        self.commit()
 
     def commit(self) -> None:
         """Do what is planned."""
         if self._before is None:
-            self._before = _Snapshot(self._root, self._is_ordinary)
+            if self.assignments:
+                self._before = _Snapshot(self._root, self._is_ordinary)
+            else:
+                self._written = [(member, member.read()) for member, _ in self.copies]
         with no_grad():
             for member, node in self.copies:
                 member.write(Tracked(node, None))
@@ -75,6 +85,9 @@ class Transaction:
         for value, requires_grad in reversed(self._flags):
             if value.requires_grad is not requires_grad:
                 value.requires_grad_(requires_grad)
+        with no_grad():
+            for member, node in self._written:
+                member.write(Tracked(node, None))
         if self._before is not None:
             self._before.restore()
 
