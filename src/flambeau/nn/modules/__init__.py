@@ -1,5 +1,6 @@
 """PyTorch's layers, one family a file, as in PyTorch."""
 
+from flambeau.nn.modules import utils as utils
 from flambeau.nn.modules.activation import (
     CELU,
     ELU,

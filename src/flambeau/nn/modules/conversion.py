@@ -9,6 +9,7 @@ from flambeau.__future__ import (
     get_overwrite_module_params_on_conversion,
     get_swap_module_params_on_conversion,
 )
+from flambeau.devices.backend import jax_device
 from flambeau.devices.device import as_device, device
 from flambeau.differentiation.modes import no_grad
 from flambeau.dtypes.kinds import DTYPES, dtype
@@ -155,9 +156,14 @@ class Conversion(Traversal):
             device: where to.
             recurse: whether the modules inside are moved, too.
 
+        Raises:
+            AssertionError: there is no such device.
+
         Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.to_empty
         """
         place = as_device(device)
+        if place.type not in ("cpu", "meta"):
+            jax_device(place)  # raises, before anything is moved, where there is none
         return self._apply(lambda tensor: empty(tensor.shape, dtype=tensor.dtype, device=place), recurse=recurse)
 
     def cpu(self) -> Self:
