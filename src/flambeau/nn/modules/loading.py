@@ -142,12 +142,12 @@ class Loading(Members):
             del state[path]
         if metadata is not None:
             state._metadata = metadata
-        load = _Load(self, metadata, assign, mismatched == "skip")
+        load = _Load(self, state, assign, mismatched == "skip")
         try:
             load.take(self, state, "")
             ignored += [path for path in load.missing if fits(path) and path not in ignored]
             load.missing[:] = [path for path in load.missing if not fits(path)]
-            load.finish(state, strict)
+            load.finish(strict)
         except BaseException:
             load.transaction.undo()
             raise
@@ -235,16 +235,17 @@ _OWN = Loading._load_from_state_dict  # pyright: ignore[reportPrivateUsage]  # t
 class _Load:
     """One ``load_state_dict``: the walk, and what it found wrong."""
 
-    def __init__(self, root: Any, metadata: Any, assign: bool, skip: bool) -> None:
+    def __init__(self, root: Any, state: Any, assign: bool, skip: bool) -> None:
         self.root = root
-        self.metadata = metadata
+        self.state = state
+        self.metadata = getattr(state, "_metadata", None)
         self.assign = assign
         self.skip = skip
         self.missing: list[str] = []
         self.unexpected: list[str] = []
         self.errors: list[str] = []
         self.mismatched: list[str] = []
-        self.transaction = Transaction(root, _is_ordinary)
+        self.transaction = Transaction(root, _is_ordinary, state.values() if assign else ())
 
     def take(self, module: Any, state: Any, prefix: str) -> None:
         """Have a module and all inside it take their state, or plan it."""
@@ -317,7 +318,7 @@ class _Load:
                     "values, if incompatible_keys need to be modified, it should be done inplace."
                 )
 
-    def finish(self, state: Any, strict: bool) -> None:
+    def finish(self, strict: bool) -> None:
         """Do what is planned if nothing is wrong.
 
         Raises:
@@ -329,7 +330,7 @@ class _Load:
             errors = self.transaction.errors
         if errors:
             missing, unexpected = (self.missing, self.unexpected) if strict else ([], [])
-            errors += remedies(self.root, state, missing, unexpected, mismatched=not self.skip)
+            errors += remedies(self.root, self.state, missing, unexpected, mismatched=not self.skip)
             lines = "\n\t".join(errors)
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self.root).__name__}:\n\t{lines}")
         if self.assign:

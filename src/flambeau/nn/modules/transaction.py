@@ -6,7 +6,7 @@ called, the module is noted down and what is planned is written.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flambeau.__future__ import get_swap_module_params_on_conversion
@@ -22,18 +22,24 @@ __all__ = ["Transaction", "assigned", "copied", "failed_copy"]
 class Transaction:
     """Planned writes, and the module as it was before the first of them.
 
+    Args:
+        root: the module that takes a state.
+        is_ordinary: whether a module inside takes its state without code of the user's.
+        given: tensors that are to become the module's own, where code of the user's may write into them.
+
     Attributes:
         copies: tensors of the module, each with the node it will show.
         assignments: a module, a name in it, the path of both, what is there now, and the tensor to put there.
         errors: what went wrong while writing, a line each.
     """
 
-    def __init__(self, root: Any, is_ordinary: Callable[[Any], bool]) -> None:
+    def __init__(self, root: Any, is_ordinary: Callable[[Any], bool], given: Iterable[Any]) -> None:
         self.copies: list[tuple[Tensor, Node]] = []
         self.assignments: list[tuple[Any, str, str, Tensor, Tensor]] = []
         self.errors: list[str] = []
         self._root = root
         self._is_ordinary = is_ordinary
+        self._given = given
         self._before: _Snapshot | None = None
         self._written: list[tuple[Tensor, Node]] = []
         self._flags: list[tuple[Tensor, bool]] = []
@@ -41,14 +47,14 @@ class Transaction:
     def before_others(self) -> None:
         """Code of the user's is about to be called: note the whole module, and do what is planned."""
         if self._before is None:
-            self._before = _Snapshot(self._root, self._is_ordinary)
+            self._before = _Snapshot(self._root, self._is_ordinary, self._given)
         self.commit()
 
     def commit(self) -> None:
         """Do what is planned."""
         if self._before is None:
             if self.assignments:
-                self._before = _Snapshot(self._root, self._is_ordinary)
+                self._before = _Snapshot(self._root, self._is_ordinary, self._given)
             else:
                 self._written = [(member, member.read()) for member, _ in self.copies]
         with no_grad():
@@ -98,11 +104,12 @@ class _Snapshot:
     Of modules with code of their own for loading, all attributes are noted.
     """
 
-    def __init__(self, root: Any, is_ordinary: Callable[[Any], bool]) -> None:
+    def __init__(self, root: Any, is_ordinary: Callable[[Any], bool], given: Iterable[Any]) -> None:
         self.members: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._values: list[tuple[Tensor, Tensor, Node]] = []
         self._fields: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._containers: list[tuple[Any, Any]] = []
+        self._note_values(given)
         seen: set[int] = set()
         stack = [root]
         while stack:
@@ -113,14 +120,15 @@ class _Snapshot:
             fields = module.__dict__
             for members in (fields.get("_parameters", {}), fields.get("_buffers", {})):
                 self.members.append((members, members.copy()))
-                self._values.extend(
-                    [(member, member.data, member.read()) for member in members.values() if member is not None]
-                )
+                self._note_values(members.values())
             if not is_ordinary(module):
                 self._note_fields(fields)
             children = fields.get("_modules")
             if children:
                 stack.extend(reversed(children.values()))
+
+    def _note_values(self, tensors: Iterable[Any]) -> None:
+        self._values.extend([(item, item.data, item.read()) for item in tensors if isinstance(item, Tensor)])
 
     def _note_fields(self, fields: dict[str, Any]) -> None:
         self._fields.append((fields, fields.copy()))
