@@ -61,7 +61,7 @@ def net():
     return result
 
 
-def other():
+def other() -> Any:
     """A state that fits, of other values."""
     state: Any = net().state_dict()
     given = {path: value + 1 if isinstance(value, torch.Tensor) else value for path, value in state.items()}
@@ -85,7 +85,7 @@ def everything(module):
     return found
 
 
-def raising(kind=ValueError):
+def raising(kind: type[BaseException] = ValueError):
     def hook(*args):
         raise kind("hook")
 
@@ -327,7 +327,8 @@ def test_of_differing_values_for_one_tensor_the_last_counts_either_way():
 
 
 def test_assigned_tensors_are_the_dictionarys_own():
-    module, state = nn.Linear(2, 2), nn.Linear(2, 2).double().state_dict()
+    module: Any = nn.Linear(2, 2)
+    state = nn.Linear(2, 2).double().state_dict()
     module.load_state_dict(state, assign=True)
     with torch.no_grad():
         state["bias"].fill_(8)
@@ -336,7 +337,7 @@ def test_assigned_tensors_are_the_dictionarys_own():
 
 
 def test_an_optimizer_made_before_goes_on_after_loading():
-    module = nn.Linear(1, 1)
+    module: Any = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(module.parameters(), lr=1.0)
     module.load_state_dict({"weight": torch.ones(1, 1), "bias": torch.ones(1)})
     module(torch.ones(1, 1)).sum().backward()

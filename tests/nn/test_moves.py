@@ -223,7 +223,7 @@ class WithCopy(nn.Linear):
 
 
 class WithNew(nn.Linear):
-    def __new__(cls, *args):
+    def __new__(cls, *args: Any, **kwargs: Any):
         result: Any = super().__new__(cls)
         result.__dict__["copied"] = True
         return result
@@ -288,7 +288,7 @@ def test_moving_copying_loading_and_calling_with_hooks_run_nothing():
 def test_facts_about_gpus():
     assert torch.cuda.is_available() is (torch.cuda.device_count() > 0)
     assert torch.cuda.is_initialized() is torch.cuda.is_available()
-    with pytest.raises(ValueError, match="^Expected a cuda device, but got: cpu$"):
+    with pytest.raises(ValueError, match=r"^Expected a cuda device, but got: cpu$"):
         torch.cuda.synchronize("cpu")
 
 

@@ -9,7 +9,7 @@ import copyreg
 from collections import OrderedDict
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from flambeau.nn.modules.members import Members
 from flambeau.nn.parameter import Parameter
@@ -81,16 +81,17 @@ def _pickles_plainly(kind: type[Any]) -> bool:
 
 def _copy_of(module: Any, memo: dict[int, Any]) -> Any:
     """A copy of a module whose class pickles plainly."""
-    kind: Any = type(module)
+    kind: Any = module.__class__
     result = memo[id(module)] = kind.__new__(kind)
     state: dict[str, Any] = {}
-    for name, value in module.__dict__.items():
-        of: Any = type(value)
+    fields: dict[str, object] = module.__dict__
+    for name, value in fields.items():
+        of = type(value)
         if of in _ATOMS:
             state[name] = value
         elif name in _FIELDS and of in _DICTIONARIES:
             state[name] = _copy_of_members(value, memo) if value else memo.setdefault(id(value), of())
-        elif of is tuple and _ATOMS.issuperset(map(type, value)):
+        elif of is tuple and _ATOMS.issuperset(map(type, cast("tuple[object, ...]", value))):
             state[name] = value
         else:
             state[name] = deepcopy(value, memo)

@@ -348,7 +348,7 @@ class _Load:
 
 def _is_ordinary(module: Any) -> bool:
     """Whether a module takes its state without any code of the user's; what follows it may have some."""
-    kind: Any = type(module)
+    kind: Any = module.__class__
     fields = module.__dict__
     return (
         kind._load_from_state_dict is _OWN

@@ -162,7 +162,7 @@ def _give_children(children: dict[str, Any], destination: Any, prefix: str, keep
             continue
         path = f"{prefix}{name}"
         fields = child.__dict__
-        kind: Any = type(child)
+        kind: Any = child.__class__
         if (
             kind.state_dict is not State.state_dict
             or kind._save_to_state_dict is not _OWN
