@@ -18,7 +18,7 @@ _REPLICA = (
     "differentiable manner) from the original module. This means they are not leaf nodes in autograd and so don't "
     "accumulate gradients. If you need gradients in your forward method, consider using autograd.grad instead."
 )
-_LONGEST = 10_000  # letters in a path
+_DEEPEST = 5_000
 
 
 class Traversal(Members):
@@ -44,23 +44,31 @@ class Traversal(Members):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.named_modules
         """
         seen: set[Any] = set() if memo is None else memo
-        stack: list[tuple[str, Any]] = [(prefix, self)]
+        if self in seen:
+            return
+        if remove_duplicate:
+            seen.add(self)
+        yield prefix, cast("Module", self)
+        stack = [(prefix + "." if prefix else "", iter(self._modules.items()))]
         while stack:
-            path, module = stack.pop()
-            if module is None or module in seen:
-                continue
-            if type(module).named_modules is not _OWN_WALK and module is not self:
-                yield from module.named_modules(memo=seen, prefix=path, remove_duplicate=remove_duplicate)
-                continue
-            if remove_duplicate:
-                seen.add(module)
-            yield path, module
-            children = module._modules
-            if children:
-                if len(path) > _LONGEST:
-                    raise RecursionError(f"{type(self).__name__} contains itself: {path[:50]}... does not end")
-                before = path + "." if path else ""
-                stack.extend([(before + name, child) for name, child in reversed(children.items())])
+            before, children = stack[-1]
+            for name, child in children:
+                if child is None or child in seen:
+                    continue
+                path = before + name
+                if type(child).named_modules is not _OWN_WALK:
+                    yield from child.named_modules(seen, path, remove_duplicate)
+                    continue
+                if remove_duplicate:
+                    seen.add(child)
+                yield path, child
+                if child._modules:
+                    stack.append((path + ".", iter(child._modules.items())))
+                    break
+            else:
+                stack.pop()
+            if len(stack) > _DEEPEST:
+                raise RecursionError(f"{type(self).__name__} contains itself: modules nest more than {_DEEPEST} deep")
 
     def modules(self, remove_duplicate: bool = True) -> "Iterator[Module]":
         """This module and all inside it, each before its children; see ``named_modules``.
