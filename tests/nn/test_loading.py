@@ -208,6 +208,18 @@ def test_parameters_that_are_views_are_put_back():
     assert table.tolist() == [[0.0, 0.0], [3.0, 3.0]]
 
 
+def test_layers_without_shapes_are_without_them_again():
+    module = nn.Sequential(nn.LazyLinear(2), nn.Linear(2, 2))
+    weight = module[0].weight
+    with pytest.raises(RuntimeError, match=r"size mismatch for 1\.bias"):
+        module.load_state_dict(
+            {**nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2)).state_dict(), "1.bias": torch.ones(9)}
+        )
+    assert module[0].weight is weight
+    assert isinstance(weight, nn.UninitializedParameter)
+    assert module(torch.ones(1, 5)).shape == (1, 2)
+
+
 def test_the_dictionary_is_left_as_it_was():
     state: Any = net().state_dict()
     metadata = dict(state._metadata)

@@ -41,6 +41,11 @@ def kit(t: Any) -> dict[str, Any]:
             return type(error).__name__, str(error), [v._version == w for v, w in before.values()]
         return "nothing"
 
+    def lazy():
+        m = nn.Module()
+        m.w = nn.UninitializedParameter()
+        return m
+
     def load(m, n, keep=False, **options):
         return m.load_state_dict(n.state_dict(keep_vars=keep), **options)
 
@@ -62,6 +67,7 @@ def kit(t: Any) -> dict[str, Any]:
         "failed": failed,
         "copy": copy,
         "two": two,
+        "lazy": lazy,
         "load": load,
         "consume": consume,
     }
@@ -134,6 +140,16 @@ consume(nn.ModuleDict({'module': net()}).state_dict()) || consume(nn.ModuleDict(
 consume(nn.ModuleDict({'module': nn.ModuleDict({'module': net()})}).state_dict()) || consume(net().state_dict(), '')
 """.strip()
 
+LAZY = """
+nn.LazyLinear(2).load_state_dict(nn.LazyLinear(2).state_dict()) || nn.LazyLinear(2).load_state_dict({})
+(m := nn.LazyLinear(2)).load_state_dict(nn.Linear(3, 2).state_dict()) and m || nn.LazyLinear(2).state_dict()
+nn.Linear(3, 2).load_state_dict(nn.LazyLinear(2).state_dict()) || load(nn.Linear(3, 2), nn.LazyLinear(2), assign=True)
+lazy().load_state_dict({'w': t.ones(2)}) || lazy().load_state_dict({'w': t.ones(1)}) || lazy().load_state_dict({})
+lazy().load_state_dict({'w': nn.UninitializedParameter()}) || lazy().load_state_dict({'w': 3})
+(m := lazy()).load_state_dict({'w': t.ones(2)}, assign=True) and m.w || copy.deepcopy(lazy()).w
+nn.LazyBatchNorm1d().load_state_dict(nn.BatchNorm1d(2).state_dict()) || nn.LazyBatchNorm1d().double().weight.dtype
+""".strip()
+
 COPIES = """
 copy.deepcopy(net()).state_dict() || copy.copy(net()).a is net().a || (lambda m: copy.copy(m).a is m.a)(net())
 (lambda m: [p is q for p, q in zip(m.parameters(), copy.deepcopy(m).parameters())])(net())
@@ -158,7 +174,7 @@ def evaluated(expression: str):
     return lambda t: eval(expression, {**kit(t), "pickle": pickle, "OrderedDict": OrderedDict})
 
 
-@pytest.mark.parametrize("expression", [item for table in (MOVES, LOADS, COPIES) for item in expressions(table)])
+@pytest.mark.parametrize("expression", [item for table in (MOVES, LOADS, LAZY, COPIES) for item in expressions(table)])
 def test_outcome(expression: str) -> None:
     same(evaluated(expression))
 

@@ -22,12 +22,13 @@ _OWN_PICKLING: Final = ("__getnewargs__", "__getnewargs_ex__")
 
 
 class _DeepCopy:
-    """``__deepcopy__`` of a module; absent where its class pickles in a way of its own, which ``copy`` then follows."""
+    """``__deepcopy__`` of a module; absent where its class pickles in a way of its own, which ``copy`` then follows.
 
-    def __get__(self, module: Any, kind: Any) -> "Callable[[dict[int, Any]], Any] | _DeepCopy":
-        if module is None:
-            return self
-        if not _pickles_plainly(kind):
+    It is absent on classes, too: in PyTorch they have none, and people ask.
+    """
+
+    def __get__(self, module: Any, kind: Any) -> Callable[[dict[int, Any]], Any]:
+        if module is None or not _pickles_plainly(kind):
             raise AttributeError("__deepcopy__")
         return lambda memo: _copy_of(module, memo)
 

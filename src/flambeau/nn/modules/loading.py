@@ -10,12 +10,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from flambeau.base.hooks import RemovableHandle
+from flambeau.base.shapes import broadcast
 from flambeau.differentiation.modes import no_grad
 from flambeau.differentiation.tape import Tracked
 from flambeau.nn.modules.members import Members
 from flambeau.nn.modules.report import remedies
 from flambeau.nn.modules.state import EXTRA_STATE, UNREACHABLE, hooked
 from flambeau.nn.modules.transaction import Transaction, assigned, copied, failed_copy
+from flambeau.nn.parameter import is_lazy
 from flambeau.tensors.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -279,7 +281,7 @@ class _Load:
                 self.missing.append(path)
                 continue
             found += 1
-            if not self.assign and isinstance(value, Tensor) and value.aval is member.aval:
+            if not self.assign and _is_alike(member, value):
                 copies.append((member, value.read()))
                 continue
             value = _accepted(path, member, value, self.assign, self.errors, skipped)
@@ -377,6 +379,8 @@ def _accepted(
             f"but received {type(value)}"
         )
         return None
+    if is_lazy(member):
+        return _accepted_uninitialized(path, member, value, assign, errors)
     shape = member.shape
     if not shape and value.shape == (1,):  # a number as PyTorch wrote it before version 0.4
         value = value[0]
@@ -393,6 +397,26 @@ def _accepted(
         warnings.warn(_NO_VALUES.format(path), UserWarning, stacklevel=5)
         return None
     return value
+
+
+def _accepted_uninitialized(path: str, member: Tensor, value: Tensor, assign: bool, errors: list[str]) -> Tensor | None:
+    """A checkpoint's value for a tensor without a shape: it can take its place, but there is nothing to copy into."""
+    if assign:
+        return value
+    if not is_lazy(value):
+        try:
+            broadcast((0,), value.shape)
+        except RuntimeError as error:
+            errors.append(failed_copy(path, member, value, error))
+    return None
+
+
+def _is_alike(member: Tensor, value: Any) -> bool:
+    """Whether a checkpoint's value has the shape, the data type and the device of a tensor of the module."""
+    try:
+        return isinstance(value, Tensor) and value.aval is member.aval
+    except ValueError:  # one of them is uninitialized
+        return False
 
 
 def _parts(

@@ -7,6 +7,7 @@ import numpy as np
 
 from flambeau.base.shapes import Size
 from flambeau.nn.modules.renaming import Renaming, renamings
+from flambeau.nn.parameter import is_lazy
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["remedies"]
@@ -63,7 +64,7 @@ def _members(module: Any) -> dict[str, Tensor]:
                 {
                     before + name: member
                     for name, member in members.items()
-                    if member is not None and name not in temporary
+                    if member is not None and name not in temporary and not is_lazy(member)
                 }
             )
     return found
@@ -71,7 +72,7 @@ def _members(module: Any) -> dict[str, Tensor]:
 
 def _shapes(state: Mapping[str, Any]) -> dict[str, Size]:
     """Shapes of a dictionary's tensors, by path."""
-    return {path: value.shape for path, value in state.items() if isinstance(value, Tensor)}
+    return {path: value.shape for path, value in state.items() if isinstance(value, Tensor) and not is_lazy(value)}
 
 
 def _listed(items: Iterable[str]) -> str:

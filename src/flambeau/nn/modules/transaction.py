@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from flambeau.__future__ import get_swap_module_params_on_conversion
+from flambeau.base.shapes import Size
 from flambeau.differentiation.modes import no_grad
 from flambeau.differentiation.tape import Tracked
 from flambeau.graph.node import Node
-from flambeau.nn.parameter import Parameter
+from flambeau.nn.parameter import Parameter, is_lazy
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["Transaction", "assigned", "copied", "failed_copy"]
@@ -107,6 +108,7 @@ class _Snapshot:
     def __init__(self, root: Any, is_ordinary: Callable[[Any], bool], given: Iterable[Any]) -> None:
         self.members: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._values: list[tuple[Tensor, Tensor, Node]] = []
+        self._uninitialized: list[tuple[Tensor, type[Tensor], dict[str, Any]]] = []
         self._fields: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._containers: list[tuple[Any, Any]] = []
         self._note_values(given)
@@ -128,7 +130,11 @@ class _Snapshot:
                 stack.extend(reversed(children.values()))
 
     def _note_values(self, tensors: Iterable[Any]) -> None:
-        self._values.extend([(item, item.data, item.read()) for item in tensors if isinstance(item, Tensor)])
+        for item in tensors:
+            if is_lazy(item):
+                self._uninitialized.append((item, type(item), item.__dict__.copy()))
+            elif isinstance(item, Tensor):
+                self._values.append((item, item.data, item.read()))
 
     def _note_fields(self, fields: dict[str, Any]) -> None:
         self._fields.append((fields, fields.copy()))
@@ -141,6 +147,10 @@ class _Snapshot:
         for container, content in (*self._fields, *self._containers, *self.members):
             container.clear()
             (container.extend if isinstance(container, list) else container.update)(content)
+        for member, kind, fields in self._uninitialized:
+            member.__class__ = kind
+            member.__dict__.clear()
+            member.__dict__.update(fields)
         with no_grad():
             for member, elements, node in self._values:
                 if member.data_ptr() != elements.data_ptr():
@@ -174,7 +184,8 @@ def assigned(member: Any, value: Tensor) -> Tensor:
 
 def failed_copy(path: str, member: Tensor, value: Tensor, error: Exception) -> str:
     """The line that says that one tensor could not be taken."""
+    mine, given = (Size((0,)) if is_lazy(tensor) else tensor.shape for tensor in (member, value))
     return (
-        f'While copying the parameter named "{path}", whose dimensions in the model are {member.shape} and whose '
-        f"dimensions in the checkpoint are {value.shape}, an exception occurred : {error.args}."
+        f'While copying the parameter named "{path}", whose dimensions in the model are {mine} and whose dimensions in '
+        f"the checkpoint are {given}, an exception occurred : {error.args}."
     )

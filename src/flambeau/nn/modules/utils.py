@@ -1,18 +1,37 @@
-"""PyTorch's ``torch.nn.modules.utils``: mending the paths of a ``state_dict``."""
+"""PyTorch's small helpers of its layers: numbers as tuples, and prefixes of state dictionaries.
 
-from typing import Any
+Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.utils.consume_prefix_in_state_dict_if_present.html
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 __all__ = ["consume_prefix_in_state_dict_if_present"]
 
 
-def consume_prefix_in_state_dict_if_present(state_dict: dict[str, Any], prefix: str) -> None:
-    """Take a prefix off the paths of a ``state_dict`` that have it, in place; the versions of its modules follow.
+def _ntuple(n: int, name: str = "parse") -> Callable[[Any], tuple[Any, ...]]:
+    """A function that makes a tuple of ``n`` equal items, or of what it is given if that is a sequence already."""
 
-    Paths that lose the prefix move to the end of the dictionary, in their order.
+    def parse(x: Any) -> tuple[Any, ...]:
+        return tuple(cast("Iterable[Any]", x)) if isinstance(x, Iterable) else (x,) * n
+
+    parse.__name__ = name
+    return parse
+
+
+# Layers that people write import these.
+_single = _ntuple(1, "_single")
+_pair = _ntuple(2, "_pair")
+_triple = _ntuple(3, "_triple")
+_quadruple = _ntuple(4, "_quadruple")
+
+
+def consume_prefix_in_state_dict_if_present(state_dict: dict[str, Any], prefix: str) -> None:
+    """Remove a prefix from the names in a state dictionary, in place, and from those in its metadata.
 
     Args:
-        state_dict: what is to be loaded, such as the state of a ``DataParallel``.
-        prefix: what to take off, with its dot: ``"module."``, ``"_orig_mod."``.
+        state_dict: what ``state_dict()`` of a wrapped model returned; names without the prefix stay.
+        prefix: such as ``"module."``, which ``DataParallel`` puts before every name.
 
     Example:
         >>> from flambeau.nn.modules.utils import consume_prefix_in_state_dict_if_present
@@ -23,14 +42,9 @@ def consume_prefix_in_state_dict_if_present(state_dict: dict[str, Any], prefix: 
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.utils.consume_prefix_in_state_dict_if_present.html
     """
-    _take_off(prefix, state_dict)
-    versions = getattr(state_dict, "_metadata", None)
-    if versions is not None:
-        _take_off(prefix, versions, prefix.replace(".", ""))
-
-
-def _take_off(prefix: str, paths: dict[str, Any], whole: str | None = None) -> None:
-    """Take a prefix off a dictionary's keys, in place; the key ``whole`` is the prefix without its dot."""
-    for path in list(paths):
-        if path.startswith(prefix) or path == whole:
-            paths[path[len(prefix) :]] = paths.pop(path)
+    for name in [name for name in state_dict if name.startswith(prefix)]:
+        state_dict[name[len(prefix) :]] = state_dict.pop(name)
+    metadata: dict[str, Any] = getattr(state_dict, "_metadata", {})
+    wrapped = prefix.replace(".", "")  # the wrapped module itself, under its name alone
+    for name in [name for name in metadata if name and (name == wrapped or name.startswith(prefix))]:
+        metadata[name[len(prefix) :]] = metadata.pop(name)
