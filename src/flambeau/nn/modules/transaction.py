@@ -132,7 +132,7 @@ class _Snapshot:
     def _note_values(self, tensors: Iterable[Any]) -> None:
         for item in tensors:
             if is_lazy(item):
-                self._uninitialized.append((item, type(item), item.__dict__.copy()))
+                self._uninitialized.append((item, item.__class__, item.__dict__.copy()))
             elif isinstance(item, Tensor):
                 self._values.append((item, item.data, item.read()))
 
