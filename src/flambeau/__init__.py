@@ -36,6 +36,8 @@ _LAYOUTS = ("strided", "contiguous_format", "preserve_format", "channels_last", 
 
 _NUMBERS = {"e": math.e, "inf": math.inf, "nan": math.nan, "newaxis": None, "pi": math.pi}
 
+_PRIVATE = ("_C",)
+
 _PUBLIC = sorted([*HOMES, *_DTYPES, *_LAYOUTS, *_SUBMODULES, *_NUMBERS])
 
 __all__ = list(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]  # tables
@@ -51,7 +53,7 @@ def __getattr__(name: str) -> Any:
         value = {**layouts.LAYOUTS, **layouts.MEMORY_FORMATS}[name]
     elif name in _NUMBERS:
         value = _NUMBERS[name]
-    elif name in _SUBMODULES:
+    elif name in _SUBMODULES or name in _PRIVATE:
         value = import_module(f"flambeau.{name}")
     else:
         raise AttributeError(f"module 'flambeau' has no attribute '{name}'")

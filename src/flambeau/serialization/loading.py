@@ -25,7 +25,7 @@ from flambeau.checkpoint.special_records import SpecialRecord
 from flambeau.devices.device import META, device
 from flambeau.dtypes.kinds import DTYPES, dtype
 from flambeau.dtypes.layouts import LAYOUTS
-from flambeau.graph.node import Aval, leaf
+from flambeau.graph.node import Aval, Deferred, leaf
 from flambeau.primitives.movement import as_strided
 from flambeau.serialization.instances import instances
 from flambeau.serialization.options import skipping_data
@@ -37,6 +37,8 @@ from flambeau.tensors.parameter import Parameter
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["load"]
+
+_AT_ONCE: Final = 1 << 20  # bytes of a storage that is read, and compared with its checksum, while the file is opened
 
 
 def load(
@@ -62,8 +64,9 @@ def load(
         pickle_module: must be None: no pickle module is used.
         weights_only: accepted, and changes nothing: with False, too, files are read as data, and the only classes and
             functions of yours that are called are registered ones. There is no way to run a file's code.
-        mmap: map a path's bytes instead of copying them into memory, which is the default for paths. Their checksums
-            are compared in either case. What is mapped stays as it is when ``save`` replaces the file.
+        mmap: map a path's bytes instead of copying them into memory, which is the default for paths. Storages over
+            1 MB are then read, and compared with their checksums, when their tensors are first looked at; with False
+            everything is compared at once. What is mapped stays as it is when ``save`` replaces the file.
         unknown: what becomes of objects of unknown classes, and of tensors that have no counterpart here (sparse,
             quantized, nested): ``"error"``; or ``"record"``, which gives each as an inert
             ``checkpoint.records.ObjectRecord`` (or another record) of what the file says about it. Its ``tensors()``
@@ -234,14 +237,17 @@ def _dtype(name: str) -> dtype:
     return DTYPES[name]
 
 
-def _node(array: Any, name: str, place: device) -> Any:
-    """A leaf of an array."""
-    return leaf(array, Aval.of(array.shape, DTYPES[name], place))
-
-
 def _whole(record: TensorRecord, place: device) -> Any:
-    """A leaf of a tensor that shares its storage with no other; in row order, without a copy if it lies so."""
-    return _node(np.ascontiguousarray(record.array()).reshape(record.shape), record.dtype, place)
+    """A leaf of a tensor's elements in row order, without a copy if they lie so.
+
+    Large ones are read, and compared with their checksum, when somebody looks at them.
+    """
+
+    def fetch() -> Any:
+        return np.ascontiguousarray(record.array()).reshape(record.shape)
+
+    aval = Aval.of(record.shape, DTYPES[record.dtype], place)
+    return leaf(Deferred(fetch) if record.storage.nbytes > _AT_ONCE else fetch(), aval)
 
 
 def _repeats(record: TensorRecord) -> bool:
@@ -266,8 +272,7 @@ def _fill_shared(group: list[tuple[Tensor, TensorRecord]], place: device) -> Non
         for tensor, _ in group:
             tensor.take_storage(root)
         return
-    flat = TensorRecord(first.dtype, (count,), (1,), 0, first.storage, metadata=first.metadata)
-    root = made(_node(flat.array(), first.dtype, place))
+    root = made(_whole(TensorRecord(first.dtype, (count,), (1,), 0, first.storage, metadata=first.metadata), place))
     for tensor, record in group:
         view = call_view(as_strided, root, (record.shape, record.stride, record.storage_offset))
         tensor.take_storage(view)
