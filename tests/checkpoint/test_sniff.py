@@ -8,14 +8,11 @@ from flambeau.base.errors import EmptyFile, NotACheckpoint, UnsupportedContainer
 from flambeau.checkpoint import read
 
 SAFETENSORS = (8).to_bytes(8, "little") + b"{}      "
-LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
 
 
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        (LEGACY, "PyTorch file from before version 1.6"),
-        (b"sys_info" + bytes(249) + b"ustar\x0000", "tar file, PyTorch's format of 2016"),
         (SAFETENSORS, "safetensors file"),
     ],
 )

@@ -145,7 +145,7 @@ def _check_tensor_settings(lr: Any, betas: Any, foreach: bool) -> None:
     """Check settings given as tensors, in PyTorch's words."""
     if isinstance(lr, Tensor) and foreach:
         raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
-    if len({isinstance(beta, Tensor) for beta in betas}) > 1:
+    if isinstance(betas[0], Tensor) != isinstance(betas[1], Tensor):
         raise ValueError("betas must be either both floats or both Tensors")
     for index, beta in enumerate(betas):
         if isinstance(beta, Tensor):

@@ -18,7 +18,7 @@ def check_rate(rate: Any, text: str = "Invalid learning rate: {}") -> None:
 
 def check_betas(betas: Sequence[Any]) -> None:
     """Raise ValueError, in PyTorch's words, unless these can be the shares kept of a mean and of a mean square."""
-    for index, beta in enumerate(betas):
+    for index, beta in enumerate((betas[0], betas[1])):
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
 

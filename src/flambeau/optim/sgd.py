@@ -5,7 +5,7 @@ from typing import Any
 
 from flambeau.optim.applying import Buckets, sign_of, stepped, update, zeros_of
 from flambeau.optim.optimizer import Optimizer, ParamsT
-from flambeau.optim.settings import check_options, check_rate
+from flambeau.optim.settings import check_options
 from flambeau.primitives.update_rules import sgd_update
 from flambeau.tensors.tensor import Tensor
 
@@ -66,7 +66,10 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        check_rate(lr)
+        if isinstance(lr, Tensor) and lr.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        if lr < 0.0:
+            raise ValueError(f"Invalid learning rate: {lr}")
         if momentum < 0.0:
             raise ValueError(f"Invalid momentum value: {momentum}")
         if weight_decay < 0.0:

@@ -3,7 +3,7 @@
 Source: https://docs.pytorch.org/docs/stable/nn.html#utilities
 """
 
-from flambeau.nn.utils import rnn
+from flambeau.nn.utils import parametrizations, parametrize, prune, rnn, stateless
 from flambeau.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -20,7 +20,9 @@ from flambeau.nn.utils.fusion import (
 )
 from flambeau.nn.utils.init import skip_init
 from flambeau.nn.utils.memory_format import convert_conv2d_weight_memory_format, convert_conv3d_weight_memory_format
+from flambeau.nn.utils.spectral_norm import remove_spectral_norm, spectral_norm
 from flambeau.nn.utils.unregistered import Unregistered, find_unregistered
+from flambeau.nn.utils.weight_norm import remove_weight_norm, weight_norm
 
 __all__ = [
     "Unregistered",
@@ -37,7 +39,15 @@ __all__ = [
     "fuse_linear_bn_weights",
     "get_total_norm",
     "parameters_to_vector",
+    "parametrizations",
+    "parametrize",
+    "prune",
+    "remove_spectral_norm",
+    "remove_weight_norm",
     "rnn",
     "skip_init",
+    "spectral_norm",
+    "stateless",
     "vector_to_parameters",
+    "weight_norm",
 ]
