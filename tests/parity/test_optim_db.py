@@ -173,7 +173,9 @@ def outcome(library: Any, name: str, entry: Any) -> list[Any]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            optimizer = getattr(library.optim, name)(**converted(library, {"params": params, **copy.copy(given.kwargs)}))
+            optimizer = getattr(library.optim, name)(
+                **converted(library, {"params": params, **copy.copy(given.kwargs)})
+            )
             optimizer.step()
             found: Any = None
         except Exception as error:  # noqa: BLE001  (any error is an outcome)

@@ -1,6 +1,6 @@
 """``Adafactor``: Adam's divisor from row and column means, and steps relative to the parameters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from flambeau.devices.device import CPU
@@ -109,7 +109,7 @@ class Adafactor(Optimizer):
         rate, decay = float(group["lr"]), float(group["weight_decay"])
         flags = (decay != 0, bool(group["maximize"]))
         written: list[Tensor] = []
-        for kept, params in _by_shape(group["params"]):
+        for kept, params in self._by_shape(group):
             for bucket in buckets(self.state, {**group, "params": params}, kept, _start):
                 count = next_count(bucket.values[0])
                 scales = (count ** group["beta2_decay"], min(rate, 1 / count**0.5), 1 - rate * decay)
@@ -118,17 +118,19 @@ class Adafactor(Optimizer):
                 write_scalars(bucket.scalars[0], count)
         return written
 
-
-def _by_shape(params: Sequence[Tensor]) -> list[tuple[tuple[str, ...], list[Tensor]]]:
-    """Parameters with a gradient, by what is kept of it: of matrices two means, of the rest all squares."""
-    matrices: list[Tensor] = []
-    others: list[Tensor] = []
-    for param in params:
-        if param.grad is not None:
-            if param.is_complex():
-                raise RuntimeError("Adafactor does not support complex parameters")
-            (matrices if param.grad.dim() > 1 else others).append(param)
-    return [(("row_var", "col_var"), matrices), (("variance",), others)]
+    def _by_shape(self, group: dict[str, Any]) -> list[tuple[tuple[str, ...], list[Tensor]]]:
+        """Parameters with a gradient, by what is kept of it: of matrices two means, of the rest all squares."""
+        params = [param for param in group["params"] if param.grad is not None]
+        if any(param.is_complex() for param in params):
+            raise RuntimeError("Adafactor does not support complex parameters")
+        for param in params:  # in their own order, which is that of the state
+            if not self.state[param]:
+                _start(self.state[param], param, group)
+        matrices, others = (
+            (param for param in params if param.dim() > 1),
+            (param for param in params if param.dim() < 2),
+        )
+        return [(("row_var", "col_var"), list(matrices)), (("variance",), list(others))]
 
 
 def _epsilons(group: dict[str, Any]) -> tuple[float, float]:
