@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from copy import deepcopy
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from flambeau.devices.device import device
 from flambeau.differentiation.modes import no_grad
@@ -151,7 +151,7 @@ def update_bn(loader: Iterable[Any], model: Module, device: int | str | device |
         model.train()
         with no_grad():
             for batch in loader:
-                first = batch[0] if isinstance(batch, (list, tuple)) else batch
+                first = cast("Any", batch[0] if isinstance(batch, (list, tuple)) else batch)
                 model(first if device is None else first.to(device))
                 dispatch([buffer for module in momenta for buffer in module.buffers()])
     finally:

@@ -5,7 +5,7 @@ Python numbers among the inputs of its program.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -118,7 +118,7 @@ def complete(
         for name, value in settings.items():
             group.setdefault(name, value)
         for param in group["params"]:
-            state = optimizer.state.get(param) or {}
+            state = cast("dict[str, Any]", optimizer.state.get(param) or {})
             for name in scalars:
                 value = state.get(name)
                 if value is not None and not isinstance(value, Tensor):

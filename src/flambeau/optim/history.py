@@ -1,6 +1,6 @@
 """``History``: what L-BFGS remembers of the last steps, and the direction it makes of that."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -51,7 +51,8 @@ class History:
         """Write everything into the optimizer's state."""
         size, count = self.size, len(self.changes)
         if isinstance(size, np.generic):
-            size = wrap_array(np.asarray(size), from_numpy_dtype(size.dtype), self.direction.device)
+            value = np.asarray(cast("Any", size))
+            size = wrap_array(value, from_numpy_dtype(value.dtype), self.direction.device)
         if count and self.coefficients is not None:
             values = self.coefficients.host()[-count:]
             kind, place = self.coefficients.dtype, self.coefficients.device
@@ -100,14 +101,18 @@ class History:
         """
         count = len(self.changes)
         more = (1 << (count - 1).bit_length()) - count if count else 0
-        padding = [_same(items[0], more) for items in (self.changes, self.steps)] if more else [[], []]
         while len(self.nothing) < more:
             self.nothing.append(wrap_array(np.zeros((), gradient.dtype.numpy), gradient.dtype, gradient.device))
-        columns = (*padding[0], *self.changes, *padding[1], *self.steps, *self.nothing[:more], *self.weights)
+        columns = (*_padded(self.changes, more), *_padded(self.steps, more), *self.nothing[:more], *self.weights)
         return call(newton_direction, (gradient, self.scale, *columns), (count + more,))
 
 
-def _same(tensor: Tensor, count: int) -> list[Tensor]:
-    """Inputs of their own with a tensor's value, so that the program does not depend on how many of them there are."""
-    node = tensor.read()
-    return [made(leaf(node.value, node.aval)) for _ in range(count)]
+def _padded(tensors: list[Tensor], more: int) -> list[Tensor]:
+    """Tensors, and so many more in front with the first one's value.
+
+    These are inputs of their own, so that the program does not depend on how many of them there are.
+    """
+    if not more:
+        return tensors
+    node = tensors[0].read()
+    return [*(made(leaf(node.value, node.aval)) for _ in range(more)), *tensors]

@@ -83,7 +83,7 @@ def _zoom(
     stuck = False
     low, high = _ordered(bracket)
     while used < most and not abs(bracket[1].size - bracket[0].size) * reach < NEAREST:
-        size, stuck = _kept_inside(_cubic_minimum(*bracket), bracket, stuck)
+        size, stuck = _kept_inside(_cubic_minimum(bracket[0], bracket[1]), bracket, stuck)
         found = evaluate(size)
         used += 1
         if not _falls(start, found) or found.loss >= bracket[low].loss:

@@ -1,7 +1,7 @@
 """``swap_in_optimizer_params_and_state``: an optimizer that works on other parameters for a while."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ _NAME = "swap_in_optimizer_params_and_state requires"
 @contextmanager
 def swap_in_optimizer_params_and_state(
     optimizer: Optimizer, swapin_parameters: Mapping[str, Tensor], swapin_optim_state: dict[str, Any]
-) -> Iterator[None]:
+) -> Generator[None]:
     """Inside ``with``, the optimizer has these parameters, state and settings; afterwards its own again.
 
     ``load_state_dict`` replaces state and settings for good, and leaves the parameters. Tensors of the given state are

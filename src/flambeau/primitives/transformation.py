@@ -114,5 +114,5 @@ def leaves_of(keys: Sequence[str] | None, tree: Any) -> list[Any]:
 def _generator(leaf: Any) -> Any:
     """The kind of a random key; None for anything else."""
     kind = getattr(leaf, "dtype", None)  # a Python number has none
-    is_key = kind is not None and jax.dtypes.issubdtype(kind, jax.dtypes.prng_key)
+    is_key = kind is not None and jnp.issubdtype(kind, jax.dtypes.prng_key)
     return jax.random.key_impl(leaf) if is_key else None

@@ -92,19 +92,13 @@ def _rmsprop(numbers: Numbers, flags: Flags, parameter: Array, gradient: Array, 
     decays, climbs, has_momentum, centered = flags
     slope, gradient = directed(gradient, parameter, sign, decay, decays, climbs)
     square = fresh * gradient * gradient + kept * square
-    states = [square]
-    spread = square
-    if centered:
-        mean = between(more[-1], slope, fresh)
-        spread = square - mean * mean
-    divisor = jnp.sqrt(spread) + epsilon
-    if has_momentum:
-        buffer = rounded(more[0] * momentum) + slope / divisor
-        states.append(buffer)
-        parameter = parameter - rate * buffer
-    else:
-        parameter = parameter - rate * slope / divisor
-    return parameter, *states, *([mean] if centered else [])
+    mean = between(more[-1], slope, fresh) if centered else None
+    divisor = jnp.sqrt(square if mean is None else square - mean * mean) + epsilon
+    means = () if mean is None else (mean,)
+    if not has_momentum:
+        return parameter - rate * slope / divisor, square, *means
+    buffer = rounded(more[0] * momentum) + slope / divisor
+    return parameter - rate * buffer, square, buffer, *means
 
 
 def _adam(
