@@ -104,7 +104,7 @@ class Adadelta(Optimizer):
         written: list[Tensor] = []
         for bucket in buckets(self.state, group, ("square_avg", "acc_delta"), _start):
             written.append(update(adadelta_update, numbers, bucket.rows, flags))
-            write_scalars(bucket.scalars[0], next_count(bucket.values[0]))
+            write_scalars(bucket.scalars, next_count(bucket.values[0]))
         return written
 
 

@@ -115,7 +115,7 @@ class Adafactor(Optimizer):
                 scales = (count ** group["beta2_decay"], min(rate, 1 / count**0.5), 1 - rate * decay)
                 numbers = (sign_of(group), *scales, *_epsilons(group), float(group["d"]))
                 written.append(update(adafactor_update, numbers, bucket.rows, flags))
-                write_scalars(bucket.scalars[0], count)
+                write_scalars(bucket.scalars, count)
         return written
 
     def _by_shape(self, group: dict[str, Any]) -> list[tuple[tuple[str, ...], list[Tensor]]]:

@@ -110,7 +110,7 @@ class Adagrad(Optimizer):
             size = rate / (1 + (count - 1) * group["lr_decay"])
             numbers = (sign_of(group), size, float(group["eps"]), decay)
             written.append(update(adagrad_update, numbers, bucket.rows, flags))
-            write_scalars(bucket.scalars[0], count)
+            write_scalars(bucket.scalars, count)
         return written
 
     def _start(self, state: dict[str, Any], param: Tensor, group: dict[str, Any]) -> None:

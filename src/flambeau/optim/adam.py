@@ -137,7 +137,7 @@ class Adam(Optimizer):
                 float(group["eps"]),
             )
             written.append(update(adam_update, numbers, bucket.rows, flags))
-            write_scalars(bucket.scalars[0], count)
+            write_scalars(bucket.scalars, count)
         return written
 
 

@@ -105,7 +105,7 @@ class Adamax(Optimizer):
             size = float(group["lr"]) / (1 - mean_share**count)
             numbers = (sign_of(group), size, 1 - mean_share, fading, float(group["eps"]), decay)
             written.append(update(adamax_update, numbers, bucket.rows, flags))
-            write_scalars(bucket.scalars[0], count)
+            write_scalars(bucket.scalars, count)
         return written
 
 

@@ -107,9 +107,8 @@ class ASGD(Optimizer):
             count, eta, share = next_count(bucket.values[0]), float(bucket.values[1]), float(bucket.values[2])
             numbers = (sign_of(group), eta, 1 - pull * eta, decay, share)
             written.append(update(asgd_update, numbers, bucket.rows, flags))
-            write_scalars(bucket.scalars[0], count)
-            write_scalars(bucket.scalars[1], rate / (1 + pull * rate * count) ** group["alpha"])
-            write_scalars(bucket.scalars[2], 1 / max(1, count - group["t0"]))
+            eta = rate / (1 + pull * rate * count) ** group["alpha"]
+            write_scalars(bucket.scalars, count, eta, 1 / max(1, count - group["t0"]))
         return written
 
 

@@ -94,7 +94,7 @@ class AveragedModel(Module):
                 _copy(pairs)
             if not self.use_buffers:
                 _copy(list(zip(self.module.buffers(), model.buffers(), strict=True)))
-            write_scalars([self.n_averaged], self.n_averaged.item() + 1)
+            write_scalars([(self.n_averaged,)], self.n_averaged.item() + 1)
             dispatch(list(chain(self.module.parameters(), self.module.buffers())))
 
     def _followed(self, model: Module) -> Iterable[Tensor]:

@@ -5,6 +5,7 @@ Python numbers among the inputs of its program.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -32,12 +33,12 @@ class Bucket(NamedTuple):
     Attributes:
         values: the single numbers, as NumPy's scalars of their types.
         rows: for each parameter itself, its gradient, and its states.
-        scalars: for each single number the tensors that hold it, one a parameter.
+        scalars: for each parameter the tensors that hold its single numbers.
     """
 
     values: tuple[Any, ...]
     rows: Rows
-    scalars: tuple[list[Tensor], ...]
+    scalars: list[tuple[Tensor, ...]]
 
 
 def buckets(
@@ -47,7 +48,7 @@ def buckets(
     start: Start,
     scalars: Sequence[str] = STEP,
 ) -> Iterable[Bucket]:
-    """The parameters of a group that have gradients, as few buckets as there can be.
+    """The parameters of a group that have gradients, in as few buckets as there can be.
 
     Args:
         states: the optimizer's state by parameter.
@@ -57,8 +58,9 @@ def buckets(
         scalars: names of the single numbers.
     """
     found: dict[Any, Bucket] = {}
+    kept_of, scalars_of = _getter(kept), _getter(scalars)
     bucket: Bucket | None = None
-    last: list[Node] = []
+    last: tuple[Node, ...] = ()
     place: device | None = None
     for param in group["params"]:
         gradient = param.grad
@@ -67,17 +69,24 @@ def buckets(
         state = states[param]
         if not state:
             start(state, param, group)
-        tensors: list[Tensor] = [state[name] for name in scalars]
-        nodes = [tensor.read() for tensor in tensors]
+        tensors = scalars_of(state)
+        nodes = tuple([tensor.read() for tensor in tensors])
         where = param.device
         if bucket is None or nodes != last or where is not place:  # parameters of a group nearly always agree
             last, place = nodes, where
             values = tuple([tensor.host()[()] for tensor in tensors])
-            bucket = found.setdefault((where, values), Bucket(values, [], tuple([[] for _ in scalars])))
-        bucket.rows.append((param, gradient, *[state[name] for name in kept]))
-        for column, tensor in zip(bucket.scalars, tensors, strict=True):
-            column.append(tensor)
+            bucket = found.setdefault((where, values), Bucket(values, [], []))
+        bucket.rows.append((param, gradient, *kept_of(state)))
+        bucket.scalars.append(tensors)
     return found.values()
+
+
+def _getter(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """A function that takes items of these names, in this order."""
+    if len(names) == 1:
+        name = names[0]
+        return lambda items: (items[name],)
+    return itemgetter(*names)
 
 
 def next_count(count: Any) -> float:
@@ -85,15 +94,17 @@ def next_count(count: Any) -> float:
     return float(count + count.dtype.type(1))
 
 
-def write_scalars(tensors: Sequence[Tensor], value: float) -> None:
-    """Set single numbers; those of one type and place share one value."""
-    nodes: dict[Aval, Node] = {}
-    for tensor in tensors:
-        aval = tensor.aval
-        node = nodes.get(aval)
-        if node is None:
-            node = nodes[aval] = leaf(np.array(value, aval.dtype.numpy), aval)
-        tensor.write(Tracked(node, None))
+def write_scalars(rows: Sequence[tuple[Tensor, ...]], *values: float) -> None:
+    """Set the single numbers of parameters, each row of tensors to these values; equal ones share a node."""
+    for index, value in enumerate(values):
+        made: dict[Aval, Tracked] = {}
+        for tensors in rows:
+            tensor = tensors[index]
+            aval = tensor.aval
+            tracked = made.get(aval)
+            if tracked is None:
+                tracked = made[aval] = Tracked(leaf(np.array(value, aval.dtype.numpy), aval), None)
+            tensor.write(tracked)
 
 
 def count_place(group: Mapping[str, Any], param: Tensor) -> device:

@@ -127,8 +127,7 @@ class NAdam(Optimizer):
             shares = (1 - mean_share, square_share, 1 - square_share)
             numbers = (sign_of(group), *sizes, *shares, 1 - square_share**count, float(group["eps"]), shrink)
             written.append(update(nadam_update, numbers, bucket.rows, flags))
-            write_scalars(bucket.scalars[0], count)
-            write_scalars(bucket.scalars[1], product)
+            write_scalars(bucket.scalars, count, product)
         return written
 
 

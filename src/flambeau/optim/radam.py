@@ -124,7 +124,7 @@ class RAdam(Optimizer):
             scales = (rate, 1 - mean_share**count, correction**0.5, *adapts)
             numbers = (sign_of(group), *scales, *shares, float(group["eps"]), shrink)
             written.append(update(radam_update, numbers, bucket.rows, flags))
-            write_scalars(bucket.scalars[0], count)
+            write_scalars(bucket.scalars, count)
         return written
 
 

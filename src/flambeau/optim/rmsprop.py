@@ -118,7 +118,7 @@ class RMSprop(Optimizer):
         written: list[Tensor] = []
         for bucket in buckets(self.state, group, kept, _start):
             written.append(update(rmsprop_update, numbers, bucket.rows, flags))
-            write_scalars(bucket.scalars[0], next_count(bucket.values[0]))
+            write_scalars(bucket.scalars, next_count(bucket.values[0]))
         return written
 
 

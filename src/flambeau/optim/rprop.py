@@ -95,7 +95,7 @@ class Rprop(Optimizer):
         written: list[Tensor] = []
         for bucket in buckets(self.state, group, ("prev", "step_size"), _start):
             written.append(update(rprop_update, numbers, bucket.rows, (bool(group["maximize"]),)))
-            write_scalars(bucket.scalars[0], next_count(bucket.values[0]))
+            write_scalars(bucket.scalars, next_count(bucket.values[0]))
         return written
 
 
