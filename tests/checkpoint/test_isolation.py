@@ -15,8 +15,22 @@ from tests.checkpoint.crafting import checkpoint as crafted
 ROOM = Path(checkpoint.__file__).parent
 FILES = sorted(ROOM.glob("*.py"))
 PERMITTED = {
-    *("collections", "contextlib", "dataclasses", "errno", "flambeau", "functools", "io", "itertools", "ml_dtypes"),
-    *("mmap", "numpy", "os", "secrets", "stat", "struct", "sys", "threading", "types", "typing", "zlib"),
+    *("collections", "contextlib", "dataclasses", "errno", "flambeau", "functools", "io", "itertools", "json"),
+    *(
+        "math",
+        "ml_dtypes",
+        "mmap",
+        "numpy",
+        "os",
+        "secrets",
+        "stat",
+        "struct",
+        "sys",
+        "threading",
+        "types",
+        "typing",
+        "zlib",
+    ),
 }
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "setattr", "delattr", "globals", "locals"}
 

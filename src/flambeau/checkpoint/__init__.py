@@ -1,6 +1,8 @@
 """Checkpoints as data: a file's bytes to plain Python values and inert records, and back. Knows no tensors, no JAX."""
 
 from flambeau.checkpoint.builders import Builders as Builders
+from flambeau.checkpoint.numpy_writer import write_npy as write_npy
+from flambeau.checkpoint.numpy_writer import write_npz as write_npz
 from flambeau.checkpoint.reader import Checkpoint as Checkpoint
 from flambeau.checkpoint.reader import read as read
 from flambeau.checkpoint.records import DeviceRecord as DeviceRecord
@@ -10,4 +12,5 @@ from flambeau.checkpoint.records import LayoutRecord as LayoutRecord
 from flambeau.checkpoint.records import SizeRecord as SizeRecord
 from flambeau.checkpoint.records import StorageRecord as StorageRecord
 from flambeau.checkpoint.records import TensorRecord as TensorRecord
+from flambeau.checkpoint.safetensors_writer import write_safetensors as write_safetensors
 from flambeau.checkpoint.writer import write as write

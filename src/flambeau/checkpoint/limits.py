@@ -8,6 +8,9 @@ from typing import Final
 __all__ = [
     "COLLISIONS",
     "DIMENSIONS",
+    "HEADER_BYTES",
+    "HEADER_ENTRY",
+    "INDEX_BYTES",
     "INFLATED_BYTES_FREE",
     "INFLATE_RATIO",
     "KEY_PARTS",
@@ -37,3 +40,8 @@ COLLISIONS: Final = 10_000  # different keys with the hash of an earlier one
 
 # Tensors
 DIMENSIONS: Final = 64  # dimensions of a tensor: NumPy's own limit
+
+# Headers and indexes written as JSON
+HEADER_BYTES: Final = 100_000_000  # bytes of a safetensors header: the format's own limit
+HEADER_ENTRY: Final = 4_096  # characters of what a safetensors header says of one tensor
+INDEX_BYTES: Final = 100_000_000  # bytes of an index of shards

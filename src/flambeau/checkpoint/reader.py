@@ -8,12 +8,14 @@ from flambeau.base.errors import BadPickle
 from flambeau.checkpoint.budget import Budget
 from flambeau.checkpoint.builders import Builders
 from flambeau.checkpoint.byte_order import ByteOrder
+from flambeau.checkpoint.contents import READERS, Contents
 from flambeau.checkpoint.context import Context
 from flambeau.checkpoint.machine import Machine
 from flambeau.checkpoint.opcodes import execute
 from flambeau.checkpoint.rebuild import Rebuilder
 from flambeau.checkpoint.records import StorageRecord
-from flambeau.checkpoint.sniff import sniff
+from flambeau.checkpoint.shards import read_shards
+from flambeau.checkpoint.sniff import INDEX, sniff
 from flambeau.checkpoint.source import ReadableFrom, open_source
 from flambeau.checkpoint.zip_container import ZipContainer
 
@@ -30,6 +32,7 @@ class Checkpoint:
         byteorder: byte order of the tensors in the file.
         checksums: whether the file holds checksums of its records; one written without them cannot be verified.
         storages: the storages that the object's tensors view, by their keys.
+        metadata: text by name that the file holds beside the object; only safetensors files and indexes of shards do.
     """
 
     obj: Any
@@ -38,6 +41,7 @@ class Checkpoint:
     checksums: bool
     storages: Mapping[str, StorageRecord]
     _verify: Callable[[], None] = field(repr=False)
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def verify(self) -> None:
         """Compare every record of the file with its checksum, now.
@@ -50,6 +54,9 @@ class Checkpoint:
 
 def read(source: ReadableFrom, *, mmap: bool = True, check: bool = True, build: Builders | None = None) -> Checkpoint:
     """Read a checkpoint that `torch.save` or `write` wrote. No code of the file's is run, and none is looked up.
+
+    Tensors without a pickle are read as well: safetensors files, NumPy's arrays and archives of them, and an index of
+    shards (``model.safetensors.index.json``) with the files that it names, as one dictionary.
 
     A tensor's bytes are mapped, not read: opening takes the same short time for a small and a large file. Whatever
     describes the object is compared with its checksum at once, a storage when its bytes are first asked for.
@@ -79,6 +86,11 @@ def read(source: ReadableFrom, *, mmap: bool = True, check: bool = True, build: 
     """
     with open_source(source, mmap) as opened:
         container_kind = sniff(opened)
+        if container_kind in READERS:
+            return _without_pickle(container_kind, READERS[container_kind](opened, build or Builders()))
+        if container_kind == INDEX:
+            shards = read_shards(opened, source, lambda path: read(path, mmap=mmap, check=check, build=build))
+            return _without_pickle(container_kind, shards)
         container = ZipContainer(opened, check)
         pickle = container.pickle()
         name = f"{opened.name}: data.pkl"
@@ -90,6 +102,13 @@ def read(source: ReadableFrom, *, mmap: bool = True, check: bool = True, build: 
             container.load()
     return Checkpoint(
         obj, container_kind, container.byteorder, container.checksums, rebuilder.storages, container.verify
+    )
+
+
+def _without_pickle(kind: str, contents: Contents) -> Checkpoint:
+    """Show the contents of a file without a pickle, whose numbers are read in this machine's order already."""
+    return Checkpoint(
+        contents.obj, kind, "little", contents.checksums, contents.storages, contents.verify, contents.metadata
     )
 
 

@@ -1,19 +1,16 @@
 """Writing a checkpoint: pickle, then the archive, then in one step the old file's place."""
 
-import io
 import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable
-from typing import BinaryIO, Final, TypeAlias
+from typing import Final
 
-from flambeau.checkpoint.atomic import replacing
 from flambeau.checkpoint.pickle_writer import Pickled, write_pickle
+from flambeau.checkpoint.sink import WritableTo, writing_to
 from flambeau.checkpoint.zip_writer import ALIGNMENT, ByteSink, ZipWriter
 
-__all__ = ["WritableTo", "write"]
-
-WritableTo: TypeAlias = str | os.PathLike[str] | BinaryIO | io.RawIOBase
+__all__ = ["write"]
 
 _FORMAT_VERSION: Final = b"1"
 _VERSION: Final = b"3\n"
@@ -46,17 +43,9 @@ def write(obj: object, target: WritableTo, *, describe: Callable[[object], objec
     Source: https://docs.pytorch.org/docs/stable/generated/torch.save.html
     """
     pickled = write_pickle(obj, describe)
-    if isinstance(target, str | os.PathLike):
-        with replacing(target) as file:
-            _write_archive(pickled, file, _top_of(os.fspath(target)))
-    elif isinstance(target, io.RawIOBase):
-        buffered = io.BufferedWriter(target)
-        try:
-            _write_archive(pickled, buffered, _TOP)
-        finally:
-            buffered.detach()  # else it would close the file, which is the caller's
-    else:
-        _write_archive(pickled, target, _TOP)
+    top = _top_of(os.fspath(target)) if isinstance(target, str | os.PathLike) else _TOP
+    with writing_to(target) as sink:
+        _write_archive(pickled, sink, top)
 
 
 def _top_of(path: str) -> str:
