@@ -169,7 +169,7 @@ def folder_of(source: ByteSource, path: ReadableFrom) -> str:
     """
     if not isinstance(path, str | os.PathLike):
         raise UnsupportedContainer(f"{source.name}: an index names files beside it: give its path instead of its bytes")
-    return os.path.dirname(os.fspath(cast("str | os.PathLike[str]", path)))
+    return os.path.dirname(str(os.fspath(path)))
 
 
 def read_shards(source: ByteSource, path: ReadableFrom, read: Callable[[str], Shard]) -> Contents:
