@@ -12,7 +12,7 @@ from flambeau._names import HOMES
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("autograd", "nn", "optim", "random", "serialization", "testing", "utils")
+_SUBMODULES = ("autograd", "linalg", "nn", "optim", "random", "serialization", "testing", "training", "utils")
 
 _DTYPES = (
     "bool uint8 int8 int16 int32 int64 uint16 uint32 uint64 float16 bfloat16 float32 float64 complex64 complex128 "
@@ -20,9 +20,11 @@ _DTYPES = (
     "float double half short int long cfloat cdouble"
 ).split()
 
+_LAYOUTS = ("strided", "contiguous_format", "preserve_format", "channels_last", "channels_last_3d")
+
 _NUMBERS = {"e": math.e, "inf": math.inf, "nan": math.nan, "newaxis": None, "pi": math.pi}
 
-_PUBLIC = sorted([*HOMES, *_DTYPES, *_SUBMODULES, *_NUMBERS])
+_PUBLIC = sorted([*HOMES, *_DTYPES, *_LAYOUTS, *_SUBMODULES, *_NUMBERS])
 
 __all__ = list(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]  # tables
 
@@ -32,6 +34,9 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(HOMES[name]), name)
     elif name in _DTYPES:
         value = import_module("flambeau.dtypes.kinds").named(name)
+    elif name in _LAYOUTS:
+        layouts = import_module("flambeau.dtypes.layouts")
+        value = {**layouts.LAYOUTS, **layouts.MEMORY_FORMATS}[name]
     elif name in _NUMBERS:
         value = _NUMBERS[name]
     elif name in _SUBMODULES:

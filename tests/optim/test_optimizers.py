@@ -75,30 +75,6 @@ def test_the_state_dict_follows_the_optimizer():
     assert state["state"][0]["step"].item() == 2.0
 
 
-def named(*names: str) -> SGD:
-    return SGD([(name, weight(1.0)) for name in names], lr=0.1, momentum=0.9)
-
-
-def test_state_goes_to_the_parameter_of_the_same_name():
-    saved = named("a", "b")
-    stepped(saved, 1.0, 2.0)
-    loaded = named("b", "a")
-    loaded.load_state_dict(saved.state_dict())
-    buffers = {
-        name: loaded.state[param]["momentum_buffer"].item()
-        for name, param in zip(loaded.param_groups[0]["param_names"], loaded.param_groups[0]["params"], strict=True)
-    }
-    assert buffers == {"a": 1.0, "b": 2.0}
-    assert loaded.param_groups[0]["param_names"] == ["b", "a"]
-
-
-def test_other_names_are_told():
-    saved = named("a", "b")
-    stepped(saved, 1.0, 2.0)
-    with pytest.warns(UserWarning, match=r"missing: \['c'\], unexpected: \['b'\]"):
-        named("a", "c").load_state_dict(saved.state_dict())
-
-
 def test_a_failed_load_changes_nothing():
     optimizer = SGD([weight(1.0)], momentum=0.9)
     stepped(optimizer, 1.0)

@@ -3,6 +3,8 @@
 from flambeau.checkpoint.builders import Builders as Builders
 from flambeau.checkpoint.numpy_writer import write_npy as write_npy
 from flambeau.checkpoint.numpy_writer import write_npz as write_npz
+from flambeau.checkpoint.pickle_writer import Pickled as Pickled
+from flambeau.checkpoint.pickle_writer import write_pickle as write_pickle
 from flambeau.checkpoint.reader import Checkpoint as Checkpoint
 from flambeau.checkpoint.reader import read as read
 from flambeau.checkpoint.records import DeviceRecord as DeviceRecord
@@ -14,3 +16,4 @@ from flambeau.checkpoint.records import StorageRecord as StorageRecord
 from flambeau.checkpoint.records import TensorRecord as TensorRecord
 from flambeau.checkpoint.safetensors_writer import write_safetensors as write_safetensors
 from flambeau.checkpoint.writer import write as write
+from flambeau.checkpoint.writer import write_pickled as write_pickled

@@ -10,7 +10,7 @@ from flambeau.checkpoint.pickle_writer import Pickled, write_pickle
 from flambeau.checkpoint.sink import WritableTo, writing_to
 from flambeau.checkpoint.zip_writer import ALIGNMENT, ByteSink, ZipWriter
 
-__all__ = ["write"]
+__all__ = ["WritableTo", "write", "write_pickled"]
 
 _FORMAT_VERSION: Final = b"1"
 _VERSION: Final = b"3\n"
@@ -42,7 +42,19 @@ def write(obj: object, target: WritableTo, *, describe: Callable[[object], objec
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.save.html
     """
-    pickled = write_pickle(obj, describe)
+    write_pickled(write_pickle(obj, describe), target)
+
+
+def write_pickled(pickled: Pickled, target: WritableTo) -> None:
+    """Write what ``write_pickle`` has described: the second half of ``write``, which looks at no object any more.
+
+    Args:
+        pickled: the description, and the storages.
+        target: a path, or a file opened for writing in binary mode.
+
+    Raises:
+        SaveError: the system refused.
+    """
     top = _top_of(os.fspath(target)) if isinstance(target, str | os.PathLike) else _TOP
     with writing_to(target) as sink:
         _write_archive(pickled, sink, top)

@@ -1,12 +1,13 @@
 """``Node``, ``Operation``, ``Aval``: the three nouns of the record."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from flambeau.base.shapes import Size
 from flambeau.devices.device import device as Device
 from flambeau.dtypes.kinds import dtype as Dtype
 
-__all__ = ["Aval", "Input", "Node", "Number", "Operation", "leaf"]
+__all__ = ["Aval", "Deferred", "Input", "Node", "Number", "Operation", "leaf"]
 
 Number = bool | int | float | complex
 
@@ -73,7 +74,7 @@ class Node:
         operation: what makes it; None for a leaf.
         inputs: nodes and Python numbers it is made from; empty once its value is known.
         aval: shape, type and device, or a tuple of them for an operation with several results.
-        value: None while pending; else an array of NumPy or JAX.
+        value: None while pending; else an array of NumPy or JAX, or a ``Deferred`` one.
         index, uses: scratch space of the runtime while it cuts a program; 0 outside.
     """
 
@@ -90,6 +91,19 @@ class Node:
     def __repr__(self) -> str:
         state = "pending" if self.value is None else "known"
         return f"Node({self.aval!r}, {state})"
+
+
+class Deferred:
+    """An array that is fetched when somebody looks at it, such as a stretch of a mapped file.
+
+    Attributes:
+        fetch: gives the array, of NumPy; raises what is wrong with it.
+    """
+
+    __slots__ = ("fetch",)
+
+    def __init__(self, fetch: Callable[[], Any]) -> None:
+        self.fetch = fetch
 
 
 Input = Node | Number

@@ -202,17 +202,18 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the state that ``state_dict`` of an optimizer of the same class returned.
 
-        Each parameter takes what was saved at its position, or under its name if both optimizers were made from pairs
-        (name, parameter). On an error nothing is changed.
+        Each parameter takes what was saved at its position. If both optimizers were made from pairs (name, parameter),
+        it takes what was saved under its name, in whatever order or group; new parameters begin anew. On an error
+        nothing is changed.
 
         Args:
             state_dict: the state.
 
         Raises:
-            ValueError: the groups do not match in number or size.
+            ValueError: the groups do not match in number or size, or state has another shape than its parameter.
 
         Warns:
-            UserWarning: both sides have names, but not the same ones.
+            UserWarning: both sides have names, but not the same ones, or not in the same groups.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.load_state_dict.html
         """
@@ -221,9 +222,14 @@ class Optimizer:
             replaced = hook(self, state_dict)
             state_dict = state_dict if replaced is None else replaced
         state, groups = unpacked(state_dict, self.param_groups)
-        self.__setstate__({"state": defaultdict(dict, state), "param_groups": groups})
-        for hook in list(self._hooks("load_state_dict_post").values()):
-            hook(self)
+        before = {"state": self.state, "param_groups": self.param_groups}
+        try:
+            self.__setstate__({"state": defaultdict(dict, state), "param_groups": groups})
+            for hook in list(self._hooks("load_state_dict_post").values()):
+                hook(self)
+        except BaseException:
+            self.__dict__.update(before)
+            raise
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}

@@ -1,14 +1,19 @@
 """An optimizer's state as a dictionary of plain values, and back."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, cast
 
 from flambeau.dtypes.kinds import DTYPES
+from flambeau.optim.matching import match
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["packed", "unpacked"]
+__all__ = ["PER_ELEMENT", "packed", "unpacked"]
+
+# What optimizers remember of every element of a parameter, and so in its shape.
+PER_ELEMENT = frozenset(
+    "acc_delta ax exp_avg exp_avg_sq exp_inf grad_avg max_exp_avg_sq momentum_buffer prev square_avg".split()
+)
 
 Group = dict[str, Any]
 
@@ -34,59 +39,35 @@ def unpacked(state_dict: Mapping[str, Any], groups: Sequence[Group]) -> tuple[di
     """State and groups of a packed dictionary, for these groups' parameters; nothing of theirs is changed.
 
     Raises:
-        ValueError: the groups do not match.
+        ValueError: the groups do not match, or what was saved for a parameter has another shape.
     """
-    saved_groups: list[Group] = deepcopy(state_dict["param_groups"])
-    if len(groups) != len(saved_groups):
-        raise ValueError("loaded state dict has a different number of parameter groups")
-    if any(len(group["params"]) != len(saved["params"]) for group, saved in zip(groups, saved_groups, strict=True)):
-        raise ValueError(
-            "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
-        )
-    owner = _owners(saved_groups, groups)
+    saved: list[Group] = deepcopy(state_dict["param_groups"])
+    matched = match(saved, groups)
     state: dict[Any, Any] = {}
     for key, value in state_dict["state"].items():
-        param = owner.get(key)
-        if param is None:
+        owner = matched.owners.get(key)
+        if owner is not None:
+            _check_shapes(value, owner[0], matched.names.get(key, key))
+            state[owner[0]] = _fitted(value, *owner)
+        elif key not in matched.names:
             state[key] = value
-        else:
-            state[param[0]] = _fitted(value, *param)
     kept = ("params", "param_names")
     return state, [
-        {**saved, **{name: group[name] for name in kept if name in group}}
-        for group, saved in zip(groups, saved_groups, strict=True)
+        {**(group if source is None else source), **{name: group[name] for name in kept if name in group}}
+        for group, source in zip(groups, matched.settings, strict=True)
     ]
 
 
-def _owners(saved_groups: Sequence[Group], groups: Sequence[Group]) -> dict[Any, tuple[Tensor, Group]]:
-    """For each index in a packed dictionary, the parameter it now stands for, and the settings saved with it.
-
-    By name where both sides have names; PyTorch goes by position even then, and gives a reordered model wrong state.
-    """
-    saved = [(key, group) for group in saved_groups for key in group["params"]]
-    params: list[Tensor] = [param for group in groups for param in group["params"]]
-    old_names, new_names = _names(saved_groups), _names(groups)
-    if old_names is not None and new_names is not None and old_names != new_names:
-        if sorted(old_names) == sorted(new_names):
-            by_name = dict(zip(new_names, params, strict=True))
-            params = [by_name[name] for name in old_names]
-        else:
-            missing = sorted(set(new_names) - set(old_names))
-            unexpected = sorted(set(old_names) - set(new_names))
-            warnings.warn(
-                f"the names in the loaded state dict are not this optimizer's (missing: {missing}, unexpected: "
-                f"{unexpected}), so state is matched by position; rename the entries of 'param_names' to match by name",
-                stacklevel=4,
+def _check_shapes(value: Any, param: Tensor, name: Any) -> None:
+    """Refuse state of another shape than its parameter, which would fail, or worse, in the next step."""
+    for kind in PER_ELEMENT & value.keys() if isinstance(value, dict) else ():
+        item = cast("dict[str, Any]", value)[kind]
+        if isinstance(item, Tensor) and item.shape != param.shape:
+            raise ValueError(
+                f"loaded state dict: {kind!r} of parameter {name!r} has shape {tuple(item.shape)}, but the parameter "
+                f"has shape {tuple(param.shape)}; nothing was loaded. Leave the parameter's entry out of 'state' to "
+                "begin it anew"
             )
-    return {key: (param, group) for (key, group), param in zip(saved, params, strict=True)}
-
-
-def _names(groups: Sequence[Group]) -> list[str] | None:
-    """The names of all parameters; None unless each has one of its own."""
-    if not all("param_names" in group for group in groups):
-        return None
-    names = [name for group in groups for name in group["param_names"]]
-    return names if len(names) == len(set(names)) else None
 
 
 def _fitted(value: Any, param: Tensor, group: Group, key: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""Padding: with a number, or with the tensor's own elements."""
+"""Padding: with a number, or with the tensor's own elements; and of several tensors to one length."""
 
 from typing import Any
 
@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from flambeau.dtypes.kinds import from_numpy_dtype
+from flambeau.primitives.pointwise import cast
 from flambeau.primitives.primitive import Array, Primitive, as_array, primitive
 
-__all__ = ["REFLECTION", "REPLICATION", "pad_circular", "pad_constant"]
+__all__ = ["REFLECTION", "REPLICATION", "pad_circular", "pad_constant", "pad_stack"]
 
 
 @primitive(saves=(), grad_name="ConstantPadNdBackward0")
@@ -51,3 +52,19 @@ REPLICATION = {
 def pad_circular(x: Array, pads: tuple[tuple[int, int], ...]) -> Array:
     """Continue every axis with its other end."""
     return _gathered(x, pads, "wrap")
+
+
+@primitive(saves=(), grad_name="CopySlices", variadic=True)
+def pad_stack(inputs: tuple[Array, ...], batch_axis: int, at_start: bool) -> Array:
+    """(fill, sequences...): padded with a number to the longest one's length, and stacked; all in the number's type."""
+    fill, *sequences = inputs
+    kind = from_numpy_dtype(fill.dtype)
+    rest = sequences[0].shape[1:]
+    longest = max(item.shape[0] for item in sequences)
+    rows: list[Array] = []
+    for item in sequences:
+        missing = longest - item.shape[0]
+        edges = (missing, 0, 0) if at_start else (0, missing, 0)
+        row = jnp.broadcast_to(cast.lower(item, kind), (item.shape[0], *rest))
+        rows.append(jax.lax.pad(row, fill, [edges, *[(0, 0, 0)] * len(rest)]))
+    return jnp.stack(rows, batch_axis)

@@ -17,7 +17,7 @@ from flambeau.primitives.primitive import wrapped
 from flambeau.runtime.cut import Cut
 from flambeau.runtime.report import note_compilation
 
-__all__ = ["Program", "device_of", "lowered", "program_for"]
+__all__ = ["Program", "device_of", "program_for", "traced", "traced_program"]
 
 # XLA's CPU compiler drops optimization barriers before it fuses; primitives use them where fusing would compute the
 # same values many times over (see convolution).
@@ -60,13 +60,24 @@ def _compile(cut: Cut) -> Program:
     started = time.perf_counter()
     place = jax_device(device_of(cut))
     with jax.enable_x64(True):
-        compiled = lowered(cut, place).compile(compiler_options=_OPTIONS.get(place.platform))
+        compiled = traced_program(cut, place).lower().compile(compiler_options=_OPTIONS.get(place.platform))
     note_compilation(cut.nodes, cut.leaves, cut.outputs, time.perf_counter() - started, compiled)
     return Program(compiled, place)
 
 
-def lowered(cut: Cut, place: Any) -> Any:
-    """The cut's program traced by JAX for a device, not yet compiled."""
+def traced(function: Any, inputs: Sequence[Any], donated: tuple[int, ...] = ()) -> Any:
+    """A function traced by JAX on abstract inputs: ``jaxpr``, and ``lower()`` for what can be compiled.
+
+    Args:
+        function: of arrays, and of tuples of them.
+        inputs: shapes and data types, with their shardings.
+        donated: positions of the inputs whose memory may be taken over.
+    """
+    return jax.jit(function, donate_argnums=donated).trace(*inputs)
+
+
+def traced_program(cut: Cut, place: Any) -> Any:
+    """The cut's program traced by JAX for a device."""
     _switch_cache_on()
     function = _function(_steps(cut), cut.outputs)
     sharding = SingleDeviceSharding(place)
@@ -81,7 +92,7 @@ def lowered(cut: Cut, place: Any) -> Any:
         for values, kind in ((cut.reals, np.float64), (cut.integers, np.int64), (cut.complexes, np.complex128))
     )
     donated = tuple(1 + index for index in cut.donated)
-    return jax.jit(function, donate_argnums=donated).lower(numbers, *(abstract(leaf.aval) for leaf in cut.leaves))
+    return traced(function, (numbers, *(abstract(leaf.aval) for leaf in cut.leaves)), donated)
 
 
 def _steps(cut: Cut) -> list[_Step]:

@@ -1,7 +1,7 @@
 """``force``: somebody wants values. The conductor: CUT, COMPILE, RUN."""
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import RLock
 from typing import Any
 
@@ -9,19 +9,22 @@ import jax
 import numpy as np
 
 from flambeau.devices.device import device
-from flambeau.graph.node import Node
+from flambeau.graph.node import Node, Operation
 from flambeau.graph.record import PENDING, watch_overflow
 from flambeau.runtime.compiling import program_for
 from flambeau.runtime.cut import Cut, needed, program_of
 from flambeau.runtime.pieces import pieces
-from flambeau.runtime.placement import placed
+from flambeau.runtime.placement import fetched, placed
 
-__all__ = ["RUNS", "force", "force_all", "host_value", "transferred"]
+__all__ = ["RUNS", "WATCHERS", "constant", "force", "force_all", "host_value", "transferred"]
 
 _lock = RLock()
 
 # Number of programs run so far, by whether they were compiled or computed by NumPy at once.
 RUNS = {"programs": 0, "constants": 0}
+
+# Called whenever what is pending is looked through for a run: with all pending operations, and how many stay pending.
+WATCHERS: list[Callable[[list[Operation | None], int], None]] = []
 
 
 def force(targets: Sequence[Node]) -> None:
@@ -32,8 +35,11 @@ def force(targets: Sequence[Node]) -> None:
             return
         pending = PENDING[:]
         del PENDING[: len(pending)]
+        watched = [node.operation for node in pending] if WATCHERS else []
         chosen, rest = needed(pending, wanted)
         PENDING[:0] = rest
+        for watch in WATCHERS:
+            watch(watched, len(rest))
         del rest, wanted
         _run(chosen)
 
@@ -117,20 +123,27 @@ def _execute(cut: Cut) -> None:
     RUNS["programs"] += 1
 
 
+def constant(node: Node) -> bool:
+    """Give a node its value at once if it is a constant, which needs no program; returns whether it has one now."""
+    with _lock:
+        return node.value is not None or _constant(node)
+
+
 def host_value(node: Node) -> Any:
     """A node's value as an array of NumPy, not to be written to; blocks until it is there."""
     if node.value is None:
         force((node,))
-    return np.asarray(node.value)
+    return np.asarray(fetched(node))
 
 
 def transferred(node: Node, place: device) -> Any:
     """A node's value on another device."""
     if node.value is None:
         force((node,))
-    if place.type == "cpu" and isinstance(node.value, np.ndarray):
-        return node.value
-    return placed(node.value, place)
+    value = fetched(node)
+    if place.type == "cpu" and isinstance(value, np.ndarray):
+        return value
+    return placed(value, place)
 
 
 def _spare_the_collector() -> None:

@@ -7,9 +7,9 @@ import numpy as np
 
 from flambeau.devices.backend import jax_device
 from flambeau.devices.device import device
-from flambeau.graph.node import Node
+from flambeau.graph.node import Deferred, Node
 
-__all__ = ["on_device", "placed"]
+__all__ = ["fetched", "on_device", "placed"]
 
 
 def placed(value: Any, place: device) -> Any:
@@ -21,6 +21,14 @@ def placed(value: Any, place: device) -> Any:
 def on_device(leaf: Node) -> Any:
     """A leaf's value as JAX has it; an array of NumPy moves to the device now, once."""
     value = leaf.value
-    if isinstance(value, np.ndarray):
-        value = leaf.value = placed(value, leaf.aval.device)
+    if isinstance(value, (np.ndarray, Deferred)):
+        value = leaf.value = placed(fetched(leaf), leaf.aval.device)
+    return value
+
+
+def fetched(node: Node) -> Any:
+    """A node's value, of NumPy or JAX; what was deferred is fetched now, once."""
+    value = node.value
+    if isinstance(value, Deferred):
+        value = node.value = value.fetch()
     return value

@@ -3,7 +3,8 @@
 Source: https://docs.pytorch.org/docs/stable/notes/serialization.html
 """
 
+from flambeau.serialization.background import BackgroundSave
 from flambeau.serialization.loading import load
 from flambeau.serialization.saving import save
 
-__all__ = ["load", "save"]
+__all__ = ["BackgroundSave", "load", "save"]

@@ -1,6 +1,7 @@
 """``save``: tensors become records, and the checkpoint room writes them."""
 
 import os
+from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -10,20 +11,24 @@ from flambeau.checkpoint import (
     DeviceRecord,
     DtypeRecord,
     LayoutRecord,
+    Pickled,
     SizeRecord,
     StorageRecord,
     TensorRecord,
-    write,
+    write_pickle,
+    write_pickled,
 )
 from flambeau.devices.device import device
 from flambeau.dtypes.kinds import dtype
 from flambeau.dtypes.layouts import layout
+from flambeau.graph.node import Node
 from flambeau.runtime.force import host_value
+from flambeau.serialization.background import BackgroundSave, in_background, wait_for_all
 from flambeau.tensors.conversion import attributes
 from flambeau.tensors.core import Core, Storage
 from flambeau.tensors.parameter import Parameter
 
-__all__ = ["save"]
+__all__ = ["prepared", "save"]
 
 
 def save(
@@ -33,7 +38,9 @@ def save(
     pickle_protocol: int = 2,
     _use_new_zipfile_serialization: bool = True,
     _disable_byteorder_record: bool = False,
-) -> None:
+    *,
+    background: bool = False,
+) -> BackgroundSave | None:
     """Save an object to a file that PyTorch's ``torch.load(weights_only=True)`` reads.
 
     A file is replaced in one step: it is the old one or the new one, whatever happens. Tensors are written as if they
@@ -44,10 +51,16 @@ def save(
         f: a path, or a file opened for writing in binary mode.
         pickle_module, pickle_protocol, _use_new_zipfile_serialization, _disable_byteorder_record: PyTorch's; only their
             defaults are supported.
+        background: return as soon as what is to be written is fixed, and write it while the program goes on. Saves are
+            done in the order they were asked for.
+
+    Returns:
+        With ``background``, a handle to ask or wait for the save; else None.
 
     Raises:
         AttributeError: ``f`` is neither a path nor a file.
-        SaveError: the object holds something that cannot be saved, or the file cannot be written.
+        SaveError: the object holds something that cannot be saved, or the file cannot be written; or an earlier save in
+            the background failed.
         NotImplementedError: another pickle module, protocol or format is asked for.
 
     Example:
@@ -70,14 +83,31 @@ def save(
         )
     if not isinstance(f, (str, os.PathLike)) and not hasattr(f, "write"):
         raise AttributeError("expected 'f' to be string, path, or a file-like object with a 'write' attribute")
-    write(obj, f, describe=_Describer())
+    if not background:
+        wait_for_all()
+    writing = prepared(obj, f)
+    if background:
+        return in_background(f, writing)
+    writing()
+    return None
+
+
+def prepared(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> Callable[[], None]:
+    """Describe an object as it is now; what is returned writes that, whenever it is called.
+
+    Raises:
+        SaveError: the object holds something that cannot be saved.
+    """
+    describer = _Describer()
+    pickled = write_pickle(obj, describer)
+    return lambda: write_pickled(describer.kept(pickled), f)
 
 
 class _Describer:
     """Turns tensors and PyTorch's small types into records; tensors that share a storage share its record."""
 
     def __init__(self) -> None:
-        self._storages: dict[int, tuple[Storage, StorageRecord]] = {}
+        self._storages: dict[int, tuple[Storage, Node, StorageRecord]] = {}
 
     def __call__(self, value: object) -> object:
         if isinstance(value, Core):
@@ -112,5 +142,11 @@ class _Describer:
     def _storage(self, storage: Storage) -> StorageRecord:
         found = self._storages.get(id(storage))
         if found is None:
-            found = self._storages[id(storage)] = (storage, StorageRecord.from_array(host_value(storage.node)))
-        return found[1]
+            # The node is held, too, so that no later step may overwrite its value.
+            record = StorageRecord.from_array(host_value(storage.node))
+            found = self._storages[id(storage)] = (storage, storage.node, record)
+        return found[2]
+
+    def kept(self, pickled: Pickled) -> Pickled:
+        """What was described; whoever holds this method holds the values."""
+        return pickled

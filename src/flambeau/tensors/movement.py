@@ -36,6 +36,8 @@ class Movement(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.size.html
         """
         shape = self.shape
+        if dim is not None and not shape:
+            raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
         return shape if dim is None else shape[normalize_axis(dim, len(shape))]
 
     def dim(self) -> int:

@@ -8,14 +8,23 @@ __all__ = [
     "cummax",
     "cummin",
     "frexp",
+    "geqrf",
     "histogram",
     "kthvalue",
+    "linalg_eigh",
+    "linalg_lstsq",
+    "linalg_qr",
+    "linalg_slogdet",
+    "linalg_svd",
     "max",
     "median",
     "min",
     "mode",
     "nanmedian",
+    "qr",
+    "slogdet",
     "sort",
+    "svd",
     "topk",
 ]
 
@@ -69,3 +78,12 @@ cummin = _named("cummin")
 aminmax = _named("aminmax", "min max")
 frexp = _named("frexp", "mantissa exponent")
 histogram = _named("histogram", "hist bin_edges")
+geqrf = _named("geqrf", "a tau")
+qr = _named("qr", "Q R")
+slogdet = _named("slogdet", "sign logabsdet")
+svd = _named("svd", "U S V")
+linalg_eigh = _named("linalg_eigh", "eigenvalues eigenvectors")
+linalg_lstsq = _named("linalg_lstsq", "solution residuals rank singular_values")
+linalg_qr = _named("linalg_qr", "Q R")
+linalg_slogdet = _named("linalg_slogdet", "sign logabsdet")
+linalg_svd = _named("linalg_svd", "U S Vh")

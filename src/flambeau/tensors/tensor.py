@@ -8,6 +8,7 @@ from flambeau.tensors.gradients import Gradients
 from flambeau.tensors.indexing import Indexing
 from flambeau.tensors.joining import Joining
 from flambeau.tensors.legacy import Legacy
+from flambeau.tensors.linalg import Linalg
 from flambeau.tensors.matmul import Matmul
 from flambeau.tensors.movement import Movement
 from flambeau.tensors.pointwise import Pointwise
@@ -30,6 +31,7 @@ class Tensor(
     Joining,
     Sorting,
     Matmul,
+    Linalg,
     Gradients,
     Conversion,
     Printing,

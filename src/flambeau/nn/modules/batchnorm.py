@@ -9,12 +9,22 @@ from flambeau.dtypes.kinds import DTYPES
 from flambeau.graph.node import leaf
 from flambeau.nn import functional as F
 from flambeau.nn import init
+from flambeau.nn.modules.lazy import LazyModuleMixin, materialize
 from flambeau.nn.modules.module import Module
-from flambeau.nn.parameter import Parameter
+from flambeau.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter
 from flambeau.tensors.creation import empty, ones, tensor, zeros
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "NormBase"]
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+    "LazyNormBase",
+    "NormBase",
+]
 
 
 class NormBase(Module):
@@ -205,3 +215,70 @@ class BatchNorm3d(_BatchNorm):
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() != 5:
             raise ValueError(f"expected 5D input (got {input.dim()}D input)")
+
+
+class LazyNormBase(LazyModuleMixin, NormBase):
+    """What the layers have in common that read ``num_features`` off their first input."""
+
+    def __init__(
+        self,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(0, eps, momentum, False, False, device, dtype, bias=False)
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        if affine:
+            self.weight = UninitializedParameter(device=device, dtype=dtype)
+        if affine and bias:
+            self.bias = UninitializedParameter(device=device, dtype=dtype)
+        if track_running_stats:
+            self.running_mean = UninitializedBuffer(device=device, dtype=dtype)
+            self.running_var = UninitializedBuffer(device=device, dtype=dtype)
+            self.num_batches_tracked = tensor(0, dtype=DTYPES["int64"], device=device)
+
+    def reset_parameters(self) -> None:
+        """As for the other layers, once the parameters have a shape."""
+        if not self.has_uninitialized_params() and self.num_features != 0:
+            super().reset_parameters()
+
+    def initialize_parameters(self, input: Tensor) -> None:
+        """Take ``num_features`` from an input."""
+        if self.has_uninitialized_params():
+            self.num_features = input.shape[1]
+            for member in (self.weight, self.bias, self.running_mean, self.running_var):
+                materialize(member, self.num_features)
+            self.reset_parameters()
+
+
+class LazyBatchNorm1d(LazyNormBase, BatchNorm1d):
+    """A ``BatchNorm1d`` that reads ``num_features`` off its first input; see ``LazyModuleMixin``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm1d.html
+    """
+
+    cls_to_become = BatchNorm1d
+
+
+class LazyBatchNorm2d(LazyNormBase, BatchNorm2d):
+    """A ``BatchNorm2d`` that reads ``num_features`` off its first input; see ``LazyModuleMixin``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm2d.html
+    """
+
+    cls_to_become = BatchNorm2d
+
+
+class LazyBatchNorm3d(LazyNormBase, BatchNorm3d):
+    """A ``BatchNorm3d`` that reads ``num_features`` off its first input; see ``LazyModuleMixin``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm3d.html
+    """
+
+    cls_to_become = BatchNorm3d

@@ -6,12 +6,26 @@ from typing import Any, ClassVar, cast
 
 from flambeau.nn import functional as F
 from flambeau.nn import init
+from flambeau.nn.modules.lazy import LazyModuleMixin, materialize
 from flambeau.nn.modules.module import Module
-from flambeau.nn.parameter import Parameter
+from flambeau.nn.parameter import Parameter, UninitializedParameter
 from flambeau.tensors.creation import empty
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
+__all__ = [
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
+]
 
 Sizes = int | Sequence[int]
 
@@ -77,13 +91,17 @@ class _ConvNd(Module):
         self.groups = groups
         self.padding_mode = padding_mode
         self._reversed_padding_repeated_twice = _amounts(padding, kernel_size, dilation)
-        channels = (in_channels, out_channels // groups) if transposed else (out_channels, in_channels // groups)
-        self.weight = Parameter(empty((*channels, *kernel_size), device=device, dtype=dtype))
+        self.weight = Parameter(empty(self._weight_shape(), device=device, dtype=dtype))
         if bias:
             self.bias = Parameter(empty(out_channels, device=device, dtype=dtype))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters()
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        inward, outward, groups = self.in_channels, self.out_channels, self.groups
+        channels = (inward, outward // groups) if self.transposed else (outward, inward // groups)
+        return (*channels, *self.kernel_size)
 
     def reset_parameters(self) -> None:
         """Draw weight and bias anew."""
@@ -392,3 +410,144 @@ def _plain(padding: str | tuple[int, ...]) -> tuple[int, ...]:
     """The padding of a transposed convolution, which has no named ones."""
     assert not isinstance(padding, str)
     return padding
+
+
+class _LazyConvNd(LazyModuleMixin, _ConvNd):
+    """What the convolution layers have in common that read ``in_channels`` off their first input."""
+
+    _rank = 0
+
+    def _make_lazy(self, out_channels: int, bias: bool, device: Any, dtype: Any) -> None:
+        self.weight = UninitializedParameter(device=device, dtype=dtype)
+        self.out_channels = out_channels
+        if bias:
+            self.bias = UninitializedParameter(device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew, once they have a shape."""
+        if not self.has_uninitialized_params() and self.in_channels != 0:
+            super().reset_parameters()
+
+    def initialize_parameters(self, input: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Take ``in_channels`` from an input."""
+        if not self.has_uninitialized_params():
+            return
+        self.in_channels = self._channels_of(input)
+        if self.in_channels % self.groups != 0:
+            raise ValueError("in_channels must be divisible by groups")
+        materialize(self.weight, *self._weight_shape())
+        materialize(self.bias, self.out_channels)
+        self.reset_parameters()
+
+    def _channels_of(self, input: Tensor) -> int:
+        alone = self._rank + 1
+        if input.dim() not in (alone, alone + 1):
+            raise RuntimeError(
+                f"Expected {alone}D (unbatched) or {alone + 1}D (batched) input to {type(self).__name__}, but got "
+                f"input of size: {input.shape}"
+            )
+        return input.shape[input.dim() - alone]
+
+
+class _LazyConvolution(_LazyConvNd, _Convolution):
+    """A lazy convolution in ``_rank`` dimensions."""
+
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: str | Sizes = 0,
+        dilation: Sizes = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(
+            0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode, device=device, dtype=dtype
+        )
+        self._make_lazy(out_channels, bias, device, dtype)
+
+
+class _LazyConvTransposeNd(_LazyConvNd, _ConvTransposeNd):
+    """A lazy transposed convolution in ``_rank`` dimensions."""
+
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes = 0,
+        output_padding: Sizes = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Sizes = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        sizes = (kernel_size, stride, padding, output_padding)
+        super().__init__(0, 0, *sizes, groups, False, dilation, padding_mode, device=device, dtype=dtype)
+        self._make_lazy(out_channels, bias, device, dtype)
+
+
+class LazyConv1d(_LazyConvolution, Conv1d):
+    """A ``Conv1d`` that reads ``in_channels`` off its first input; see ``LazyModuleMixin``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv1d.html
+    """
+
+    cls_to_become = Conv1d
+    _rank = 1
+
+
+class LazyConv2d(_LazyConvolution, Conv2d):
+    """A ``Conv2d`` that reads ``in_channels`` off its first input; see ``LazyModuleMixin``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv2d.html
+    """
+
+    cls_to_become = Conv2d
+    _rank = 2
+
+
+class LazyConv3d(_LazyConvolution, Conv3d):
+    """A ``Conv3d`` that reads ``in_channels`` off its first input; see ``LazyModuleMixin``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv3d.html
+    """
+
+    cls_to_become = Conv3d
+    _rank = 3
+
+
+class LazyConvTranspose1d(_LazyConvTransposeNd, ConvTranspose1d):
+    """A ``ConvTranspose1d`` that reads ``in_channels`` off its first input; see ``LazyModuleMixin``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose1d.html
+    """
+
+    cls_to_become = ConvTranspose1d
+    _rank = 1
+
+
+class LazyConvTranspose2d(_LazyConvTransposeNd, ConvTranspose2d):
+    """A ``ConvTranspose2d`` that reads ``in_channels`` off its first input; see ``LazyModuleMixin``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose2d.html
+    """
+
+    cls_to_become = ConvTranspose2d
+    _rank = 2
+
+
+class LazyConvTranspose3d(_LazyConvTransposeNd, ConvTranspose3d):
+    """A ``ConvTranspose3d`` that reads ``in_channels`` off its first input; see ``LazyModuleMixin``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose3d.html
+    """
+
+    cls_to_become = ConvTranspose3d
+    _rank = 3

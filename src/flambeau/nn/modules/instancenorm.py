@@ -4,10 +4,17 @@ import warnings
 from typing import Any
 
 from flambeau.nn import functional as F
-from flambeau.nn.modules.batchnorm import NormBase
+from flambeau.nn.modules.batchnorm import LazyNormBase, NormBase
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
+__all__ = [
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+]
 
 
 class _InstanceNorm(NormBase):
@@ -105,3 +112,30 @@ class InstanceNorm3d(_InstanceNorm):
     """
 
     _rank = 3
+
+
+class LazyInstanceNorm1d(LazyNormBase, InstanceNorm1d):
+    """An ``InstanceNorm1d`` that reads ``num_features`` off its first input; see ``LazyModuleMixin``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm1d.html
+    """
+
+    cls_to_become = InstanceNorm1d
+
+
+class LazyInstanceNorm2d(LazyNormBase, InstanceNorm2d):
+    """An ``InstanceNorm2d`` that reads ``num_features`` off its first input; see ``LazyModuleMixin``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm2d.html
+    """
+
+    cls_to_become = InstanceNorm2d
+
+
+class LazyInstanceNorm3d(LazyNormBase, InstanceNorm3d):
+    """An ``InstanceNorm3d`` that reads ``num_features`` off its first input; see ``LazyModuleMixin``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm3d.html
+    """
+
+    cls_to_become = InstanceNorm3d

@@ -3,14 +3,16 @@
 import math
 from typing import Any, ClassVar
 
+from flambeau.differentiation.modes import no_grad
 from flambeau.nn import functional as F
 from flambeau.nn import init
+from flambeau.nn.modules.lazy import LazyModuleMixin, materialize
 from flambeau.nn.modules.module import Module
-from flambeau.nn.parameter import Parameter
+from flambeau.nn.parameter import Parameter, UninitializedParameter
 from flambeau.tensors.creation import empty
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Bilinear", "Identity", "Linear"]
+__all__ = ["Bilinear", "Identity", "LazyLinear", "Linear"]
 
 
 class Identity(Module):
@@ -150,3 +152,54 @@ class Bilinear(Module):
             f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
         )
+
+
+class LazyLinear(LazyModuleMixin, Linear):
+    """A ``Linear`` that reads ``in_features`` off its first input; see ``LazyModuleMixin``.
+
+    Args:
+        out_features: size of the result's last dimension.
+        bias: whether to add one.
+        device: where the parameters live.
+        dtype: their data type.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.LazyLinear(2)
+        >>> _ = layer(torch.ones(1, 3))
+        >>> layer.weight.shape
+        torch.Size([2, 3])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyLinear.html
+    """
+
+    cls_to_become = Linear
+
+    def __init__(self, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+        super().__init__(0, 0, False)
+        self.weight = UninitializedParameter(device=device, dtype=dtype)
+        self.out_features = out_features
+        if bias:
+            self.bias = UninitializedParameter(device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew, once they have a shape."""
+        if not self.has_uninitialized_params() and self.in_features != 0:
+            super().reset_parameters()
+
+    def initialize_parameters(self, input: Tensor) -> None:
+        """Take ``in_features`` from an input."""
+        found = input.shape[-1]
+        if self.has_uninitialized_params():
+            with no_grad():
+                self.in_features = found
+                materialize(self.weight, self.out_features, found)
+                materialize(self.bias, self.out_features)
+                self.reset_parameters()
+        if self.in_features == 0:
+            if found != self.weight.shape[-1]:
+                raise AssertionError(
+                    f"The in_features inferred from input: {found} is not equal to in_features from self.weight: "
+                    f"{self.weight.shape[-1]}"
+                )
+            self.in_features = found

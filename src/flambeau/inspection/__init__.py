@@ -1,0 +1,1 @@
+"""Looking at models: what they consist of, and what a call of theirs costs."""

@@ -1,0 +1,223 @@
+"""Equations of matrices: inverses, solutions, ranks."""
+
+from typing import TYPE_CHECKING, Any
+
+from flambeau.primitives import linalg as primitives
+from flambeau.tensors import return_types
+from flambeau.tensors.core import Core, call
+from flambeau.tensors.return_types import Results
+
+if TYPE_CHECKING:
+    from flambeau.tensors.tensor import Tensor
+
+__all__ = ["inv", "lstsq", "matrix_rank", "pinv", "solve", "solve_triangular"]
+
+_DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
+_TELLING = ("gelsd", "gelss")  # those that compute the singular values
+
+
+def inv(A: "Tensor") -> "Tensor":
+    """Inverse of square matrices; of a singular one, infinities or NaN.
+
+    Args:
+        A: ``(..., n, n)``.
+
+    Raises:
+        RuntimeError: ``A`` has no square matrices, or of another type than 32 or 64 bits, real or complex.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.linalg.inv(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
+        tensor([[0.5000, 0.0000],
+                [0.0000, 0.2500]])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.inv.html
+    """
+    return call(primitives.inverse, (A,))
+
+
+def solve(A: "Tensor", B: "Tensor", *, left: bool = True) -> "Tensor":
+    """X of the equation ``A X = B``; where ``A`` is singular, infinities or NaN.
+
+    Args:
+        A: ``(..., n, n)``.
+        B: ``(..., n, k)``; or vectors, ``(n,)`` or the shape of ``A`` without its last dimension.
+        left: whether ``A`` stands on the left; otherwise the equation is ``X A = B``, with B ``(..., k, n)``.
+
+    Returns:
+        X, with the shape of ``B`` (broadcast with that of ``A``).
+
+    Raises:
+        RuntimeError: shapes or types do not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.linalg.solve(torch.tensor([[2.0, 0.0], [0.0, 4.0]]), torch.tensor([2.0, 2.0]))
+        tensor([1.0000, 0.5000])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.solve.html
+    """
+    return call(primitives.solve, (A, B), (left,))
+
+
+def solve_triangular(
+    A: "Tensor", B: "Tensor", *, upper: bool, left: bool = True, unitriangular: bool = False
+) -> "Tensor":
+    """``solve`` for triangular matrices, of which the other triangle is not read.
+
+    Args:
+        A: ``(..., n, n)``.
+        B: ``(..., n, k)``, or ``(..., k, n)`` unless ``left``.
+        upper: whether to read the upper triangle.
+        left: whether ``A`` stands on the left.
+        unitriangular: whether to take the diagonal for ones.
+
+    Raises:
+        RuntimeError: shapes or types do not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.linalg.solve_triangular(torch.tensor([[1.0, 1.0], [9.0, 2.0]]), torch.ones(2, 1), upper=True)
+        tensor([[0.5000],
+                [0.5000]])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.solve_triangular.html
+    """
+    return call(primitives.solve_triangular, (A, B), (upper, left, unitriangular))
+
+
+def _tolerance(name: str, value: Any) -> float | None:
+    if isinstance(value, Core):
+        raise NotImplementedError(f"{name} with a tolerance that is a tensor is not supported; pass a number")
+    return None if value is None else float(value)
+
+
+def pinv(
+    A: "Tensor",
+    rcond: float | None = None,
+    hermitian: bool = False,
+    *,
+    atol: float | None = None,
+    rtol: float | None = None,
+) -> "Tensor":
+    """Pseudo-inverse (Moore and Penrose), by singular values.
+
+    Args:
+        A: ``(..., m, n)``.
+        rcond: an older name of ``rtol``.
+        hermitian: whether the matrices are Hermitian; then only their lower triangles are read.
+        atol: singular values up to this count as zero; 0 if None.
+        rtol: singular values up to this share of the largest count as zero; if None, max(m, n) times the type's
+            precision, or 0 if ``atol`` is given.
+
+    Returns:
+        ``(..., n, m)``.
+
+    Raises:
+        RuntimeError: ``A`` has no matrices, or of another type than 32 or 64 bits, real or complex.
+        NotImplementedError: a tolerance is a tensor.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.linalg.pinv(torch.tensor([[2.0], [0.0]]))
+        tensor([[0.5000, 0.0000]])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.pinv.html
+    """
+    relative = _tolerance("linalg.pinv", rcond if rtol is None else rtol)
+    return call(primitives.pseudo_inverse, (A,), (_tolerance("linalg.pinv", atol) or 0.0, relative, hermitian))
+
+
+def matrix_rank(
+    A: "Tensor",
+    tol: float | None = None,
+    hermitian: bool = False,
+    *,
+    atol: float | None = None,
+    rtol: float | None = None,
+) -> "Tensor":
+    """Number of singular values that do not count as zero.
+
+    Args:
+        A: ``(..., m, n)``.
+        tol: an older name of ``atol``.
+        hermitian: whether the matrices are Hermitian.
+        atol: as in ``pinv``.
+        rtol: as in ``pinv``.
+
+    Raises:
+        RuntimeError: ``A`` has no matrices, or of another type than 32 or 64 bits, real or complex.
+        NotImplementedError: a tolerance is a tensor.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.linalg.matrix_rank(torch.ones(3, 3))
+        tensor(1)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_rank.html
+    """
+    name = "linalg.matrix_rank"
+    absolute = _tolerance(name, tol if atol is None else atol)
+    relative = _tolerance(name, rtol)
+    if tol is not None and relative is None:
+        relative = 0.0
+    return call(primitives.matrix_rank, (A,), (absolute or 0.0, relative, hermitian))
+
+
+def lstsq(A: "Tensor", B: "Tensor", rcond: float | None = None, *, driver: str | None = None) -> Results:
+    """X that brings ``A X`` nearest to ``B``; of several, the one with the smallest norm.
+
+    Args:
+        A: ``(..., m, n)``.
+        B: ``(..., m, k)``, or ``(..., m)``.
+        rcond: singular values up to this share of the largest count as zero; max(m, n) times the type's precision if
+            None.
+        driver: which of LAPACK's drivers to answer as: ``"gelsy"`` (the default), ``"gels"`` (takes all matrices for
+            such of full rank), ``"gelsd"`` or ``"gelss"``.
+
+    Returns:
+        ``solution``, ``residuals`` (sums of squares), ``rank`` and ``singular_values``. As in PyTorch, what a driver
+        does not tell is empty: the rank with gels, the singular values with gels and gelsy, the residuals with gelsy,
+        unless m > n, and (with gelsd and gelss, which then look at the rank) unless all matrices have rank n.
+
+    Raises:
+        RuntimeError: shapes or types do not fit, or there is no such driver.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.linalg.lstsq(torch.tensor([[1.0], [1.0]]), torch.tensor([[1.0], [3.0]])).solution
+        tensor([[2.0000]])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.lstsq.html
+    """
+    _check_least_squares(A, B, driver)
+    vector = len(B.shape) == 1 or (len(B.shape) == len(A.shape) - 1 and B.shape == A.shape[:-1])
+    right = B.unsqueeze(-1) if vector else B
+    solution = pinv(A, rtol=0.0 if driver == "gels" else rcond).matmul(right)
+    rows, columns = A.shape[-2:]
+    rank = A.new_empty((0,)).long() if driver == "gels" else matrix_rank(A, rtol=rcond)
+    residuals = A.new_empty((0,))
+    if rows > columns and (driver == "gels" or (driver in _TELLING and bool((rank == columns).all()))):
+        distances = A.matmul(solution) - right
+        residuals = (distances * distances.conj()).real.sum(-2) if A.is_complex() else distances.square().sum(-2)
+    sizes = call(primitives.singular_values, (A,)) if driver in _TELLING else A.new_empty((0,))
+    return return_types.linalg_lstsq((solution.squeeze(-1) if vector else solution, residuals, rank, sizes))
+
+
+def _check_least_squares(A: "Tensor", B: "Tensor", driver: str | None) -> None:
+    """Raise RuntimeError, in PyTorch's words, unless the arguments of ``lstsq`` fit."""
+    name = "torch.linalg.lstsq"
+    if len(A.shape) < 2:
+        raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
+    if len(B.shape) < 1:
+        raise RuntimeError(f"{name}: other must have at least 1 dimension.")
+    if A.dtype is not B.dtype:
+        kinds = [item.dtype.tensor_type.removesuffix("Tensor") for item in (A, B)]
+        got = f"but got input's dtype {kinds[0]} and other's dtype {kinds[1]}"
+        raise RuntimeError(f"{name}: Expected input and other to have the same dtype, {got}")
+    vector = len(B.shape) == 1 or (len(B.shape) == len(A.shape) - 1 and B.shape == A.shape[:-1])
+    axis = -1 if vector else -2
+    if A.shape[-2] != B.shape[axis]:
+        raise RuntimeError(f"{name}: input.size(-2) should match other.size({axis})")
+    if driver is not None and driver not in _DRIVERS:
+        raise RuntimeError(f"{name}: parameter `driver` should be one of ({', '.join(_DRIVERS)})")
