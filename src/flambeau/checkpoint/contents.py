@@ -7,7 +7,7 @@ from typing import Any, Final
 from flambeau.checkpoint.builders import Builders
 from flambeau.checkpoint.numpy_reader import read_npy, read_npz
 from flambeau.checkpoint.records import StorageRecord, TensorRecord
-from flambeau.checkpoint.safetensors_reader import read_safetensors
+from flambeau.checkpoint.safetensors_reader import read_tensors
 from flambeau.checkpoint.sniff import NPY, NPZ, SAFETENSORS
 from flambeau.checkpoint.source import ByteSource
 
@@ -35,7 +35,7 @@ class Contents:
 
 def _read_safetensors(source: ByteSource, builders: Builders) -> Contents:
     """Read a safetensors file, which holds no checksums."""
-    file = read_safetensors(source)
+    file = read_tensors(source)
     storages = {name: record.storage for name, record in file.tensors.items() if name in file.stored}
     return Contents(_built(file.tensors, builders), storages, False, lambda: None, file.metadata)
 

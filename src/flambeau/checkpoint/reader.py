@@ -15,11 +15,11 @@ from flambeau.checkpoint.opcodes import execute
 from flambeau.checkpoint.rebuild import Rebuilder
 from flambeau.checkpoint.records import StorageRecord
 from flambeau.checkpoint.shards import read_shards
-from flambeau.checkpoint.sniff import INDEX, sniff
+from flambeau.checkpoint.sniff import INDEX, SAFETENSORS, sniff
 from flambeau.checkpoint.source import ReadableFrom, open_source
 from flambeau.checkpoint.zip_container import ZipContainer
 
-__all__ = ["Checkpoint", "read"]
+__all__ = ["Checkpoint", "read", "read_safetensors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,31 @@ def read(source: ReadableFrom, *, mmap: bool = True, check: bool = True, build: 
     return Checkpoint(
         obj, container_kind, container.byteorder, container.checksums, rebuilder.storages, container.verify
     )
+
+
+def read_safetensors(source: ReadableFrom, *, mmap: bool = True, build: Builders | None = None) -> Checkpoint:
+    """Read what is known to be a safetensors file, so that each way in which it can be malformed has its own error.
+
+    Args:
+        source: a path; or the file's content; or a file opened in binary mode, which is read from its position on.
+        mmap: map a path's bytes. False reads them now, so that the file may change afterwards.
+        build: what the records in the object become; by default they stay records.
+
+    Raises:
+        BadSafetensors: one of its subclasses, by the reason.
+        UnsupportedTensor: a tensor has a type that PyTorch does not have.
+        OSError: the file cannot be opened.
+
+    Example:
+        >>> header = b'{"ready":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}}'
+        >>> file = len(header).to_bytes(8, "little") + header + bytes((1, 0))
+        >>> read_safetensors(file).obj["ready"].array().tolist()
+        [True, False]
+
+    Source: https://github.com/huggingface/safetensors#format
+    """
+    with open_source(source, mmap) as opened:
+        return _without_pickle(SAFETENSORS, READERS[SAFETENSORS](opened, build or Builders()))
 
 
 def _without_pickle(kind: str, contents: Contents) -> Checkpoint:

@@ -15,7 +15,7 @@ from flambeau.checkpoint.safetensors_header import read_header
 from flambeau.checkpoint.sharing import restore_sharing
 from flambeau.checkpoint.source import ByteSource
 
-__all__ = ["ArrayFile", "read_safetensors"]
+__all__ = ["ArrayFile", "read_tensors"]
 
 _BYTE_ORDER: Final = "little"
 
@@ -35,7 +35,7 @@ class ArrayFile:
     stored: frozenset[str]
 
 
-def read_safetensors(source: ByteSource) -> ArrayFile:
+def read_tensors(source: ByteSource) -> ArrayFile:
     """Read a safetensors file's header; tensors view the bytes of the source.
 
     Args:

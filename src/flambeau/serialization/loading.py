@@ -21,7 +21,7 @@ from flambeau.tensors.core import Core, call_view, made
 from flambeau.tensors.parameter import Parameter
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["load"]
+__all__ = ["MapLocation", "built", "load"]
 
 MapLocation = str | device | dict[str, str] | Callable[[Any, str], Any] | None
 
@@ -36,6 +36,10 @@ def load(
     **pickle_load_args: Any,
 ) -> Any:
     """Load an object from a file that PyTorch or ``save`` wrote. No code in the file is run, whatever the arguments.
+
+    Tensors without a pickle are loaded as well, told by what is in the file: safetensors files, NumPy's ``.npz`` and
+    ``.npy``, and an index of shards (``model.safetensors.index.json``, ``pytorch_model.bin.index.json``) with the files
+    that it names, as one dictionary.
 
     Args:
         f: a path, or a file opened for reading in binary mode.
@@ -62,10 +66,15 @@ def load(
         raise TypeError(f"load() got an unexpected keyword argument '{unknown[0]}'")
     if mmap and not isinstance(f, (str, os.PathLike)):
         raise ValueError("f must be a file path in order to use the mmap argument")
+    return built(map_location, lambda builders: read(f, mmap=mmap is not False, build=builders).obj)
+
+
+def built(map_location: MapLocation, read_with: Callable[[Builders], Any]) -> Any:
+    """Read an object with tensors in the place of records."""
     builder = _Builder(map_location)
-    built = read(f, mmap=mmap is not False, build=builder.builders())
+    obj = read_with(builder.builders())
     builder.finish()
-    return built.obj
+    return obj
 
 
 class _Builder:

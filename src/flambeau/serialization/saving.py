@@ -1,7 +1,7 @@
 """``save``: tensors become records, and the checkpoint room writes them."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -28,7 +28,7 @@ from flambeau.tensors.conversion import attributes
 from flambeau.tensors.core import Core, Storage
 from flambeau.tensors.parameter import Parameter
 
-__all__ = ["prepared", "save"]
+__all__ = ["described", "prepared", "save"]
 
 
 def save(
@@ -101,6 +101,12 @@ def prepared(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> Callable[[], Non
     describer = _Describer()
     pickled = write_pickle(obj, describer)
     return lambda: write_pickled(describer.kept(pickled), f)
+
+
+def described(tensors: Mapping[str, Core]) -> dict[str, TensorRecord]:
+    """Describe tensors by name; those that share a storage share its record."""
+    describer = _Describer()
+    return {name: cast("TensorRecord", describer(tensor)) for name, tensor in tensors.items()}
 
 
 class _Describer:

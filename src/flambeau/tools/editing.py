@@ -90,8 +90,8 @@ def edited(obj: object, edit: Edit) -> Edited:
         BadEdit: a name is not found, two names become one, or nothing would be left.
 
     Example:
-        >>> edited({"module.lr": 0.1}, Edit(strip=["module."])).obj
-        {'lr': 0.1}
+        >>> edited({"epoch": 3, "optimizer": {"lr": 0.1}}, Edit(drop=["optimizer"])).obj
+        {'epoch': 3}
     """
     editor = _Editor(edit)
     result = editor.result

@@ -189,7 +189,7 @@ def summary(value: object) -> str:
 
     Example:
         >>> summary([0.1, 0.2]), summary({"lr": 0.1})
-        ('list of 2: 0.1, 0.2', "dict of 1: lr=0.1")
+        ('list of 2: 0.1, 0.2', 'dict of 1: lr=0.1')
     """
     held = parts(value)
     if not held:
