@@ -88,7 +88,7 @@ MALFORMED = [
     ("BadArrayHeader", "a.npy.*malformed", WHOLE[:20]),
     ("BadArrayHeader", "malformed", WHOLE.replace(b"\x93NUMPY\x01", b"\x93NUMPY\x09")),
     ("BadArrayHeader", "malformed", WHOLE.replace(b"(3,)", b"(3.)")),
-    ("BadArrayHeader", "shape is", WHOLE.replace(b"(3,)", b"(-3)").replace(b"(-3)", b"-3,)")[:0] or WHOLE[:10]),
+    ("BadArrayHeader", "malformed|shape is", WHOLE.replace(b"(3,), ", b"(-3,),")),
     ("ArraySizeMismatch", "needs 12 bytes, but 11 follow", WHOLE[:-1]),
     ("ArraySizeMismatch", "needs 12 bytes, but 13 follow", WHOLE + b"x"),
     ("ArraySizeMismatch", "needs 36 bytes, but 12 follow", WHOLE.replace(b"(3,)", b"(9,)")),

@@ -157,7 +157,7 @@ def test_a_large_header_that_is_malformed_is_refused_before_it_is_built():
 
 def test_nothing_but_what_follows_the_format_is_taken_for_it():
     for file in (safetensors("[]"), safetensors("{}", length=1 << 40), b"x"):
-        with pytest.raises(errors.NotACheckpoint):
+        with pytest.raises(errors.NotACheckpoint, match="this is not a checkpoint"):
             read(file)
 
 
@@ -367,7 +367,7 @@ def test_a_storage_that_asks_for_too_much_is_passed_over(sharing):
 def test_tensors_that_disagree_about_their_storage():
     file = written({"a": tensor([1, 2, 3]), "b": tensor([4, 5, 6])})
     found = read(with_metadata(file, lambda _: {"flambeau.sharing": TWICE}))
-    with pytest.raises(errors.StorageDisagreement, match="tensor 'b' shares its storage .* edit --unshare"):
+    with pytest.raises(errors.StorageDisagreement, match=r"tensor 'b' shares its storage .* edit --unshare"):
         found.obj["a"].array()
 
 

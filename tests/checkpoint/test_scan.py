@@ -1,10 +1,12 @@
 """Names in pickles, found without executing anything: of every protocol, however they are put together."""
 
+import io
 import os
 import pickle
 import posix
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 
 from flambeau.base.errors import UnsupportedContainer, UnsupportedTensor
@@ -86,18 +88,14 @@ def test_every_pickle_of_an_archive():
 
 
 def test_files_without_a_pickle():
-    import io
-
-    import numpy as np
-
     assert scan((8).to_bytes(8, "little") + b"{}      ") == []
     file = io.BytesIO()
     np.savez(file, a=np.ones(2))
     assert scan(file.getvalue()) == []
+    objects = io.BytesIO()
+    np.savez(objects, a=np.array([{}], object))
     with pytest.raises(UnsupportedTensor, match="NumPy's type object"):
-        file = io.BytesIO()
-        np.savez(file, a=np.array([{}], object))
-        scan(file.getvalue())
+        scan(objects.getvalue())
 
 
 def test_the_shards_of_an_index(tmp_path):
