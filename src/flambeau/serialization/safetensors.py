@@ -116,5 +116,5 @@ def _checked(function: str, tensors: Any) -> Mapping[str, Core]:
     for name, tensor in named.items():
         if not isinstance(tensor, Core):
             kind = type(tensor).__name__
-            raise TypeError(f"{function}() expected tensors only, but {name!r} is of type {kind}; save() takes any value")
+            raise TypeError(f"{function}() expected tensors, but {name!r} is of type {kind}; save() takes any value")
     return named

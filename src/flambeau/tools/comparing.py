@@ -217,7 +217,7 @@ def _compare_piece(
     with np.errstate(all="ignore"):
         gap = _gap(first, second)
         larger = np.maximum(np.abs(first), np.abs(second)).astype(np.float64)
-        share = np.where(larger > 0, gap / larger, 0.0)
+        share = np.where(gap == 0, 0.0, gap / larger)
         gap, share = (np.where(np.isnan(part), np.inf, part) for part in (gap, share))
         differs = (gap > 0) & (gap > tolerance[0]) & (share > tolerance[1])
     count = int(differs.sum())

@@ -134,7 +134,7 @@ class _Editor:
             return self._leaf(value) if kept else _GONE
         made = [(key, self.edit((*path, key), part, kept, named)) for key, part in held]
         left = [(key, part) for key, part in made if part is not _GONE]
-        if not kept and not left:
+        if held and not left:
             return _GONE
         if not isinstance(value, dict):
             return type(value)(part for _, part in left)  # pyright: ignore[reportCallIssue]  # a list or a tuple
@@ -154,7 +154,7 @@ class _Editor:
         renames = named and any(as_tensor(part) is not None for _, part in left)
         made: dict[object, object] = OrderedDict() if isinstance(old, OrderedDict) else {}
         for key, part in left:
-            name = self._renamed(cast("str", key)) if renames else key
+            name = self._renamed(cast("str", key)) if renames and _is_name(key, part) else key
             if name in made:
                 raise BadEdit(f"two tensors would be called {dotted((*path, name))!r}")
             self.result.renamed += name != key
@@ -171,14 +171,14 @@ class _Editor:
         made: dict[object, object] = OrderedDict()
         for key, value in metadata.items():
             module = key if isinstance(key, str) else ""
-            made[self._renamed(f"{module}." if module else "").removesuffix(".")] = value
+            made[self._renamed(f"{module}." if module else "", empty=True).removesuffix(".")] = value
         return made
 
-    def _renamed(self, name: str) -> str:
-        """Give a name its new form."""
+    def _renamed(self, name: str, empty: bool = False) -> str:
+        """Give a name its new form, which may be empty for a module's, with a dot behind it."""
         for beginning in self._edit.strip:
             rest = name.removeprefix(beginning).removeprefix(".")
-            if rest and name.startswith(beginning):
+            if (rest or empty) and name.startswith(beginning):
                 self.used[beginning] = True
                 name = rest
         for old, new in self._edit.rename:
@@ -216,6 +216,11 @@ class _Editor:
             known = StorageRecord(target, nbytes, load, storage.key, storage.location)
             self._storages[id(storage), dtype] = known
         return known
+
+
+def _is_name(key: object, part: object) -> bool:
+    """Tell whether a key of a state dict is a name in a model: a tensor's, or that of a module's extra state."""
+    return as_tensor(part) is not None or str(key).endswith("_extra_state")
 
 
 def _casting(storage: StorageRecord, dtype: str, target: str, overflowed: list[int]) -> Callable[[], ByteArray]:
