@@ -14,28 +14,25 @@ from tests.checkpoint.test_safetensors import ATTACKS
 from tests.cli.commands import run
 from tests.parity.test_tools import tensors
 
-pytest.importorskip("safetensors", reason="the safetensors package is not installed")
+package = pytest.importorskip("safetensors", reason="the safetensors package is not installed")
+for_torch = pytest.importorskip("safetensors.torch", reason="the safetensors package is not installed")
 
 
 @pytest.mark.parametrize("name", TYPES)
 def test_every_type_both_ways(name):
-    from safetensors import deserialize
-
     kind = TYPES[name]
     bits = np.arange(8, dtype=np.uint8) % (2 if kind == "bool" else 255)
     record = TensorRecord(kind, (8 // ELEMENTS[kind].size,), (1,), 0, StorageRecord(kind, 8, lambda: bits))
     file = io.BytesIO()
     write_safetensors({"x": record, "pad": TensorRecord.from_array(np.ones(3, np.uint8))}, file)
-    found = dict(deserialize(file.getvalue()))
+    found = dict(package.deserialize(file.getvalue()))
     assert found["x"]["dtype"] == name
     assert bytes(found["x"]["data"]) == bits.tobytes()
 
 
 def test_its_files_are_read(tmp_path):
-    from safetensors.torch import save_file
-
     plain = {name: value.contiguous() for name, value in tensors().items() if name != "head.weight"}
-    save_file(plain, tmp_path / "a.safetensors", metadata={"format": "pt"})
+    for_torch.save_file(plain, tmp_path / "a.safetensors", metadata={"format": "pt"})
     found = read(tmp_path / "a.safetensors")
     assert found.metadata == {"format": "pt"}
     for name, value in plain.items():
@@ -44,20 +41,16 @@ def test_its_files_are_read(tmp_path):
 
 
 def test_our_files_are_read_by_it(tmp_path, monkeypatch):
-    from safetensors.torch import load_file
-
     monkeypatch.chdir(tmp_path)
     torch.save(tensors(), "a.pth")
     assert run("convert", "a.pth", "a.safetensors").status == 0
-    found = load_file("a.safetensors")
+    found = for_torch.load_file("a.safetensors")
     assert set(found) == {name for name in tensors() if name != "head.weight"}
     for name, value in found.items():
         assert torch.equal(value, tensors()[name])
 
 
 def test_ties_between_models(tmp_path, monkeypatch):
-    from safetensors.torch import load_model, save_model
-
     monkeypatch.chdir(tmp_path)
 
     class Tied(torch.nn.Module):
@@ -68,28 +61,26 @@ def test_ties_between_models(tmp_path, monkeypatch):
             self.head.weight = self.embed.weight
 
     model = Tied()
-    save_model(model, "theirs.safetensors")
+    for_torch.save_model(model, "theirs.safetensors")
     found = read("theirs.safetensors").obj
     assert set(found) == {"embed.weight", "head.weight"}
     assert found["embed.weight"].storage is found["head.weight"].storage
     torch.save(model.state_dict(), "a.pth")
     assert run("convert", "a.pth", "ours.safetensors").status == 0
     fresh = Tied()
-    assert load_model(fresh, "ours.safetensors") == (set(), [])
+    assert for_torch.load_model(fresh, "ours.safetensors") == (set(), [])
     assert torch.equal(fresh.head.weight, model.head.weight)
 
 
 def test_what_it_refuses_is_refused():
-    from safetensors import SafetensorError, deserialize
-
     accepted: set[str] = set()
     for error, _, file in ATTACKS:
         with pytest.raises(LoadError, match="<bytes>"):
             read_safetensors(file)
         try:
-            deserialize(file)
+            package.deserialize(file)
             accepted.add(error)
-        except (SafetensorError, OverflowError, MemoryError):
+        except (package.SafetensorError, OverflowError, MemoryError):
             pass
     # It lets blanks stand before the header, names twice and unknown fields; PyTorch lacks F6; NumPy ends at 64.
     assert accepted <= {"BadHeaderStart", "DuplicateName", "BadEntry", "UnsupportedTensor", "LimitExceeded"}
