@@ -23,7 +23,7 @@ side, task, path, count, size = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.a
 import numpy as np
 if side == "flambeau":
     import flambeau as torch
-    torch.zeros(1).numpy()
+    torch.zeros(1).numpy(), torch.load, torch.save  # what is imported late is imported now
 else:
     import torch
     if side == "safetensors":

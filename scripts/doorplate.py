@@ -33,7 +33,8 @@ MODULES: dict[str, set[str]] = {
     "dtypes/layouts.py": {"LAYOUTS", "MEMORY_FORMATS"},
     "dtypes/limits.py": set(),
     "differentiation/modes.py": set(),
-    "serialization/__init__.py": {"BackgroundSave", "load_safetensors", "save_safetensors", "save_shards"},
+    "serialization/loading.py": set(),
+    "serialization/saving.py": {"prepared"},
     "inspection/summary.py": {"Row", "Summary"},
     **{
         str(path.relative_to(SOURCE)): set()

@@ -147,3 +147,137 @@ def typed_tensor(dtype: str, stored: bytes, layout: tuple[bytes, bytes, bytes], 
 
 
 SIX = struct.pack("<6f", 0, 1, 2, 3, 4, 5)
+
+
+# The stream from before PyTorch 1.6 ----------------------------------------------------------------------------------
+
+MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+PROTOCOL = b"\x80\x02M\xe9\x03."
+SYSTEM = pickled(b"}" + text("little_endian") + b"\x88s")
+
+
+def old_storage(
+    kind: str = "torch.FloatStorage", key: str = "0", location: str = "cpu", count: int = 6, view: bytes = b"N"
+) -> bytes:
+    return sequence(text("storage"), name(kind), text(key), text(location), number(count), view) + b"Q"
+
+
+def block(data: bytes, count: int) -> bytes:
+    """A storage in the stream: its number of elements, and its bytes."""
+    return struct.pack("<q", count) + data
+
+
+def keys_of(*keys: str) -> bytes:
+    return pickled(b"](" + b"".join(map(text, keys)) + b"e")
+
+
+def stream(body: bytes, keys: bytes | None = None, *blocks: bytes, system: bytes = SYSTEM) -> bytes:
+    return MAGIC + PROTOCOL + system + pickled(body) + (keys_of() if keys is None else keys) + b"".join(blocks)
+
+
+# The tar archive of 2016 ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Member:
+    """One member of a tar archive; `header` replaces fields of its header."""
+
+    name: str
+    data: bytes = b""
+    header: Mapping[str, bytes] = field(default_factory=dict)
+    padding: bytes = b"\0"
+
+
+TAR_FIELDS = {
+    "name": (0, 100),
+    "mode": (100, 8),
+    "uid": (108, 8),
+    "gid": (116, 8),
+    "size": (124, 12),
+    "mtime": (136, 12),
+    "checksum": (148, 8),
+    "type": (156, 1),
+    "link": (157, 100),
+    "magic": (257, 8),
+    "prefix": (345, 155),
+}
+
+
+def tar_header(member: Member) -> bytes:
+    values = {
+        "name": member.name.encode(),
+        "mode": b"0000600\0",
+        "uid": b"0001750\0",
+        "gid": b"0001750\0",
+        "size": b"%011o\0" % len(member.data),
+        "mtime": b"13000000000\0",
+        "checksum": b" " * 8,
+        "type": b"0",
+        "magic": b"ustar\x0000",
+        **member.header,
+    }
+    header = bytearray(512)
+    for key, value in values.items():
+        start, length = TAR_FIELDS[key]
+        header[start : start + length] = value.ljust(length, b"\0")
+    if "checksum" not in member.header:
+        header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+def tar_bytes(members: Iterable[Member], end: bytes = bytes(1024), record: int = 10240) -> bytes:
+    body = b"".join(tar_header(member) + member.data + member.padding * (-len(member.data) % 512) for member in members)
+    body += end
+    return body + bytes(-len(body) % record)
+
+
+def pax(**facts: str) -> Member:
+    """An extended header, as Python's tarfile writes one before each member because of its fractional time."""
+    lines = b""
+    for key, value in facts.items():
+        rest = f" {key}={value}\n".encode()
+        length = len(rest) + 1
+        while len(str(length)) + len(rest) != length:
+            length += 1
+        lines += str(length).encode() + rest
+    return Member("././@PaxHeader", lines, {"type": b"x"})
+
+
+def tar_storage(key: int, data: bytes, count: int, kind: str = "torch.FloatStorage", location: str = "cpu") -> bytes:
+    return pickled(number(key) + text(location) + name(kind) + b"\x87") + struct.pack("<q", count) + data
+
+
+def tar_tensor(
+    key: int,
+    storage_key: int,
+    offset: int,
+    shape: Iterable[int],
+    stride: Iterable[int],
+    kind: str = "torch.FloatTensor",
+) -> bytes:
+    sizes, strides = list(shape), list(stride)
+    # The number of dimensions is followed by whatever lay behind it in the memory of the writer.
+    layout = struct.pack(f"<i4s{2 * len(sizes) + 1}q", len(sizes), b"\xc5\x7f\0\0", *sizes, *strides, offset)
+    return pickled(number(key) + number(storage_key) + name(kind) + b"\x87") + layout
+
+
+def outside(key: int) -> bytes:
+    """The mention of a tensor or storage in a tar archive."""
+    return text(str(key)) + b"Q"
+
+
+def tar_members(
+    body: bytes, storages: Iterable[bytes] = (), tensors: Iterable[bytes] = (), views: bytes = b"]"
+) -> list[Member]:
+    storages, tensors = list(storages), list(tensors)
+    system = pickled(b"}" + text("protocol_version") + number(1000) + b"s")
+    return [
+        Member("sys_info", system),
+        Member("pickle", pickled(body)),
+        Member("tensors", pickled(number(len(tensors))) + b"".join(tensors)),
+        Member("storages", pickled(number(len(storages))) + b"".join(storages) + pickled(views)),
+    ]
+
+
+def tar(body: bytes, storages: Iterable[bytes] = (), tensors: Iterable[bytes] = (), views: bytes = b"]") -> bytes:
+    return tar_bytes(tar_members(body, storages, tensors, views))

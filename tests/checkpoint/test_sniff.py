@@ -4,22 +4,8 @@ import io
 
 import pytest
 
-from flambeau.base.errors import EmptyFile, NotACheckpoint, UnsupportedContainer
+from flambeau.base.errors import EmptyFile, NotACheckpoint
 from flambeau.checkpoint import read
-
-LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
-
-
-@pytest.mark.parametrize(
-    ("content", "match"),
-    [
-        (LEGACY, "PyTorch file from before version 1.6"),
-        (b"sys_info" + bytes(249) + b"ustar\x0000", "tar file, PyTorch's format of 2016"),
-    ],
-)
-def test_checkpoint_of_a_kind_that_is_not_read(content, match):
-    with pytest.raises(UnsupportedContainer, match=match):
-        read(content)
 
 
 @pytest.mark.parametrize(

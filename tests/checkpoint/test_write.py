@@ -19,6 +19,7 @@ from flambeau.checkpoint import (
     DtypeRecord,
     GlobalRecord,
     LayoutRecord,
+    ObjectRecord,
     SizeRecord,
     StorageRecord,
     TensorRecord,
@@ -381,16 +382,27 @@ def test_what_the_hook_does_not_know():
         written({"x": object()}, describe=describe)
 
 
-def cycles():
+def test_what_can_contain_itself():
     items: list = [1]
     items.append({"again": items})
-    yield items, r"the object\[1\]\['again'\]: it contains itself"
-    mapping: dict = {}
-    mapping["x"] = (1, [mapping])
-    yield mapping, r"the object\['x'\]\[1\]\[0\]: it contains itself"
+    mapping: dict = {"x": (1, [])}
+    mapping["x"][1].append(mapping)
     ordered: OrderedDict = OrderedDict()
     vars(ordered)["_metadata"] = ordered
-    yield ordered, "the object.*: it contains itself"
+    record = ObjectRecord("__main__.Node")
+    record.state = {"parent": record}
+    found = read(written([items, mapping, ordered, record]), unknown="record").obj
+    assert found[0][1]["again"] is found[0]
+    assert found[1]["x"][1][0] is found[1]
+    assert vars(found[2])["_metadata"] is found[2]
+    assert found[3].state["parent"] is found[3]
+
+
+def cycles():
+    inner: list = []
+    pair = (1, inner)
+    inner.append(pair)
+    yield pair, r"the object\[1\]\[0\]: it contains itself"
     attributes: dict[str, object] = {}
     record = TensorRecord("float32", (), (), 0, StorageRecord.from_array(np.ones(1, np.float32)), attributes=attributes)
     attributes["me"] = record

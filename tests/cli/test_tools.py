@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import flambeau
-from flambeau.checkpoint import TensorRecord, read, write, write_npz, write_safetensors
+from flambeau.checkpoint import ObjectRecord, TensorRecord, read, write, write_npz, write_safetensors
 from tests.checkpoint.crafting import checkpoint as crafted
 from tests.cli.commands import run
 
@@ -203,21 +203,64 @@ def test_verify(folder):
 
 
 def test_scan(folder):
-    Path("bad.pt").write_bytes(crafted(b"\x80\x02cos\nsystem\n(X\x02\0\0\0lstRcmy.code\nModel\n0."))
-    done = run("scan", "model.pth", "bad.pt", "model.safetensors")
+    Path("bad.pt").write_bytes(crafted(b"\x80\x02cos\nsystem\n(X\x02\0\0\0lstR0cmy.code\nModel\n0N."))
+    done = run("scan", "model.pth", "bad.pt", "model.safetensors", "a.npz")
     assert (done.status, done.err) == (1, "")
     lines = done.out.splitlines()
-    assert lines[0].startswith("model.pth: ")
-    assert "dangerous" not in lines[0]
-    bad = lines.index("bad.pt: 2 names: 1 dangerous, 1 unknown")
-    assert lines[bad + 1 :] == [
-        "  os.system  dangerous  t/data.pkl, byte 2  an ordinary unpickler would run code",
-        "  my.code.Model  unknown  t/data.pkl, byte 23  not built by Flambeau",
-        "model.safetensors: no names",
+    assert lines[0] == "model.pth: zip archive, 4 names: 4 allowed"
+    assert lines[1:5] == [
+        "  torch._utils._rebuild_tensor_v2  allowed  called  model/data.pkl",
+        "  torch.FloatStorage               allowed  named   model/data.pkl",
+        "  collections.OrderedDict          allowed  called  model/data.pkl",
+        "  torch.LongStorage                allowed  named   model/data.pkl",
+    ]
+    assert lines[5:] == [
+        "bad.pt: zip archive, 2 names: 1 suspicious, 1 unknown",
+        "  os.system  suspicious  called  t/data.pkl  starts programs or touches files",
+        "  my.code.Model  unknown  named  t/data.pkl",
+        "model.safetensors: safetensors file, no names",
+        "a.npz: NumPy archive, no names",
     ]
     found = json.loads(run("scan", "--json", "bad.pt").out)
-    assert found["globals"][0] == {"name": "os.system", "verdict": "dangerous", "record": "t/data.pkl", "position": 2}
+    assert found["safe"] is False
+    assert found["globals"][0] == {
+        "name": "os.system",
+        "verdict": "suspicious",
+        "reason": "starts programs or touches files",
+        "called": True,
+        "where": "t/data.pkl",
+    }
+    quiet = run("scan", "--quiet", "model.pth", "bad.pt")
+    assert quiet.out.splitlines() == lines[5:7]
     assert run("scan", "model.pth", "model.safetensors").status == 0
+
+
+def test_scan_of_what_breaks_off_and_of_bare_pickles(folder):
+    Path("cut.pkl").write_bytes(b"(S'x'\nios\nsystem\n\x80\x02")
+    done = run("scan", "cut.pkl")
+    assert done.status == 1
+    lines = done.out.splitlines()
+    assert lines[:3] == [
+        "cut.pkl: bare pickle, 1 name: 1 suspicious",
+        "  os.system  suspicious  called  the file  starts programs or touches files",
+        "  opcode INST at byte 6, which no checkpoint uses",
+    ]
+    assert lines[3].startswith("  not scanned to its end: the file: byte ")
+    np.savez("objects.npz", a=np.array([{}], object))
+    done = run("scan", "objects.npz")
+    assert (done.status, done.out) == (2, "")
+    assert "record 'a.npy': its elements are of NumPy's type object" in done.err
+
+
+def test_scan_of_shards(folder):
+    Path("a.bin").write_bytes(crafted(b"\x80\x02cos\nsystem\n0N."))
+    Path("pytorch_model.bin.index.json").write_text('{"weight_map": {"x": "a.bin"}}')
+    done = run("scan", "pytorch_model.bin.index.json")
+    assert done.status == 1
+    assert done.out.splitlines()[:2] == [
+        "pytorch_model.bin.index.json: index of shards, no names",
+        "a.bin: zip archive, 1 name: 1 suspicious",
+    ]
 
 
 @pytest.mark.parametrize("end", [".pth", ".safetensors", ".npz", ".bin"])
@@ -300,7 +343,7 @@ def test_split_and_merge(folder):
         (["ls", "text.txt"], "text.txt: this is not a checkpoint"),
         (["diff", "model.pth", "nothing.pth"], "No such file or directory"),
         (["verify", "nothing.pth"], "No such file or directory"),
-        (["scan", "text.txt"], "text.txt: this is not a checkpoint"),
+        (["scan", "nothing.pth"], "No such file or directory"),
         (["convert", "model.pth", "out.zip"], "out.zip: the end of its name should say what to write"),
         (["convert", "model.pth", "nowhere/out.pth"], "Parent directory nowhere does not exist"),
         (["convert", "model.pth", "out.npy"], "an .npy file holds one array, but there are 3 tensors"),
@@ -337,6 +380,31 @@ sys.exit(main())
     command = [sys.executable, "-c", program, *arguments]
     variables = {**os.environ, "PYTHONPATH": str(SOURCES), **(environment or {})}
     return subprocess.run(command, capture_output=True, env=variables, check=False, **options)
+
+
+def test_files_of_every_age_and_whole_models(folder):
+    layer = ObjectRecord("my.Linear", state={"_parameters": {"weight": EMBED, "bias": None}, "_buffers": {},
+                                             "_modules": {}, "_hooks": {}, "size": 4})  # fmt: skip
+    model = ObjectRecord("my.Net", state={"_parameters": {}, "_buffers": {"mean": tensor(2)}, "_modules": {"fc": layer},
+                                          "training": True})  # fmt: skip
+    write({"model": model}, "whole.pth")
+    assert run("ls", "whole.pth").out.splitlines()[1:] == [
+        "└── model           my.Net of 3, 2 tensors",
+        "    ├── mean        [2]      float32    8 B",
+        "    ├── fc          my.Linear of 2, 1 tensor",
+        "    │   ├── weight  [10, 4]  float32  160 B",
+        "    │   └── size    4",
+        "    └── training    True",
+    ]
+    assert run("convert", "whole.pth", "whole.safetensors").status == 0
+    assert list(read("whole.safetensors").obj) == ["model.mean", "model.fc.weight"]
+    done = run("edit", "whole.pth", "out.pth", "--cast", "bf16")
+    assert (done.status, done.err.split("; ")[0]) == (
+        2, "flambeau: the file holds an object of class my.Net, whose tensors cannot be changed in it")  # fmt: skip
+    write(MODEL, "old.pth", legacy=True)
+    assert run("diff", "old.pth", "model.pth").status == 0
+    assert "structure only: it holds no checksums" in run("verify", "old.pth").out
+    assert run("scan", "old.pth").status == 0
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import flambeau as torch
 from flambeau.checkpoint import StorageRecord, TensorRecord, write
 from flambeau.devices.backend import available
-from flambeau.serialization import loading
+from flambeau.serialization import places
 
 pytestmark = pytest.mark.skipif(available("cuda") > 0, reason="tells what happens on a machine without CUDA")
 
@@ -41,6 +41,7 @@ MAPS: dict[str, Callable[[], Any]] = {
     "dictionary": lambda: {"cuda:0": "cpu", "cuda:1": "cpu"},
     "dictionary of devices": lambda: {"cuda:0": torch.device("cpu"), "cuda:1": torch.device("cpu")},
     "function": lambda: lambda storage, location: storage,
+    "function that moves": lambda: lambda storage, location: storage.cpu(),
 }
 
 
@@ -66,11 +67,53 @@ def test_a_function_is_asked_once_for_each_storage() -> None:
     asked: list[tuple[str, int]] = []
 
     def choose(storage: Any, location: str) -> Any:
-        asked.append((location, storage.nbytes))
+        asked.append((location, storage.nbytes()))
         return storage
 
     torch.load(saved_on("cuda:0", "cpu"), map_location=choose)
     assert asked == [("cuda:0", 12), ("cpu", 12)]
+
+
+def test_a_function_that_moves_to_a_gpu() -> None:
+    with pytest.raises(AssertionError, match="Torch not compiled with CUDA enabled"):
+        torch.load(saved_on("cpu"), map_location=lambda storage, location: storage.cuda(0))
+
+
+def test_a_function_that_returns_something_else() -> None:
+    with pytest.raises(TypeError, match=r"expected the function to return a storage .* or None, but got str"):
+        torch.load(saved_on("cpu"), map_location=lambda storage, location: "cpu")
+
+
+def test_a_function_that_moves_to_the_meta_device() -> None:
+    found = torch.load(saved_on("cuda:0"), map_location=lambda storage, location: storage.to(device="meta"))[0]
+    assert (found.device.type, found.shape) == ("meta", (3,))
+
+
+def test_a_storage_tells_what_it_is() -> None:
+    seen: list[Any] = []
+    torch.load(saved_on("cuda:1"), map_location=lambda storage, location: seen.append(storage) or storage)
+    storage = seen[0]
+    assert (len(storage), storage.size(), storage.element_size(), storage.is_cuda) == (12, 12, 1, False)
+    assert (repr(storage), torch.serialization.location_tag(storage)) == ("<UntypedStorage of 12 bytes on cpu>", "cpu")
+
+
+def test_locations_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "_packages", list(places._packages))
+    torch.serialization.register_package(
+        5, lambda storage: None, lambda storage, location: storage.cpu() if location.startswith("disk") else None
+    )
+    assert torch.load(saved_on("disk:7"))[0].tolist() == [0, 1, 2]
+    torch.serialization.register_package(1, lambda storage: "somewhere", lambda storage, location: None)
+    assert torch.serialization.location_tag(torch.ones(1)) == "somewhere"
+
+
+def test_devices_are_validated() -> None:
+    with pytest.raises(RuntimeError, match=MISSING):
+        torch.serialization.validate_cuda_device("cuda:0")
+    with pytest.raises(ValueError, match="Expected a cuda device, but got: cpu"):
+        torch.serialization.validate_cuda_device("cpu")
+    with pytest.raises(RuntimeError, match=r"The HPU device module is not registered\. If you are running"):
+        torch.serialization.validate_hpu_device("hpu")
 
 
 def test_meta_gives_shapes_only() -> None:
@@ -89,7 +132,7 @@ def test_unknown_places() -> None:
 
 
 def test_a_device_with_too_high_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "available", lambda kind: 2)
+    monkeypatch.setattr(places, "available", lambda kind: 2)
     words = r"device 5 but torch\.cuda\.device_count\(\) is 2\. Please use torch\.load with map_location to map"
     with pytest.raises(RuntimeError, match="Attempting to deserialize object on CUDA " + words):
         torch.load(saved_on("cuda:5"))

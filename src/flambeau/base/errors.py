@@ -6,22 +6,29 @@ FlambeauError
 │   ├── NotACheckpoint                                    its content is something else
 │   │   └── EmptyFile              (EOFError)             it has no content
 │   ├── UnsupportedContainer       (NotImplementedError)  a kind of checkpoint that is not read
-│   ├── BadZip                                            the archive is malformed
+│   ├── BadContainer                                      the file's outer structure is malformed
 │   │   ├── TruncatedFile                                 bytes are missing
-│   │   ├── MultipleEndRecords                            two ends, so two possible contents
-│   │   ├── HeaderDisagreement                            two headers say different things of one record
+│   │   ├── TrailingBytes                                 bytes follow the end
 │   │   ├── DuplicateRecord                               two records have one name
 │   │   ├── OverlappingRecords                            two records claim the same bytes
 │   │   ├── HiddenBytes                                   bytes between records belong to none
 │   │   ├── MissingRecord                                 a record that is needed is not there
-│   │   ├── UnsupportedCompression (NotImplementedError)  encrypted, or neither stored nor deflated
-│   │   └── BadDeflate                                    compressed bytes do not inflate to the size declared
+│   │   ├── AmbiguousContainer                            it could be read as two kinds of file
+│   │   ├── BadZip                                        the zip archive is malformed
+│   │   │   ├── MultipleEndRecords                        two ends, so two possible contents
+│   │   │   ├── HeaderDisagreement                        two headers say different things of one record
+│   │   │   ├── UnsupportedCompression (NotImplementedError)  encrypted, or neither stored nor deflated
+│   │   │   └── BadDeflate                                compressed bytes do not inflate to the size declared
+│   │   ├── BadStream                                     the stream of a file from before 1.6 is malformed
+│   │   └── BadTar                                        the tar archive is malformed
+│   │       └── UnsafeMember                              a link, a device, a path: more than a plain record
 │   ├── ChecksumMismatch                                  a record's bytes are not those that were written
 │   ├── LimitExceeded                                     the file asks for more than its size justifies
 │   ├── BadPickle                                         the object's description is malformed
 │   │   ├── TruncatedPickle                               it ends too early
 │   │   ├── UnsupportedOpcode                             it holds an instruction that is not executed
 │   │   ├── DisallowedGlobal                              it names something outside the allowlist
+│   │   ├── UndecodableText                               text of Python 2 is not in the encoding it is read with
 │   │   ├── UnhashableKey                                 it uses a list, say, as a dictionary's key
 │   │   └── BadCall                                       it calls a permitted name with wrong arguments
 │   ├── BadTensor                                         a tensor's description is malformed
@@ -56,6 +63,7 @@ FlambeauError
 ├── BadEdit                        (ValueError)           a checkpoint cannot be changed as asked
 └── SaveError                      (RuntimeError)         an object cannot be written as a checkpoint
     ├── CannotSave                 (TypeError)            it holds something that a checkpoint cannot
+    │   └── CannotReference        (AttributeError)       a class or function that no import would find
     ├── CircularReference          (ValueError)           it contains itself
     ├── StorageTypeConflict                               two tensors view one storage as different types
     ├── MissingParent                                     the folder to write into does not exist
@@ -69,10 +77,12 @@ raises what `open` raises: `FileNotFoundError`, `IsADirectoryError`, `Permission
 # ruff: noqa: N818  (a reader's error is named after what is wrong with the file)
 
 __all__ = [
+    "AmbiguousContainer",
     "ArraySizeMismatch",
     "BadArrayFile",
     "BadArrayHeader",
     "BadCall",
+    "BadContainer",
     "BadDeflate",
     "BadEdit",
     "BadEntry",
@@ -83,8 +93,11 @@ __all__ = [
     "BadPickle",
     "BadSafetensors",
     "BadSharing",
+    "BadStream",
+    "BadTar",
     "BadTensor",
     "BadZip",
+    "CannotReference",
     "CannotSave",
     "ChecksumMismatch",
     "CircularReference",
@@ -115,13 +128,16 @@ __all__ = [
     "TensorOutOfFile",
     "TensorSizeMismatch",
     "TooManyElements",
+    "TrailingBytes",
     "TruncatedFile",
     "TruncatedHeader",
     "TruncatedPickle",
     "UncoveredBytes",
+    "UndecodableText",
     "UnhashableKey",
     "UnknownElementType",
     "UnlistedTensor",
+    "UnsafeMember",
     "UnsupportedCompression",
     "UnsupportedContainer",
     "UnsupportedOpcode",
@@ -151,12 +167,40 @@ class UnsupportedContainer(LoadError, NotImplementedError):
     """The content is a kind of checkpoint that is not read."""
 
 
-class BadZip(LoadError):
+class BadContainer(LoadError):
+    """The file's outer structure is malformed."""
+
+
+class TruncatedFile(BadContainer):
+    """Bytes that the file speaks of are missing."""
+
+
+class TrailingBytes(BadContainer):
+    """Bytes follow the place where the file should end."""
+
+
+class DuplicateRecord(BadContainer):
+    """Two records have the same name."""
+
+
+class OverlappingRecords(BadContainer):
+    """Two records claim the same bytes."""
+
+
+class HiddenBytes(BadContainer):
+    """Bytes between the records belong to none of them."""
+
+
+class MissingRecord(BadContainer):
+    """A record that the checkpoint needs is not in the file."""
+
+
+class AmbiguousContainer(BadContainer):
+    """The file could be read as two kinds of file, with different content."""
+
+
+class BadZip(BadContainer):
     """The zip archive is malformed."""
-
-
-class TruncatedFile(BadZip):
-    """Bytes that the archive speaks of are missing."""
 
 
 class MultipleEndRecords(BadZip):
@@ -167,28 +211,24 @@ class HeaderDisagreement(BadZip):
     """A record's own header and the archive's directory say different things."""
 
 
-class DuplicateRecord(BadZip):
-    """Two records have the same name."""
-
-
-class OverlappingRecords(BadZip):
-    """Two records claim the same bytes."""
-
-
-class HiddenBytes(BadZip):
-    """Bytes between the records belong to none of them."""
-
-
-class MissingRecord(BadZip):
-    """A record that the checkpoint needs is not in the archive."""
-
-
 class UnsupportedCompression(BadZip, NotImplementedError):
     """A record is encrypted, or neither stored nor deflated."""
 
 
 class BadDeflate(BadZip):
     """A record's compressed bytes do not inflate to what the directory declares."""
+
+
+class BadStream(BadContainer):
+    """The stream of pickles in a file from before PyTorch 1.6 is malformed."""
+
+
+class BadTar(BadContainer):
+    """The tar archive is malformed."""
+
+
+class UnsafeMember(BadTar):
+    """A member of the tar archive is a link, a device or a path instead of one of the four plain records."""
 
 
 class ChecksumMismatch(LoadError):
@@ -213,6 +253,10 @@ class UnsupportedOpcode(BadPickle):
 
 class DisallowedGlobal(BadPickle):
     """The description names a class or function outside the allowlist."""
+
+
+class UndecodableText(BadPickle):
+    """Text that Python 2 wrote is not in the encoding it is read with."""
 
 
 class UnhashableKey(BadPickle):
@@ -349,6 +393,10 @@ class SaveError(FlambeauError, RuntimeError):
 
 class CannotSave(SaveError, TypeError):
     """The object holds something that a checkpoint cannot; the text says where."""
+
+
+class CannotReference(CannotSave, AttributeError):
+    """A class or function is saved by its name, under which it cannot be found: a lambda, or a local class."""
 
 
 class CircularReference(SaveError, ValueError):

@@ -1,32 +1,39 @@
-"""How much a pickle may ask for: memory in proportion to its size, and keys that hash in bounded time."""
+"""How much a file may ask for: memory in proportion to its size, and keys that hash in bounded time."""
 
 from typing import Final, cast
 
-from flambeau.base.errors import LimitExceeded, UnhashableKey
+from flambeau.base.errors import LimitExceeded, UndecodableText, UnhashableKey
 from flambeau.checkpoint.limits import COLLISIONS, KEY_PARTS, KEY_WORK, OBJECT_BYTES_FREE, OBJECT_BYTES_RATIO
 
 __all__ = ["Budget"]
 
 _SHORT: Final = 1 << 60  # integers below hash to themselves, so no two of them collide
 _NESTED: Final = (tuple, frozenset)
+_GUESS: Final = 150  # estimated bytes of Python objects for a text whose encoding is a guess
 
 
 class Budget:
-    """Counts what one pickle has asked for so far.
+    """Counts what the pickles of one file have asked for so far.
 
     Args:
         name: how errors call the file.
-        length: bytes of the pickle.
+        length: bytes of pickle, where they are known; others are counted by `allow`.
     """
 
-    __slots__ = ("_collisions", "_hashes", "_left", "_name", "_work")
+    __slots__ = ("_collisions", "_guessed", "_hashes", "_left", "_name", "_work")
 
-    def __init__(self, name: str, length: int) -> None:
+    def __init__(self, name: str, length: int = 0) -> None:
         self._name = name
         self._left = OBJECT_BYTES_FREE + OBJECT_BYTES_RATIO * length
         self._work = KEY_WORK
         self._hashes: dict[int, object] = {}
         self._collisions = COLLISIONS
+        # Identity -> text whose encoding is a guess; the text is kept, so that its identity stays its own.
+        self._guessed: dict[int, str] = {}
+
+    def allow(self, length: int) -> None:
+        """Count more bytes of pickle, or fewer where the length is negative."""
+        self._left += OBJECT_BYTES_RATIO * length
 
     def charge(self, amount: int) -> None:
         """Count bytes of Python objects about to be made.
@@ -38,6 +45,15 @@ class Budget:
         if self._left < 0:
             raise LimitExceeded(f"{self._name}: the objects would take far more memory than the file's size justifies")
 
+    def guess(self, text: str) -> None:
+        """Remember a text whose encoding is a guess: good enough for a value, but not for a key."""
+        self.charge(_GUESS + len(text))
+        self._guessed[id(text)] = text
+
+    def is_guessed(self, text: object) -> bool:
+        """Tell whether the encoding of a text was guessed."""
+        return id(text) in self._guessed
+
     def check_key(self, key: object) -> None:
         """Check what is about to be hashed, and count the work.
 
@@ -45,11 +61,13 @@ class Budget:
         recursion; keys with equal hashes are compared with each other one by one.
 
         Raises:
+            UndecodableText: the key is, or holds, text whose encoding is a guess.
             UnhashableKey: the key is, or holds, something without a hash.
             LimitExceeded: the key has too many parts, or the keys together would take too long.
         """
         if type(key) is str:
             self._spend(len(key))
+            self._check_text(key)
         elif type(key) is int and -_SHORT < key < _SHORT:
             self._spend(1)
         else:
@@ -61,6 +79,14 @@ class Budget:
         self._work -= work
         if self._work < 0:
             raise LimitExceeded(f"{self._name}: the keys of its dictionaries and sets would take too long to hash")
+
+    def _check_text(self, key: object) -> None:
+        """Refuse a key whose encoding is a guess: it would be a name that nobody wrote."""
+        if self._guessed and id(key) in self._guessed:
+            raise UndecodableText(
+                f"{self._name}: a key is text of Python 2 that is not UTF-8: {str(key)[:80]!r} if it is Latin-1. Say "
+                "how such text is to be read, with encoding='latin1' or encoding='bytes'"
+            )
 
     def _walk(self, key: object) -> None:
         """Visit the parts of a key without recursion."""
@@ -78,6 +104,7 @@ class Budget:
                 pending.extend(nested)
             elif isinstance(part, str | bytes):
                 self._spend(len(part))
+                self._check_text(part)
             elif isinstance(part, int):
                 self._spend(part.bit_length())
         self._spend(64 * parts)

@@ -66,6 +66,12 @@ ELEMENTS: Final[dict[str, Element]] = {
         ("bits1x8", np.uint8, 1, None),
         ("bits2x4", np.uint8, 1, None),
         ("bits4x2", np.uint8, 1, None),
+        # Whole numbers that stand for real ones; what they stand for is told by the tensor.
+        ("qint8", np.int8, 1, "QInt8Storage"),
+        ("quint8", np.uint8, 1, "QUInt8Storage"),
+        ("qint32", np.int32, 4, "QInt32Storage"),
+        ("quint4x2", np.uint8, 1, "QUInt4x2Storage"),
+        ("quint2x4", np.uint8, 1, "QUInt2x4Storage"),
     )
 }
 

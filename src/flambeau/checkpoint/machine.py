@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from flambeau.base.errors import BadPickle, LoadError, TruncatedPickle
+from flambeau.base.errors import BadPickle, LoadError, TruncatedPickle, UndecodableText
 from flambeau.checkpoint.budget import Budget
 
 __all__ = ["Machine", "Meaning"]
@@ -25,6 +25,18 @@ class Meaning(Protocol):
         """Call what `find` gave for a callable name."""
         ...
 
+    def new(self, kind: object, arguments: tuple[object, ...], keywords: dict[object, object]) -> object:
+        """Make an object of what `find` gave for a class, without calling it."""
+        ...
+
+    def extend(self, target: object, items: list[object]) -> bool:
+        """Append to an object that is no plain list; False where it takes no items."""
+        ...
+
+    def set_pairs(self, target: object, pairs: list[tuple[object, object]]) -> bool:
+        """Set keys of an object that is no plain dictionary, and are checked; False where it takes none."""
+        ...
+
     def build(self, target: object, state: object) -> None:
         """Give an object its state."""
         ...
@@ -42,17 +54,38 @@ class Machine:
         data: its bytes.
         meaning: what its names stand for.
         budget: what it may ask for.
+        encoding: how byte strings of Python 2 are read; ``"bytes"`` keeps them, None means UTF-8 or else Latin-1.
+        start: where in its file the pickle begins, for errors.
+        more: gives what follows the bytes at hand in the file, when asked to have so many bytes in all; by default
+            nothing follows.
 
     Attributes:
         position: the byte to be read next.
+        data: the bytes at hand.
         stack: values since the last mark.
         memo: values the pickle may come back to.
     """
 
-    __slots__ = ("_marks", "_name", "budget", "data", "meaning", "memo", "position", "stack")
+    __slots__ = (
+        *("_encoding", "_marks", "_more", "_name", "_start"),
+        *("budget", "data", "meaning", "memo", "position", "stack"),
+    )
 
-    def __init__(self, name: str, data: bytes, meaning: Meaning, budget: Budget) -> None:
+    def __init__(
+        self,
+        name: str,
+        data: bytes,
+        meaning: Meaning,
+        budget: Budget,
+        *,
+        encoding: str | None = None,
+        start: int = 0,
+        more: Callable[[int, int], bytes] | None = None,
+    ) -> None:
         self._name = name
+        self._encoding = encoding
+        self._start = start
+        self._more = more
         self.data = data
         self.meaning = meaning
         self.budget = budget
@@ -63,12 +96,18 @@ class Machine:
 
     def error(self, kind: type[LoadError], text: str) -> LoadError:
         """Make an error that says where in the pickle it arose."""
-        return kind(f"{self._name}: byte {self.position}: {text}")
+        return kind(f"{self._name}: byte {self._start + self.position}: {text}")
+
+    def reach(self, end: int) -> bool:
+        """Have the pickle's bytes up to `end` at hand; tell whether there are so many."""
+        if end > len(self.data) and self._more is not None:
+            self.data += self._more(len(self.data), end)
+        return end <= len(self.data)
 
     def take(self, length: int) -> bytes:
         """Read bytes."""
         end = self.position + length
-        if length < 0 or end > len(self.data):
+        if length < 0 or (end > len(self.data) and not self.reach(end)):
             raise self.error(TruncatedPickle, f"{length} bytes expected, {len(self.data) - self.position} are left")
         taken = self.data[self.position : end]
         self.position = end
@@ -76,9 +115,11 @@ class Machine:
 
     def take_line(self) -> bytes:
         """Read up to the end of the line, which is left out."""
-        end = self.data.find(b"\n", self.position)
-        if end < 0:
-            raise self.error(TruncatedPickle, "a line does not end")
+        start = self.position
+        while (end := self.data.find(b"\n", start)) < 0:
+            start = len(self.data)
+            if not self.reach(start + 1):
+                raise self.error(TruncatedPickle, "a line does not end")
         line = self.data[self.position : end]
         self.position = end + 1
         return line
@@ -127,6 +168,21 @@ class Machine:
             return decoder(data)
         except UnicodeDecodeError as error:
             raise self.error(BadPickle, f"text cannot be decoded: {error.reason}") from None
+
+    def decode_old(self, data: bytes) -> str | bytes:
+        """Decode text of Python 2, whose encoding no file tells."""
+        if self._encoding == "bytes":
+            return data
+        try:
+            return data.decode(self._encoding or "utf-8")
+        except UnicodeDecodeError as error:
+            if self._encoding is not None:
+                raise self.error(
+                    UndecodableText, f"text of Python 2 is not in the encoding {self._encoding!r}: {error.reason}"
+                ) from None
+        text = data.decode("latin1")
+        self.budget.guess(text)
+        return text
 
     def finish(self) -> object:
         """Take the result; nothing may be left over."""

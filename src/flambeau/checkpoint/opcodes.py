@@ -7,7 +7,8 @@ Source: https://peps.python.org/pep-0307/, https://peps.python.org/pep-3154/, ht
 """
 
 import struct
-from collections import Counter, OrderedDict
+from codecs import raw_unicode_escape_decode  # found by name, it would be imported when a file first needs it
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import Final, TypeAlias, cast
 
@@ -21,23 +22,26 @@ __all__ = ["execute"]
 Action: TypeAlias = Callable[[Machine], None]
 
 _STOP: Final = ord(".")
-_MAPPINGS: Final = (dict, OrderedDict, Counter)
+_MAPPINGS: Final = (dict, OrderedDict, Counter, defaultdict)
 # Estimated bytes of Python objects, for the machine's budget.
 _LIST, _TUPLE, _DICT, _SET, _ITEM = 64, 48, 64, 216, 8
 
 
-def execute(machine: Machine) -> object:
+def execute(machine: Machine, refused: Callable[[Machine, int], None] | None = None) -> object:
     """Run a pickle to its end and give the object that it describes; the machine then stands behind it.
 
     Args:
         machine: a machine at the pickle's first byte.
+        refused: acts for an opcode that is otherwise refused.
 
     Raises:
         BadPickle: one of its subclasses, by the reason.
         LimitExceeded: the pickle asks for more than its size justifies.
     """
     data, end = machine.data, len(machine.data)
-    while machine.position < end:
+    while machine.position < end or machine.reach(machine.position + 1):
+        if machine.position >= end:
+            data, end = machine.data, len(machine.data)
         opcode = data[machine.position]
         machine.position += 1
         action = _ACTIONS.get(opcode)
@@ -45,6 +49,8 @@ def execute(machine: Machine) -> object:
             action(machine)
         elif opcode == _STOP:
             return machine.finish()
+        elif refused is not None and opcode in _REFUSED:
+            refused(machine, opcode)
         else:
             machine.position -= 1
             reason = _REFUSED.get(opcode, "it is not a pickle opcode")
@@ -85,9 +91,9 @@ def _text(machine: Machine, data: bytes) -> str:
     return machine.decode(data, lambda raw: raw.decode("utf-8", "surrogatepass"))
 
 
-def _old_text(machine: Machine, data: bytes) -> str:
+def _old_text(machine: Machine, data: bytes) -> str | bytes:
     """Decode a byte string of Python 2."""
-    return machine.decode(data, lambda raw: raw.decode("utf-8"))
+    return machine.decode_old(data)
 
 
 def _raw(_: Machine, data: bytes) -> bytes:
@@ -139,7 +145,7 @@ def _float_line(machine: Machine) -> None:
 
 def _unicode_line(machine: Machine) -> None:
     """UNICODE: a string as text, with escapes for what is not Latin-1."""
-    machine.stack.append(machine.decode(machine.take_line(), lambda line: line.decode("raw-unicode-escape")))
+    machine.stack.append(machine.decode(machine.take_line(), lambda line: raw_unicode_escape_decode(line)[0]))
 
 
 _ESCAPES: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"\\", b"'": b"'", b'"': b'"'}
@@ -227,32 +233,36 @@ def _members(machine: Machine, items: list[object]) -> list[object]:
 def _extend_list(machine: Machine, items: list[object]) -> None:
     """Append to the list on top."""
     target = machine.top()
-    if type(target) is not list:
+    if type(target) is list:
+        cast("list[object]", target).extend(items)
+    elif not machine.meaning.extend(target, items):
         raise machine.error(BadPickle, f"a value is appended to {type(target).__name__!r}, which is not a list")
-    cast("list[object]", target).extend(items)
 
 
 def _set_pairs(machine: Machine, items: list[object]) -> None:
     """Put keys and values into the dictionary on top."""
     target = machine.top()
-    if type(target) not in _MAPPINGS:
-        raise machine.error(BadPickle, f"a key is set in {type(target).__name__!r}, which is not a dictionary")
     if len(items) % 2:
         raise machine.error(BadPickle, "a key is set without a value")
     machine.budget.charge(4 * _ITEM * len(items))
-    mapping = cast("dict[object, object]", target)
-    for key, value in zip(_members(machine, items[::2]), items[1::2], strict=True):
-        mapping[key] = value
+    pairs = zip(_members(machine, items[::2]), items[1::2], strict=True)
+    if type(target) in _MAPPINGS:
+        mapping = cast("dict[object, object]", target)
+        for key, value in pairs:
+            mapping[key] = value
+    elif not machine.meaning.set_pairs(target, list(pairs)):
+        raise machine.error(BadPickle, f"a key is set in {type(target).__name__!r}, which is not a dictionary")
 
 
 def _add_items(machine: Machine) -> None:
     """ADDITEMS: put everything since the mark into the set below it."""
     items = machine.pop_mark()
     target = machine.top()
-    if type(target) is not set:
-        raise machine.error(BadPickle, f"a value is added to {type(target).__name__!r}, which is not a set")
     machine.budget.charge(4 * _ITEM * len(items))
-    cast("set[object]", target).update(_members(machine, items))
+    if type(target) is set:
+        cast("set[object]", target).update(_members(machine, items))
+    elif not machine.meaning.extend(target, items):
+        raise machine.error(BadPickle, f"a value is added to {type(target).__name__!r}, which is not a set")
 
 
 def _append(machine: Machine) -> None:
@@ -336,19 +346,33 @@ def _stack_global(machine: Machine) -> None:
     machine.stack.append(machine.meaning.find(_name(machine, machine.pop()), name))
 
 
-def _reduce(machine: Machine) -> None:
-    """REDUCE and NEWOBJ: call what is below the tuple of arguments on top."""
+def _arguments(machine: Machine) -> tuple[object, ...]:
+    """Take the arguments of a call."""
     arguments = as_tuple(machine.pop())
     if arguments is None:
         raise machine.error(BadPickle, "the arguments of a call are not a tuple")
+    return arguments
+
+
+def _reduce(machine: Machine) -> None:
+    """REDUCE: call what is below the tuple of arguments on top."""
+    arguments = _arguments(machine)
     machine.stack.append(machine.meaning.call(machine.pop(), arguments))
 
 
-def _reduce_keywords(machine: Machine) -> None:
-    """NEWOBJ_EX: a call with keywords, of which there may be none."""
-    if as_dict(machine.pop()) != {}:
-        raise machine.error(BadPickle, "a call has keyword arguments")
-    _reduce(machine)
+def _new(machine: Machine) -> None:
+    """NEWOBJ: make an object of the class below the tuple of arguments on top."""
+    arguments = _arguments(machine)
+    machine.stack.append(machine.meaning.new(machine.pop(), arguments, {}))
+
+
+def _new_keywords(machine: Machine) -> None:
+    """NEWOBJ_EX: the same with keyword arguments."""
+    keywords = as_dict(machine.pop())
+    if keywords is None:
+        raise machine.error(BadPickle, "the keyword arguments of a call are not a dictionary")
+    arguments = _arguments(machine)
+    machine.stack.append(machine.meaning.new(machine.pop(), arguments, keywords))
 
 
 def _build(machine: Machine) -> None:
@@ -362,6 +386,11 @@ def _persistent(machine: Machine) -> None:
     machine.stack.append(machine.meaning.persistent(machine.pop()))
 
 
+def _persistent_line(machine: Machine) -> None:
+    """PERSID: push the storage with this identifier, given as text, which protocol 0 knows only."""
+    machine.stack.append(machine.meaning.persistent(_name(machine, _text(machine, machine.take_line()))))
+
+
 def _protocol(machine: Machine) -> None:
     """PROTO: the protocol's version."""
     version = machine.take(1)[0]
@@ -372,7 +401,7 @@ def _protocol(machine: Machine) -> None:
 def _frame(machine: Machine) -> None:
     """FRAME: the length of the opcodes that follow, a hint for reading from a stream."""
     (length,) = struct.unpack("<Q", machine.take(8))
-    if length > len(machine.data) - machine.position:
+    if not machine.reach(machine.position + length):
         raise machine.error(TruncatedPickle, f"a frame of {length} bytes is cut short")
 
 
@@ -437,10 +466,11 @@ _ACTIONS: Final[dict[int, Action]] = {
         ("c", _global),  # GLOBAL
         ("\x93", _stack_global),  # STACK_GLOBAL
         ("R", _reduce),  # REDUCE
-        ("\x81", _reduce),  # NEWOBJ
-        ("\x92", _reduce_keywords),  # NEWOBJ_EX
+        ("\x81", _new),  # NEWOBJ
+        ("\x92", _new_keywords),  # NEWOBJ_EX
         ("b", _build),  # BUILD
         ("Q", _persistent),  # BINPERSID
+        ("P", _persistent_line),  # PERSID
         # Framing
         ("\x80", _protocol),  # PROTO
         ("\x95", _frame),  # FRAME
@@ -450,7 +480,6 @@ _ACTIONS: Final[dict[int, Action]] = {
 _REFUSED: Final[dict[int, str]] = {
     ord("i"): "INST creates an object of a class, which a checkpoint has no use for",
     ord("o"): "OBJ creates an object of a class, which a checkpoint has no use for",
-    ord("P"): "PERSID names a storage by text, which no version of PyTorch wrote",
     ord("\x82"): "EXT1 refers to a registry outside the file",
     ord("\x83"): "EXT2 refers to a registry outside the file",
     ord("\x84"): "EXT4 refers to a registry outside the file",

@@ -24,21 +24,25 @@ from flambeau.checkpoint.encoding import (
     encode_text,
 )
 from flambeau.checkpoint.records import (
+    CallRecord,
     DeviceRecord,
     DtypeRecord,
     GlobalRecord,
     LayoutRecord,
+    ObjectRecord,
     SizeRecord,
     StorageRecord,
+    StorageView,
     TensorRecord,
 )
+from flambeau.checkpoint.special_records import SpecialRecord
+from flambeau.checkpoint.special_writing import as_call
 from flambeau.checkpoint.storage_plan import SavedStorage, storage_type
 
 __all__ = ["Pickled", "write_pickle"]
 
 _BATCH: Final = 1_000  # values between a mark and the opcode that takes them, as in CPython
 _LATIN1: Final = "latin1"
-_UNTYPED: Final = "torch.storage.UntypedStorage"
 _INNER: Final = object()  # the label of a step that users have no name for
 
 
@@ -78,19 +82,20 @@ class _Frame:
     steps: _Steps
 
 
-def write_pickle(obj: object, describe: Callable[[object], object] | None = None) -> Pickled:
+def write_pickle(obj: object, describe: Callable[[object], object] | None = None, *, legacy: bool = False) -> Pickled:
     """Describe an object.
 
     Args:
-        obj: plain Python values and records, nested in any way that does not come back to itself.
+        obj: plain Python values and records, nested in any way; a tuple or a set must not contain itself.
         describe: turns any other object into one of these; what it does not know it returns unchanged.
+        legacy: mention storages as PyTorch did before version 1.6.
 
     Raises:
         CannotSave: the object holds something else.
-        CircularReference: the object contains itself.
+        CircularReference: a tuple or a set contains itself.
         StorageTypeConflict: two tensors view one storage as different types.
     """
-    writer = _PickleWriter(describe)
+    writer = _PickleWriter(describe, legacy)
     writer.write(obj)
     return writer.finish()
 
@@ -98,8 +103,12 @@ def write_pickle(obj: object, describe: Callable[[object], object] | None = None
 class _PickleWriter:
     """Visits an object without recursion, writing opcodes as it goes."""
 
-    def __init__(self, describe: Callable[[object], object] | None) -> None:
+    def __init__(self, describe: Callable[[object], object] | None, legacy: bool) -> None:
         self._describe = describe
+        # What part of another storage a storage is, which was once a fact of its own: none.
+        self._view = (None,) if legacy else ()
+        # PyTorch does not read an untyped storage from its own old format, but reads bytes as any type from both.
+        self._untyped = "torch.ByteStorage" if legacy else "torch.storage.UntypedStorage"
         self._pieces: list[bytes | _Late] = [b"\x80\x02"]  # PROTO 2
         # Identity -> index in the memo and the object itself, which is kept so that its identity stays its own.
         self._memo: dict[int, tuple[int, object]] = {}
@@ -128,15 +137,20 @@ class _PickleWriter:
 
     def _begin(self, value: object, label: object) -> None:
         """Write a value without children, or begin one with children."""
-        if id(value) in self._open:
-            raise CircularReference(f"cannot save {self._path(label)}: it contains itself")
         known = self._memo.get(id(value))
         if known is not None:
             self._emit(encode_get(known[0]))
             return
+        if id(value) in self._open:
+            raise CircularReference(f"cannot save {self._path(label)}: it contains itself")
         described = value
-        if type(value) not in _SAVERS and self._describe is not None:
-            described = self._describe(value)
+        if type(value) not in _SAVERS and self._describe is not None and not isinstance(value, SpecialRecord):
+            try:
+                described = self._describe(value)
+            except CannotSave as error:
+                raise type(error)(f"cannot save {self._path(label)}: {error}") from error.__cause__
+        if isinstance(described, SpecialRecord):
+            described = as_call(described)
         saver = _SAVERS.get(type(described))
         if saver is None:
             raise CannotSave(f"cannot save {self._path(label)}: {_complaint(value)}")
@@ -285,6 +299,18 @@ class _PickleWriter:
         """Write a complex number."""
         return self._call("builtins.complex", (value.real, value.imag), original)
 
+    def save_object(self, value: ObjectRecord, original: object) -> _Steps:
+        """Write an object of a class, or what a function is called for."""
+        self._name(value.name)
+        yield value.arguments, _INNER
+        self._emit(b"R" if isinstance(value, CallRecord) else b"\x81")  # REDUCE, NEWOBJ
+        self._remember(original)
+        yield from self._batches(enumerate(value.items), b"a", b"e")  # APPEND, APPENDS
+        yield from self._batches(value.pairs, b"s", b"u", keyed=True)  # SETITEM, SETITEMS
+        if value.state is not None:
+            yield value.state, _INNER
+            self._emit(b"b")  # BUILD
+
     # Records --------------------------------------------------------------------------------------------------------
 
     def save_size(self, value: SizeRecord, original: object) -> _Steps:
@@ -308,9 +334,9 @@ class _PickleWriter:
             name = "torch._utils._rebuild_parameter" + ("_with_state" if state else "")
             return self._call(name, (data, value.requires_grad, _no_hooks(), *state), original)
         name, arguments = self._tensor_call(value)
-        if not value.attributes:
+        if not value.attributes and value.kind == "torch.Tensor":
             return self._call(name, arguments, original)
-        typed = (GlobalRecord(name), GlobalRecord("torch.Tensor"), arguments, value.attributes)
+        typed = (GlobalRecord(name), GlobalRecord(value.kind), arguments, value.attributes)
         return self._call("torch._tensor._rebuild_from_type_v2", typed, original)
 
     def _tensor_call(self, value: TensorRecord) -> tuple[str, tuple[object, ...]]:
@@ -319,7 +345,7 @@ class _PickleWriter:
         saved = self._saved(value.storage, storage_type(value.dtype))
         saved.add(value)
         arguments = (
-            _Mention(saved, _UNTYPED if storage is None else f"torch.{storage}"),
+            _Mention(saved, self._untyped if storage is None else f"torch.{storage}"),
             _Late(lambda: saved.view(value).offset),
             (*value.shape,),
             tuple(_Late(lambda axis=axis: saved.view(value).stride[axis]) for axis in range(len(value.stride))),
@@ -336,13 +362,16 @@ class _PickleWriter:
         saved.keep_whole(storage_type(value.dtype))
         storage = ELEMENTS[value.dtype].storage
         untyped = storage is None or value.dtype == "uint8"
-        return self.save_mention(_Mention(saved, _UNTYPED if untyped else f"torch.{storage}"), value)
+        return self.save_mention(_Mention(saved, self._untyped if untyped else f"torch.{storage}"), value)
 
     def save_mention(self, value: _Mention, _: object) -> _Steps:
         """Write the identifier of a storage, outside the pickle."""
         saved = value.saved
         location = sys.intern(saved.record.location)
-        yield ("storage", GlobalRecord(value.kind), saved.key, location, _Late(lambda: saved.count)), _INNER
+        yield (
+            ("storage", GlobalRecord(value.kind), saved.key, location, _Late(lambda: saved.count), *self._view),
+            _INNER,
+        )
         self._emit(b"Q")  # BINPERSID
 
     def _saved(self, record: StorageRecord, dtype: str) -> SavedStorage:
@@ -373,8 +402,11 @@ _SAVERS: Final[dict[type, Callable[[_PickleWriter, Any, object], _Steps | None]]
     DtypeRecord: _PickleWriter.save_dtype,
     LayoutRecord: _PickleWriter.save_layout,
     GlobalRecord: _PickleWriter.save_global,
+    ObjectRecord: _PickleWriter.save_object,
+    CallRecord: _PickleWriter.save_object,
     TensorRecord: _PickleWriter.save_tensor,
     StorageRecord: _PickleWriter.save_storage,
+    StorageView: _PickleWriter.save_storage,
     _Late: _PickleWriter.save_late,
     _Mention: _PickleWriter.save_mention,
 }

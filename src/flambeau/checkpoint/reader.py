@@ -2,24 +2,34 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias
 
-from flambeau.base.errors import BadPickle
 from flambeau.checkpoint.budget import Budget
 from flambeau.checkpoint.builders import Builders
 from flambeau.checkpoint.byte_order import ByteOrder
+from flambeau.checkpoint.container import LEGACY, SCRIPT, TAR, ZIP, Container, Outside
 from flambeau.checkpoint.contents import READERS, Contents
 from flambeau.checkpoint.context import Context
-from flambeau.checkpoint.machine import Machine
-from flambeau.checkpoint.opcodes import execute
+from flambeau.checkpoint.legacy_container import LegacyContainer
+from flambeau.checkpoint.python2 import python2_encoding
 from flambeau.checkpoint.rebuild import Rebuilder
 from flambeau.checkpoint.records import StorageRecord
+from flambeau.checkpoint.script import ScriptRebuilder, script_refusal
 from flambeau.checkpoint.shards import read_shards
 from flambeau.checkpoint.sniff import INDEX, SAFETENSORS, sniff
-from flambeau.checkpoint.source import ReadableFrom, open_source
+from flambeau.checkpoint.source import ByteSource, ReadableFrom, open_source
+from flambeau.checkpoint.tar_container import TarContainer
 from flambeau.checkpoint.zip_container import ZipContainer
 
-__all__ = ["Checkpoint", "read", "read_safetensors"]
+__all__ = ["Checkpoint", "Unknown", "read", "read_safetensors"]
+
+Unknown: TypeAlias = Literal["error", "record"]
+
+_CONTAINERS: Final[dict[str, Callable[[ByteSource, bool], Container]]] = {
+    ZIP: ZipContainer,
+    LEGACY: LegacyContainer,
+    TAR: TarContainer,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +62,34 @@ class Checkpoint:
         self._verify()
 
 
-def read(source: ReadableFrom, *, mmap: bool = True, check: bool = True, build: Builders | None = None) -> Checkpoint:
-    """Read a checkpoint that `torch.save` or `write` wrote. No code of the file's is run, and none is looked up.
+def read(
+    source: ReadableFrom,
+    *,
+    mmap: bool = True,
+    check: bool = True,
+    build: Builders | None = None,
+    encoding: str | None = None,
+    unknown: Unknown = "error",
+) -> Checkpoint:
+    """Read a checkpoint that any version of PyTorch, or `write`, wrote. No code of the file's is run or looked up.
 
     Tensors without a pickle are read as well: safetensors files, NumPy's arrays and archives of them, and an index of
     shards (``model.safetensors.index.json``) with the files that it names, as one dictionary.
 
     A tensor's bytes are mapped, not read: opening takes the same short time for a small and a large file. Whatever
-    describes the object is compared with its checksum at once, a storage when its bytes are first asked for.
+    describes the object is compared with its checksum at once, a storage when its bytes are first asked for. Files from
+    before PyTorch 1.6 hold no checksums.
 
     Args:
         source: a path; or the file's content; or a file opened in binary mode, which is read from its position on.
         mmap: map a path's bytes. False reads and checks them now, so that the file may change afterwards.
         check: compare the storages with their checksums. What describes the object is always checked.
         build: what the records in the object become; by default they stay records.
+        encoding: how text that Python 2 wrote is read: ``"utf-8"``, ``"ascii"``, ``"latin1"``, or ``"bytes"`` to keep
+            it as bytes. By default it is UTF-8, or else Latin-1 where it is no key of a dictionary.
+        unknown: what becomes of objects of unknown classes: ``"error"``, or ``"record"``, which gives each as an
+            ``ObjectRecord`` of what the file says about it.
+            A TorchScript archive is read as such records only.
 
     Returns:
         The checkpoint. Arrays of its tensors are read-only.
@@ -73,6 +97,7 @@ def read(source: ReadableFrom, *, mmap: bool = True, check: bool = True, build: 
     Raises:
         LoadError: one of its subclasses, by the reason.
         OSError: the file cannot be opened.
+        ValueError: ``encoding`` is none of the four.
 
     Example:
         >>> import io
@@ -84,25 +109,40 @@ def read(source: ReadableFrom, *, mmap: bool = True, check: bool = True, build: 
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
     """
-    with open_source(source, mmap) as opened:
-        container_kind = sniff(opened)
-        if container_kind in READERS:
-            return _without_pickle(container_kind, READERS[container_kind](opened, build or Builders()))
-        if container_kind == INDEX:
-            shards = read_shards(opened, source, lambda path: read(path, mmap=mmap, check=check, build=build))
-            return _without_pickle(container_kind, shards)
-        container = ZipContainer(opened, check)
-        pickle = container.pickle()
-        name = f"{opened.name}: data.pkl"
-        budget = Budget(name, len(pickle))
-        order = ByteOrder(opened.name, container.byteorder)
-        rebuilder = Rebuilder(Context(name, build or Builders(), budget, order), container.storage)
-        obj = _unpickle(Machine(name, pickle, rebuilder, budget))
+    if unknown not in ("error", "record"):
+        raise ValueError(f"unknown: expected 'error' or 'record', but got {unknown!r}")
+    options = _Options(mmap, check, build or Builders(), python2_encoding(encoding), unknown == "record")
+    return _read(source, options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """How a file is read, and files inside it."""
+
+    mmap: bool
+    check: bool
+    build: Builders
+    encoding: str | None
+    as_records: bool
+
+
+def _read(source: ReadableFrom, options: _Options, inside: bool = False) -> Checkpoint:
+    """Read a checkpoint, or one inside another."""
+    with open_source(source, options.mmap) as opened:
+        kind = sniff(opened)
+        if kind in READERS:
+            return _without_pickle(kind, READERS[kind](opened, options.build))
+        if kind == INDEX:
+            return _without_pickle(kind, read_shards(opened, source, lambda path: _read(path, options)))
+        container = _CONTAINERS[kind](opened, options.check)
+        context = _context(f"{opened.name}: {container.description}", container.byteorder, options)
+        if not inside:
+            context.nested = lambda data: _read(data, options, inside=True).obj
+        outside = container.outside(context)
+        obj = container.unpickle(context, _rebuilder(container.kind, context, outside))
         if not opened.lasting:
             container.load()
-    return Checkpoint(
-        obj, container_kind, container.byteorder, container.checksums, rebuilder.storages, container.verify
-    )
+    return Checkpoint(obj, container.kind, container.byteorder, container.checksums, outside.records, container.verify)
 
 
 def read_safetensors(source: ReadableFrom, *, mmap: bool = True, build: Builders | None = None) -> Checkpoint:
@@ -137,9 +177,16 @@ def _without_pickle(kind: str, contents: Contents) -> Checkpoint:
     )
 
 
-def _unpickle(machine: Machine) -> object:
-    """Run the pickle; nothing may follow it."""
-    obj = execute(machine)
-    if machine.position != len(machine.data):
-        raise machine.error(BadPickle, f"{len(machine.data) - machine.position} bytes follow the pickle")
-    return obj
+def _context(name: str, byteorder: str, options: _Options) -> Context:
+    """Make what everything shares that rebuilds one file's object."""
+    order = ByteOrder(name, byteorder)
+    return Context(name, options.build, Budget(name), order, options.encoding, as_records=options.as_records)
+
+
+def _rebuilder(kind: str, context: Context, outside: Outside) -> Rebuilder:
+    """Choose what the names in the pickle stand for."""
+    if kind != SCRIPT:
+        return Rebuilder(context, outside.persistent)
+    if not context.as_records:
+        raise script_refusal(context.name)
+    return ScriptRebuilder(context, outside.persistent)

@@ -5,12 +5,12 @@ import mmap
 import os
 import stat
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO, Protocol, TypeAlias
 
 from flambeau.base.errors import EmptyFile, TruncatedFile
 
-__all__ = ["ByteSource", "ReadableFrom", "open_source"]
+__all__ = ["ByteSource", "ReadableFrom", "lasting", "open_source"]
 
 ReadableFrom: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
@@ -70,9 +70,15 @@ class FileSource:
 
 def _stream(name: str, file: BinaryIO) -> ByteSource:
     """Take a file from its position on: as it is where it can go back, else read into memory."""
-    if file.seekable():
-        return FileSource(name, file)
+    if file.seekable() if hasattr(file, "seekable") else hasattr(file, "seek"):
+        with suppress(OSError, ValueError):  # gzip's files, for one, cannot seek from the end
+            return FileSource(name, file)
     return BufferSource(name, file.read())
+
+
+def lasting(source: ByteSource) -> ByteSource:
+    """Give a source whose bytes stay valid: this one, or all its bytes read into memory."""
+    return source if source.lasting else BufferSource(source.name, source.view(0, source.size))
 
 
 @contextmanager

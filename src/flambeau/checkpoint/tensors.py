@@ -7,49 +7,76 @@ from flambeau.checkpoint.context import Context, Permitted
 from flambeau.checkpoint.elements import ELEMENTS
 from flambeau.checkpoint.limits import DIMENSIONS
 from flambeau.checkpoint.narrowing import as_dict, as_tuple
-from flambeau.checkpoint.records import GlobalRecord, StorageRecord, TensorRecord
+from flambeau.checkpoint.records import (
+    CallRecord,
+    GlobalRecord,
+    ObjectRecord,
+    StorageRecord,
+    StorageView,
+    TensorRecord,
+)
 
-__all__ = ["TENSOR_CLASSES", "make_parameter", "make_tensor", "make_tensor_with_attributes", "make_typed_tensor"]
+__all__ = [
+    "TENSOR_CLASSES",
+    "built_tensor",
+    "checked_lengths",
+    "checked_view",
+    "make_parameter",
+    "make_tensor",
+    "make_tensor_with_attributes",
+    "make_typed_tensor",
+]
 
 _END: Final = 1 << 63
 _METADATA: Final = frozenset(("conj", "neg"))
 _NEGATABLE: Final = frozenset(("float16", "float32", "float64", "complex64", "complex128"))
 # Classes a tensor with attributes may have; a subclass is no plain tensor.
 TENSOR_CLASSES: Final = frozenset(("torch.Tensor", "torch.nn.parameter.Buffer"))
+_FROM_TYPE: Final = "torch._tensor._rebuild_from_type_v2"
 # Estimated bytes of Python objects, for the budget.
 _TENSOR, _ITEM = 600, 32
 
 
 def make_tensor(context: Context, *arguments: object) -> object:
     """Make a tensor whose elements have the type of its storage."""
-    return _built(context, _describe(context, *arguments))
+    return built_tensor(context, _describe(context, *arguments))
 
 
 def make_typed_tensor(context: Context, *arguments: object) -> object:
     """Make a tensor that names the type of its elements itself."""
-    return _built(context, _describe_typed(context, *arguments))
+    return built_tensor(context, _describe_typed(context, *arguments))
 
 
 def make_tensor_with_attributes(
     context: Context, function: object, kind: object, arguments: object, state: object
 ) -> object:
-    """Make a tensor on which Python attributes were set: an `nn.Buffer`, for one."""
+    """Make a tensor on which Python attributes were set (an `nn.Buffer`, for one), or one of a class of its own."""
     name = function.name if isinstance(function, GlobalRecord) else ""
     view = as_tuple(arguments)
+    plain = isinstance(kind, GlobalRecord) and kind.name in TENSOR_CLASSES
     if name not in _DESCRIPTIONS or view is None:
+        if context.as_records:
+            context.budget.charge(_TENSOR)
+            return CallRecord(_FROM_TYPE, (function, kind, arguments, state))
         raise context.error(BadTensor, "a tensor with attributes is made by something other than a tensor's function")
-    if not isinstance(kind, GlobalRecord) or kind.name not in TENSOR_CLASSES:
+    recorded = isinstance(kind, GlobalRecord) and not plain and context.as_records
+    if not (plain or recorded or isinstance(kind, type)):  # a class that is a value is one that is known
         raise context.error(BadTensor, "a tensor with attributes has a class other than torch.Tensor")
-    described = _DESCRIPTIONS[name].call(context, name, view)
-    record = cast("TensorRecord", described)
+    record = cast("TensorRecord", _DESCRIPTIONS[name].call(context, name, view))
+    if isinstance(kind, GlobalRecord) and recorded:
+        return ObjectRecord(kind.name, (built_tensor(context, record),), state)
     record.attributes = _attributes(context, state)
-    return _built(context, record)
+    if plain:
+        return built_tensor(context, record)
+    built = context.builders.subclass(kind, record)
+    context.tensors[id(built)] = built, record
+    return built
 
 
-def _built(context: Context, record: TensorRecord) -> object:
+def built_tensor(context: Context, record: TensorRecord) -> object:
     """Turn a record into what it becomes, and remember that this is a tensor."""
     built = context.builders.tensor(record)
-    context.tensors[id(built)] = built
+    context.tensors[id(built)] = built, record
     return built
 
 
@@ -66,7 +93,7 @@ def _describe(
     """Describe a tensor whose elements have the type of its storage."""
     if not isinstance(storage, StorageRecord):
         raise context.error(BadTensor, "a tensor views something other than a storage")
-    return _view(context, storage, storage.dtype, (offset, shape, stride), requires_grad, metadata)
+    return checked_view(context, storage, storage.dtype, (offset, shape, stride), requires_grad, metadata)
 
 
 def _describe_typed(
@@ -86,7 +113,7 @@ def _describe_typed(
     for name, built in context.dtypes.items():
         if built is dtype:
             context.order.arrange(storage, ELEMENTS[name].swap)
-            return _view(context, storage, name, (offset, shape, stride), requires_grad, metadata)
+            return checked_view(context, storage, name, (offset, shape, stride), requires_grad, metadata)
     raise context.error(BadTensor, "the type of a tensor's elements is something other than a dtype")
 
 
@@ -119,7 +146,7 @@ def _attributes(context: Context, state: object) -> dict[str, object]:
     return attributes
 
 
-def _view(
+def checked_view(
     context: Context,
     storage: StorageRecord,
     dtype: str,
@@ -129,19 +156,28 @@ def _view(
 ) -> TensorRecord:
     """Check and describe a view of a storage."""
     context.budget.charge(_TENSOR)
-    offset, shape, stride = view[0], _lengths(context, "shape", view[1]), _lengths(context, "stride", view[2])
+    offset, shape, stride = (
+        view[0],
+        checked_lengths(context, "shape", view[1]),
+        checked_lengths(context, "stride", view[2]),
+    )
     if type(offset) is not int or not 0 <= offset < _END:
         raise context.error(BadTensor, "the storage offset of a tensor is not a natural number")
     if len(shape) != len(stride):
         raise context.error(BadTensor, f"a tensor has {len(shape)} sizes and {len(stride)} strides")
     if type(requires_grad) is not bool:
         raise context.error(BadTensor, "the requires_grad of a tensor is not a bool")
-    _check_bounds(context, storage, ELEMENTS[dtype].size, offset, shape, stride)
+    size = ELEMENTS[dtype].size
+    _check_bounds(context, storage, size, offset, shape, stride)
+    if isinstance(storage, StorageView):
+        if storage.start % size:
+            raise context.error(BadTensor, f"a tensor begins within an element of {size} bytes")
+        storage, offset = storage.base, offset + storage.start // size
     bits = _bits(context, dtype, metadata)
     return TensorRecord(dtype, shape, stride, offset, storage, requires_grad=requires_grad, metadata=bits)
 
 
-def _lengths(context: Context, what: str, value: object) -> tuple[int, ...]:
+def checked_lengths(context: Context, what: str, value: object) -> tuple[int, ...]:
     """Check a shape or strides: natural numbers, not too many."""
     if not isinstance(value, tuple):
         raise context.error(BadTensor, f"the {what} of a tensor is not a tuple")

@@ -6,13 +6,18 @@ from flambeau.base.errors import BadCall
 from flambeau.checkpoint.context import Context
 from flambeau.checkpoint.narrowing import as_tuple
 
-__all__ = ["make_device", "make_layout", "make_size"]
+__all__ = ["make_backend", "make_device", "make_layout", "make_size"]
 
 _LAYOUTS: Final = frozenset(
     f"torch.{name}"
     for name in ("strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc", "jagged", "_mkldnn")
 )
 _DEVICE_LENGTH: Final = 64
+
+
+def make_backend(context: Context) -> object:
+    """Give what stands for the functions that modules pointed to before PyTorch 1.4: nothing."""
+    return None
 
 
 def make_size(context: Context, sizes: object = ()) -> object:
@@ -41,4 +46,7 @@ def make_layout(context: Context, name: object) -> object:
     """Make a torch.layout of its name."""
     if not isinstance(name, str) or name not in _LAYOUTS:
         raise context.error(BadCall, "torch.serialization._get_layout is called with something other than a layout")
-    return context.builders.layout(name.removeprefix("torch."))
+    known = name.removeprefix("torch.")
+    if known not in context.layouts:
+        context.layouts[known] = context.builders.layout(known)
+    return context.layouts[known]

@@ -6,18 +6,21 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from flambeau.checkpoint.legacy_writer import write_stream
 from flambeau.checkpoint.pickle_writer import Pickled, write_pickle
 from flambeau.checkpoint.sink import WritableTo, writing_to
 from flambeau.checkpoint.zip_writer import ALIGNMENT, ByteSink, ZipWriter
 
-__all__ = ["WritableTo", "write", "write_pickled"]
+__all__ = ["WritableTo", "prepare", "write"]
 
 _FORMAT_VERSION: Final = b"1"
 _VERSION: Final = b"3\n"
 _TOP: Final = "archive"  # where there is no file name to take it from
 
 
-def write(obj: object, target: WritableTo, *, describe: Callable[[object], object] | None = None) -> None:
+def write(
+    obj: object, target: WritableTo, *, describe: Callable[[object], object] | None = None, legacy: bool = False
+) -> None:
     """Write a checkpoint that `torch.load` and `read` read.
 
     A file is replaced in one step: an interruption, a full disk or an object that cannot be saved leaves the old one as
@@ -28,6 +31,7 @@ def write(obj: object, target: WritableTo, *, describe: Callable[[object], objec
         obj: plain Python values and records.
         target: a path, or a file opened for writing in binary mode.
         describe: turns any other object into a record or a plain value; what it does not know it returns unchanged.
+        legacy: write the format of PyTorch before version 1.6, which has no checksums and is not mapped by PyTorch.
 
     Raises:
         SaveError: one of its subclasses, by the reason.
@@ -42,22 +46,32 @@ def write(obj: object, target: WritableTo, *, describe: Callable[[object], objec
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.save.html
     """
-    write_pickled(write_pickle(obj, describe), target)
+    prepare(obj, target, describe=describe, legacy=legacy)()
 
 
-def write_pickled(pickled: Pickled, target: WritableTo) -> None:
-    """Write what ``write_pickle`` has described: the second half of ``write``, which looks at no object any more.
+def prepare(
+    obj: object, target: WritableTo, *, describe: Callable[[object], object] | None = None, legacy: bool = False
+) -> Callable[[], None]:
+    """Describe an object as it is now, and return what writes that: the two halves of ``write``.
 
     Args:
-        pickled: the description, and the storages.
-        target: a path, or a file opened for writing in binary mode.
+        obj, target, describe, legacy: as for ``write``.
 
     Raises:
-        SaveError: the system refused.
+        SaveError: the object cannot be saved.
     """
+    pickled = write_pickle(obj, describe, legacy=legacy)
+    return lambda: _write_pickled(pickled, target, legacy)
+
+
+def _write_pickled(pickled: Pickled, target: WritableTo, legacy: bool) -> None:
+    """Write what was described; looks at no object any more."""
     top = _top_of(os.fspath(target)) if isinstance(target, str | os.PathLike) else _TOP
     with writing_to(target) as sink:
-        _write_archive(pickled, sink, top)
+        if legacy:
+            write_stream(pickled, sink)
+        else:
+            _write_archive(pickled, sink, top)
 
 
 def _top_of(path: str) -> str:

@@ -2,8 +2,13 @@
 
 from typing import Final
 
-from flambeau.base.errors import BadZip, MissingRecord, NotACheckpoint, UnsupportedContainer
+from flambeau.base.errors import BadPickle, BadZip, MissingRecord, NotACheckpoint, UnsupportedContainer
+from flambeau.checkpoint.container import SCRIPT, ZIP
+from flambeau.checkpoint.context import Context
+from flambeau.checkpoint.machine import Machine, Meaning
+from flambeau.checkpoint.opcodes import execute
 from flambeau.checkpoint.source import ByteSource
+from flambeau.checkpoint.storage_table import StorageTable
 from flambeau.checkpoint.zip_reader import ZipReader, ZipRecord
 
 __all__ = ["ZipContainer"]
@@ -24,7 +29,10 @@ class ZipContainer:
     Attributes:
         byteorder: byte order of the tensors in the file, ``"little"`` or ``"big"``.
         checksums: whether the archive holds checksums.
+        kind: kind of archive: one that holds ``constants.pkl`` was written by TorchScript.
     """
+
+    description = "data.pkl"
 
     def __init__(self, source: ByteSource, check: bool) -> None:
         self._name = source.name
@@ -32,10 +40,11 @@ class ZipContainer:
         self.checksums = archive.checksums
         self._trusting = not check or not self.checksums
         self._records = self._below_top(archive.records)
-        if "constants.pkl" in self._records:
+        self.kind = SCRIPT if "constants.pkl" in self._records else ZIP
+        if "model.json" in self._records:
             raise UnsupportedContainer(
-                f"{self._name}: this is a TorchScript archive, which is not read. Cannot use ``weights_only=True`` "
-                "with TorchScript archives: load it with torch.jit.load and save its state_dict()"
+                f"{self._name}: this is a TorchScript archive of PyTorch 1.0 to 1.3, which is not read; load it with "
+                "torch.jit.load and save its state_dict()"
             )
         if "data.pkl" not in self._records:
             raise NotACheckpoint(f"{self._name}: this zip archive is not a checkpoint: it has no record 'data.pkl'")
@@ -45,16 +54,22 @@ class ZipContainer:
         if self.byteorder not in _BYTE_ORDERS:
             raise BadZip(f"{self._name}: record 'byteorder': expected little or big, found {self.byteorder[:80]!r}")
 
-    def pickle(self) -> bytes:
-        """Give the description of the saved object."""
-        return self._records["data.pkl"].array().tobytes()
+    def outside(self, context: Context) -> StorageTable:
+        """Give the storages."""
+        return StorageTable(context, self._storage)
 
-    def storage(self, key: str) -> ZipRecord:
-        """Find the record of a storage.
+    def unpickle(self, context: Context, meaning: Meaning) -> object:
+        """Run the pickle that describes the object; nothing may follow it."""
+        data = self._records[self.description].array().tobytes()
+        context.budget.allow(len(data))
+        machine = Machine(context.name, data, meaning, context.budget, encoding=context.encoding)
+        obj = execute(machine)
+        if machine.position != len(data):
+            raise machine.error(BadPickle, f"{len(data) - machine.position} bytes follow the pickle")
+        return obj
 
-        Raises:
-            MissingRecord: the archive has none of this name.
-        """
+    def _storage(self, key: str, nbytes: int) -> ZipRecord:
+        """Find the record of a storage, whose own length tells how many bytes it has."""
         record = self._records.get(f"data/{key}")
         if record is None:
             raise MissingRecord(f"{self._name}: the archive has no record 'data/{key[:80]}', which a tensor needs")

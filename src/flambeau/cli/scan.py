@@ -1,28 +1,17 @@
 """``flambeau scan``: what the pickles in a file name."""
 
 import argparse
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from flambeau.cli.console import Commands, add_output, paint, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from flambeau.checkpoint.scan import ScannedGlobal
+    from flambeau.checkpoint.scanning import Scan
 
 __all__ = ["add_parser", "run"]
 
-_STYLES: Final = {
-    "dangerous": ("bold", "red"),
-    "broken": ("bold", "red"),
-    "unknown": ("yellow",),
-    "allowed": ("dim",),
-}
-_MEANINGS: Final = {
-    "dangerous": "an ordinary unpickler would run code",
-    "broken": "the rest cannot be read",
-    "unknown": "not built by Flambeau",
-    "allowed": "",
-}
+# In the order in which they are shown.
+_STYLES: Final = {"suspicious": "red", "unknown": "yellow", "allowed": "dim"}
 
 
 def add_parser(commands: Commands) -> None:
@@ -31,8 +20,8 @@ def add_parser(commands: Commands) -> None:
         "scan",
         help="list every class and function that files name, without executing anything",
         description="List every class and function that the pickles in files name, without executing anything. The "
-        "exit status is 1 where a name is dangerous or a pickle is broken, 2 where a file cannot be read. Loading a "
-        "file with Flambeau is safe in any case: this is for whoever loads it otherwise.",
+        "exit status is 1 where a name is suspicious or a pickle cannot be followed to its end, 2 where a file cannot "
+        "be read. Loading a file with Flambeau is safe in any case: this is for whoever loads it otherwise.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="checkpoint, or a bare pickle")
     add_output(parser)
@@ -41,53 +30,66 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Scan the files; returns the exit status."""
-    from flambeau.checkpoint.scan import BROKEN, DANGEROUS, scan
+    from flambeau.tools.scanning import scan_files
 
-    found = {file: scan(file) for file in arguments.files}
+    found = {path: scan for file in arguments.files for path, scan in scan_files(file).items()}
     if arguments.json:
-        described = [_as_json(file, names) for file, names in found.items()]
+        described = [_as_json(path, scan) for path, scan in found.items()]
         print_json(described[0] if len(described) == 1 else described)
     else:
-        for file, names in found.items():
-            _print(file, names, arguments.quiet)
-    return int(any(name.verdict in (DANGEROUS, BROKEN) for names in found.values() for name in names))
+        for path, scan in found.items():
+            _print(path, scan, arguments.quiet)
+    return int(any(not scan.safe for scan in found.values()))
 
 
-def _as_json(file: str, names: "list[ScannedGlobal]") -> dict[str, object]:
-    """Describe a file's names in terms of JSON."""
-    listed = [
-        {"name": name.name, "verdict": name.verdict, "record": name.record, "position": name.position} for name in names
+def _as_json(path: str, scan: "Scan") -> dict[str, object]:
+    """Describe what a file names in terms of JSON."""
+    names = [
+        {
+            "name": entry.name,
+            "verdict": entry.verdict,
+            "reason": entry.reason,
+            "called": entry.called,
+            "where": entry.where,
+        }
+        for entry in scan.globals
     ]
-    return {"file": file, "globals": listed}
+    return {
+        "file": path,
+        "kind": scan.container,
+        "safe": scan.safe,
+        "globals": names,
+        "opcodes": scan.opcodes,
+        "problems": scan.problems,
+    }
 
 
-def _print(file: str, names: "list[ScannedGlobal]", quiet: bool) -> None:
-    """Write a file's names, the worst first, each once."""
+def _print(path: str, scan: "Scan", quiet: bool) -> None:
+    """Write what a file names, the worst first."""
     from flambeau.tools.sizes import shown_count
 
-    times = Counter((name.verdict, _printable(name.name), name.record) for name in names)
-    first = {(name.verdict, _printable(name.name), name.record): name.position for name in reversed(names)}
-    verdicts = Counter(verdict for verdict, _, _ in times)
-    counts = ", ".join(f"{verdicts[verdict]:,} {verdict}" for verdict in _STYLES if verdicts[verdict])
-    distinct = shown_count(len(times), "name") if times else "no names"
-    say(f"{paint(file, 'bold')}: {distinct}{': ' + counts if counts else ''}")
-    for verdict, styles in _STYLES.items():
-        if quiet and verdict == "allowed":
-            continue
-        rows = [
-            (
-                f"  {name}",
-                verdict,
-                f"{record or 'pickle'}, byte {first[key]:,}" + (f", {times[key]:,} times" if times[key] > 1 else ""),
-                _MEANINGS[verdict],
-            )
-            for key in sorted(times)
-            for _, name, record in (key,)
-            if key[0] == verdict
-        ]
-        print_table(rows, styles=(styles[-1], styles[-1], "dim", "dim"))
+    counts = ", ".join(f"{len(names):,} {verdict}" for verdict in _STYLES if (names := _names(scan, verdict)))
+    total = shown_count(len(scan.globals), "name") if scan.globals else "no names"
+    if not (quiet and scan.safe):
+        say(f"{paint(path, 'bold')}: {scan.container}, {total}{': ' + counts if counts else ''}")
+    for verdict, style in _STYLES.items():
+        if not (quiet and verdict != "suspicious"):
+            rows = [
+                (f"  {_printable(name)}", verdict, "called" if called else "named", _printable(where), reason)
+                for name, called, where, reason in _names(scan, verdict)
+            ]
+            print_table(rows, styles=(style, style, "dim", "dim", style))
+    for opcode in scan.opcodes:
+        say(paint(f"  opcode {opcode}, which no checkpoint uses", "red"))
+    for problem in scan.problems:
+        say(paint(f"  not scanned to its end: {_printable(problem)}", "red"))
+
+
+def _names(scan: "Scan", verdict: str) -> list[tuple[str, bool, str, str]]:
+    """Give the names with a verdict."""
+    return [(entry.name, entry.called, entry.where, entry.reason) for entry in scan.globals if entry.verdict == verdict]
 
 
 def _printable(text: str) -> str:
-    """Show a name that could move the terminal's cursor as what it is."""
+    """Show a text that could move the terminal's cursor as what it is."""
     return text if text.isprintable() else ascii(text)

@@ -24,8 +24,12 @@ class Versioned(Protocol):
 class Leaf(Protocol):
     """A tensor that gathers gradients."""
 
+    def hooked(self, gradient: "Tracked") -> "Tracked":
+        """A gradient after the tensor's hooks."""
+        ...
+
     def accumulate(self, gradient: "Tracked") -> None:
-        """Add a gradient to the tensor's own."""
+        """Add a gradient to the tensor's own, after its hooks."""
         ...
 
 

@@ -13,10 +13,11 @@ __all__ = ["embedding", "one_hot", "renormalized_rows"]
 def embedding(weight: Array, index: Array, padding: int, by_frequency: bool) -> Array:
     """``weight[index]``; no gradient flows to row ``padding`` (-1: none). A row out of range is NaN."""
     if not jnp.issubdtype(index.dtype, jnp.integer) or index.dtype.itemsize < 4:
-        kind = from_numpy_dtype(index.dtype).tensor_type
+        name = from_numpy_dtype(index.dtype).tensor_type
+        kind = "CPUBoolType" if name == "BoolTensor" else f"torch.{name}"
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-            f"torch.{kind} instead (while checking arguments for embedding)"
+            f"{kind} instead (while checking arguments for embedding)"
         )
     if weight.ndim != 2:
         raise RuntimeError("'weight' must be 2-D")

@@ -10,9 +10,11 @@ import os
 from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
 
-from flambeau.checkpoint import read_safetensors, write_safetensors, write_shards
-from flambeau.serialization.loading import MapLocation, built
-from flambeau.serialization.saving import described
+from flambeau.base.errors import CannotSave
+from flambeau.checkpoint import TensorRecord, read_safetensors, write_safetensors, write_shards
+from flambeau.serialization.describing import Describer
+from flambeau.serialization.loading import built
+from flambeau.serialization.places import MapLocation
 from flambeau.tensors.core import Core
 from flambeau.tensors.tensor import Tensor
 
@@ -45,7 +47,7 @@ def load_safetensors(f: str | os.PathLike[str] | BinaryIO, map_location: MapLoca
 
     Source: https://huggingface.co/docs/safetensors/api/torch
     """
-    return built(map_location, lambda builders: read_safetensors(f, build=builders).obj)
+    return built(lambda builders: read_safetensors(f, build=builders).obj, map_location)
 
 
 def save_safetensors(
@@ -75,7 +77,7 @@ def save_safetensors(
 
     Source: https://huggingface.co/docs/safetensors/api/torch
     """
-    write_safetensors(described(_checked("save_safetensors", tensors)), f, metadata=metadata)
+    write_safetensors(_described("save_safetensors", tensors), f, metadata=metadata)
 
 
 def save_shards(
@@ -105,16 +107,24 @@ def save_shards(
 
     Source: https://huggingface.co/docs/transformers/big_models
     """
-    return write_shards(described(_checked("save_shards", tensors)), folder, most=max_size)
+    return write_shards(_described("save_shards", tensors), folder, most=max_size)
 
 
-def _checked(function: str, tensors: Any) -> Mapping[str, Core]:
-    """Refuse what is no dictionary of tensors."""
+def _described(function: str, tensors: Any) -> dict[str, TensorRecord]:
+    """Describe tensors by name; refuse what is none. Those that share a storage share its record."""
     if not isinstance(tensors, Mapping):
         raise TypeError(f"{function}() expected a dictionary of tensors, but got {type(tensors).__name__}")
+    describer = Describer()
+    described: dict[str, TensorRecord] = {}
     named = cast("Mapping[str, Core]", tensors)
     for name, tensor in named.items():
         if not isinstance(tensor, Core):
             kind = type(tensor).__name__
             raise TypeError(f"{function}() expected tensors, but {name!r} is of type {kind}; save() takes any value")
-    return named
+        record = describer(tensor)
+        if not isinstance(record, TensorRecord):
+            raise CannotSave(
+                f"cannot save tensor {name!r} in a safetensors file: it is on the meta device, without values"
+            )
+        described[name] = record
+    return described

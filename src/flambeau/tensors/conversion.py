@@ -179,7 +179,8 @@ class Conversion(Core):
         if self._grad_fn is not None:
             raise RuntimeError(
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
-                "moment. This one was computed; copy it with .detach().clone(), or delete it from its module first."
+                "moment.  If you were attempting to deepcopy a module, this may be because of a "
+                "torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001"
             )
         storage = memo.get(id(self._storage))
         if storage is None:

@@ -43,6 +43,8 @@ class Parameter(Tensor, metaclass=_ParameterType):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.parameter.Parameter.html
     """
 
+    __module__ = "flambeau.nn.parameter"  # PyTorch's home of it
+
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:  # noqa: D102  (the class documents it)
         if data is None:
             data = empty(0)
@@ -128,6 +130,7 @@ class Buffer(Tensor, metaclass=_BufferType):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.parameter.Buffer.html
     """
 
+    __module__ = "flambeau.nn.parameter"  # PyTorch's home of it
     persistent: bool
 
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Any:  # noqa: D102  (the class documents it)

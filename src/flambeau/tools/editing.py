@@ -15,7 +15,7 @@ import numpy as np
 from flambeau.base.errors import BadEdit
 from flambeau.base.shapes import contiguous_strides
 from flambeau.checkpoint.elements import ELEMENTS
-from flambeau.checkpoint.records import ByteArray, StorageRecord, TensorRecord
+from flambeau.checkpoint.records import ByteArray, ObjectRecord, StorageRecord, TensorRecord
 from flambeau.checkpoint.row_order import row_bytes
 from flambeau.tools.tree import Path, as_tensor, dotted, is_named, parts
 
@@ -127,7 +127,7 @@ class _Editor:
             return _GONE
         kept = kept or not self._edit.keep or bool(path and self._fits(self._edit.keep, path))
         named = named and is_named(value)
-        held = parts(value)
+        held = None if isinstance(value, ObjectRecord) else parts(value)
         if held is None:
             if not kept:
                 self.result.dropped += 1
@@ -137,7 +137,8 @@ class _Editor:
         if held and not left:
             return _GONE
         if not isinstance(value, dict):
-            return type(value)(part for _, part in left)  # pyright: ignore[reportCallIssue]  # a list or a tuple
+            items = [part for _, part in left]
+            return items if isinstance(value, list) else tuple(items)
         return self._dictionary(path, cast("dict[object, object]", value), left, named)
 
     def _fits(self, patterns: Sequence[str], path: Path) -> bool:
@@ -192,6 +193,11 @@ class _Editor:
 
     def _leaf(self, value: object) -> object:
         """Give what becomes of a tensor, the same for the same; other values stay."""
+        if isinstance(value, ObjectRecord) and (self._edit.cast or self._edit.unshare):
+            raise BadEdit(
+                f"the file holds an object of class {value.name}, whose tensors cannot be changed in it; "
+                "convert the file to .safetensors first, which takes its tensors by name"
+            )
         if not isinstance(value, TensorRecord):
             return value
         known = self._records.get(id(value))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from flambeau.checkpoint.records import TensorRecord
+from flambeau.checkpoint.records import ObjectRecord, TensorRecord
 from flambeau.checkpoint.row_order import row_bytes
 from flambeau.tools.opening import Opened
 from flambeau.tools.sizes import shown_count, shown_size
@@ -181,7 +181,7 @@ def _counted(count: int) -> str:
 
 def _kind(value: object) -> str:
     """Name a container's type."""
-    return type(value).__name__.removesuffix("Record")
+    return value.name if isinstance(value, ObjectRecord) else type(value).__name__.removesuffix("Record")
 
 
 def summary(value: object) -> str:

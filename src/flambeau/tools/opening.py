@@ -32,7 +32,7 @@ class Opened:
 
 
 def open_checkpoint(path: str | os.PathLike[str], *, check: bool = True) -> Opened:
-    """Open a checkpoint of any kind that is read; no tensor's bytes are.
+    """Open a checkpoint of any kind that is read; no tensor's bytes are. Objects of unknown classes become records.
 
     Args:
         path: where it is.
@@ -42,7 +42,7 @@ def open_checkpoint(path: str | os.PathLike[str], *, check: bool = True) -> Open
         LoadError: one of its subclasses, by the reason.
         OSError: the file cannot be opened.
     """
-    checkpoint = read(path, check=check)
+    checkpoint = read(path, check=check, unknown="record")
     nbytes = sum(os.path.getsize(file) for file in files_of(path, checkpoint.container))
     return Opened(os.fspath(path), nbytes, checkpoint)
 

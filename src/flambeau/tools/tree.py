@@ -8,12 +8,13 @@ import numpy as np
 
 from flambeau.base.errors import LimitExceeded
 from flambeau.checkpoint.elements import element_of
-from flambeau.checkpoint.records import TensorRecord
+from flambeau.checkpoint.records import ObjectRecord, TensorRecord
 
 __all__ = ["Leaf", "Path", "as_tensor", "dotted", "is_named", "leaves", "parts"]
 
 Path: TypeAlias = tuple[object, ...]
 
+_FOLDERS: Final = ("_parameters", "_buffers", "_modules")
 _DEPTH: Final = 100
 _MOST: Final = 4_000_000  # a few bytes can describe lists of lists without end
 
@@ -52,7 +53,23 @@ def parts(value: object) -> list[tuple[object, object]] | None:
         return list(cast("dict[object, object]", value).items())
     if type(value) in (list, tuple):
         return list(enumerate(cast("list[object]", value)))
-    return None
+    return _of_object(value) if isinstance(value, ObjectRecord) else None
+
+
+def _of_object(record: ObjectRecord) -> list[tuple[object, object]]:
+    """Give what the file says of an object. A module's members go by their names in its state dict."""
+    held: list[tuple[object, object]] = [("arguments", record.arguments)] if record.arguments else []
+    if isinstance(record.state, dict):
+        state = cast("dict[object, object]", record.state)
+        folders = [cast("dict[object, object]", state.get(name)) for name in _FOLDERS]
+        if all(isinstance(folder, dict) for folder in folders):
+            held.extend((name, part) for folder in folders for name, part in folder.items() if part is not None)
+            state = {name: part for name, part in state.items() if not str(name).startswith("_")}
+        held.extend(state.items())
+    elif record.state is not None:
+        held.append(("state", record.state))
+    held.extend(enumerate(record.items))
+    return held + record.pairs
 
 
 def is_named(value: object) -> bool:
@@ -96,7 +113,7 @@ def leaves(obj: object) -> Iterator[Leaf]:
         if len(path) > _DEPTH or seen > _MOST:
             raise LimitExceeded(f"the object is nested more than {_DEPTH} deep, or holds more than {_MOST:,} values")
         held = parts(value)
-        if held and (isinstance(value, dict) or any(_holds(part) for _, part in held)):
+        if held and (isinstance(value, dict | ObjectRecord) or any(_holds(part) for _, part in held)):
             pending.extend(((*path, key), part) for key, part in reversed(held))
         else:
             yield Leaf(path, value)

@@ -178,7 +178,7 @@ class Checkpoints:
         return None
 
     def _restored(self, path: str, members: dict[str, Any], generators: bool) -> Restored:
-        return give_back(load(path), members, generators, path)
+        return give_back(load(path, mmap=False), members, generators, path)  # every checksum is compared
 
     def __repr__(self) -> str:
         return f"Checkpoints({str(self.folder)!r}, keep={self.keep}, best={self.best!r})"

@@ -6,6 +6,7 @@ import numpy as np
 
 from flambeau.primitives import embedding as p
 from flambeau.tensors.core import call, call_in_place
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["embedding", "one_hot"]
@@ -46,6 +47,9 @@ def embedding(
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.embedding.html
     """
+    if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
+        tensor_argument("embedding", 1, weight, "weight")
+        tensor_argument("embedding", 2, input, "indices")
     if sparse:
         raise NotImplementedError("embedding(sparse=True) is not supported: gradients are dense; pass sparse=False")
     rows = weight.shape[0] if weight.shape else 0

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from flambeau.base.constructors import own_constructor
 from flambeau.differentiation.tape import Tracked
 from flambeau.dtypes.kinds import DTYPES
 from flambeau.graph.node import leaf
@@ -132,6 +133,7 @@ def counted(count: Tensor) -> int:
     return int(value)
 
 
+@own_constructor
 class _BatchNorm(NormBase):
     """Batch normalization of inputs whose rank a subclass checks."""
 

@@ -112,6 +112,9 @@ class HuberLoss(_Loss):
 
     See ``nn.functional.huber_loss``.
 
+    Raises:
+        TypeError: ``delta`` is no number.
+
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html
     """
 
@@ -120,6 +123,8 @@ class HuberLoss(_Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
+        if not isinstance(delta, (int, float)):
+            raise TypeError(f"delta must be a float or int, got: {type(delta)}")
         self.delta = delta
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -341,7 +346,7 @@ class MultiMarginLoss(_WeightedLoss):
         if p not in (1, 2):
             raise ValueError("only p == 1 and p == 2 supported")
         if weight is not None and weight.dim() != 1:
-            raise AssertionError(f"weight must be 1-dimensional, got {weight.dim()} dimensions")
+            raise ValueError(f"MultiMarginLoss: expected weight to be None or 1D tensor, got {weight.dim()}D instead")
         self.p = p
         self.margin = margin
 

@@ -294,7 +294,7 @@ class State(Members):
             )
             return
         shape = member.shape
-        if not shape and len(value.shape) == 1:  # a number as PyTorch wrote it before version 0.4
+        if not shape and value.shape == (1,):  # a number as PyTorch wrote it before version 0.4
             value = value[0]
         if value.shape != shape:
             errors.append(
