@@ -13,9 +13,12 @@ from flambeau._names import HOMES
 __version__ = "0.1.0"
 
 _SUBMODULES = (
+    "__future__",
     "autograd",
     "cuda",
+    "func",
     "linalg",
+    "models",
     "nn",
     "optim",
     "random",

@@ -74,6 +74,7 @@ HOMES: dict[str, str] = {
     "load": "flambeau.serialization.loading",
     "save": "flambeau.serialization.saving",
     "summary": "flambeau.inspection.summary",
+    "vmap": "flambeau.transforms.vmap",
     "argwhere": "flambeau.functions.indexing",
     "diag": "flambeau.functions.indexing",
     "diag_embed": "flambeau.functions.indexing",

@@ -279,8 +279,8 @@ def test_row_109_files_that_do_not_load(torch, tmp_path):
         assert words(found["empty"]).endswith(
             "empty: the file is empty; an interrupted save or download leaves such files"
         )
-        assert "this is not a checkpoint: it begins with b'hello, w'" in words(found["text"])
-        assert "cannot save the object: it is of type builtins.function" in words(found["lambda"])
+        assert "this is not a checkpoint but text: it begins with b'hello, w'" in words(found["text"])
+        assert "cannot save the object: Can't pickle local object" in words(found["lambda"])
     else:
         assert words(found["empty"]) == ""
         assert (type(found["text"]), words(found["text"])) == (KeyError, "101")
@@ -305,6 +305,6 @@ def test_row_110_a_torchscript_archive(torch):
 
 
 def test_signature_of_load(torch):
-    """PyTorch's arguments, which rows 94 to 113 use."""
+    """PyTorch's arguments, which rows 94 to 113 use; ``unknown`` is ours."""
     names = ["f", "map_location", "pickle_module", "weights_only", "mmap", "pickle_load_args"]
-    assert list(inspect.signature(torch.load).parameters) == names
+    assert [name for name in inspect.signature(torch.load).parameters if name != "unknown"] == names

@@ -155,6 +155,12 @@ def test_a_large_header_that_is_malformed_is_refused_before_it_is_built():
     tracemalloc.stop()
 
 
+def test_more_names_than_any_checkpoint_has():
+    names = ",".join(f'"{number:x}":""' for number in range(500_001))
+    with pytest.raises(errors.LimitExceeded, match="more than 500000 names in one object"):
+        read(safetensors('{"__metadata__":{' + names + "}}"))
+
+
 def test_nothing_but_what_follows_the_format_is_taken_for_it():
     for file in (safetensors("[]"), safetensors("{}", length=1 << 40), b"x"):
         with pytest.raises(errors.NotACheckpoint, match="this is not a checkpoint"):

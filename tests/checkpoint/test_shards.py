@@ -97,8 +97,8 @@ def test_a_link_to_an_index_finds_the_files_beside_it(shards, tmp_path):
         ("EscapingShard", "is no file", {"a": r"..\x"}),
         ("EscapingShard", "is no file", {"a": "C:x"}),
         ("EscapingShard", "is no file", {"a": ""}),
-        ("BadIndex", "gives 'a' as 3 instead of a file's name", {"a": 3}),
-        ("BadIndex", "'weight_map' is no object", [1]),
+        ("BadIndex", "a string is expected", {"a": 3}),
+        ("BadIndex", "'{' is expected", [1]),
     ],
 )
 def test_wrong_indexes(error, match, weight_map, shards):

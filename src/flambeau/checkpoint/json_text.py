@@ -7,11 +7,14 @@ from collections.abc import Callable
 from json import JSONDecodeError, JSONDecoder
 from typing import Final, cast
 
-from flambeau.base.errors import LoadError
+from flambeau.base.errors import LimitExceeded, LoadError
+from flambeau.checkpoint.limits import HEADER_NAMES
 
 __all__ = ["JsonText"]
 
-_BLANKS: Final = frozenset(" \t\n\r")
+_BLANK: Final = " \t\n\r"
+_BLANKS: Final = frozenset(_BLANK)
+_WINDOW: Final = 4_096  # characters in which blanks are looked for at a time
 
 
 class JsonText:
@@ -49,7 +52,7 @@ class JsonText:
             LoadError: this is not one JSON object.
         """
         end = self.walk_object(0, member)
-        if self._text[end:].strip(" \t\n\r"):
+        if self._text[end:].strip(_BLANK):
             raise self._error(end, "something follows the object")
 
     def walk_object(self, at: int, member: Callable[[str, int], int]) -> int:
@@ -63,6 +66,8 @@ class JsonText:
             if name in seen:
                 raise self._duplicate(f"{self._name}: {name[:80]!r} is named twice")
             seen.add(name)
+            if len(seen) > HEADER_NAMES:
+                raise LimitExceeded(f"{self._name}: it has more than {HEADER_NAMES} names in one object")
             at = self._skip(member(name, self._expect(self._skip(at), ":")))
             if self._text[at : at + 1] == "}":
                 return at + 1
@@ -121,7 +126,8 @@ class JsonText:
     def _skip(self, at: int) -> int:
         """Pass over blanks."""
         while self._text[at : at + 1] in _BLANKS:
-            at += 1
+            window = self._text[at : at + _WINDOW]
+            at += len(window) - len(window.lstrip(_BLANK))
         return at
 
     def _expect(self, at: int, mark: str) -> int:

@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 
 from flambeau.base.errors import ArraySizeMismatch, BadArrayFile, BadArrayHeader, LimitExceeded, UnsupportedTensor
 from flambeau.base.shapes import contiguous_strides
-from flambeau.checkpoint.aligned import aligned_loader
+from flambeau.checkpoint.aligned import AlignedBytes, aligned
 from flambeau.checkpoint.elements import Element, element_of
 from flambeau.checkpoint.limits import DIMENSIONS
 from flambeau.checkpoint.records import ByteArray, StorageRecord, TensorRecord
@@ -39,8 +39,8 @@ def read_npy(source: ByteSource) -> TensorRecord:
         UnsupportedTensor: its elements are no numbers.
     """
     layout = _Layout(source.name, bytes(source.view(0, min(source.size, _HEADER + 16))), source.size)
-    load = aligned_loader(source, layout.start, source.size - layout.start, layout.element.swap)
-    return layout.record("array", load)
+    stretch = AlignedBytes(source, layout.start, source.size - layout.start, layout.element.swap)
+    return layout.record("array", stretch.load)
 
 
 def read_npz(source: ByteSource) -> tuple[dict[str, TensorRecord], ZipReader]:
@@ -70,16 +70,7 @@ def read_npz(source: ByteSource) -> tuple[dict[str, TensorRecord], ZipReader]:
 
 def _member_loader(record: ZipRecord, start: int, unit: int) -> Callable[[], ByteArray]:
     """Give what loads an array out of an archive: checked, and aligned."""
-
-    @cache
-    def load() -> ByteArray:
-        array = record.array()[start:]
-        if array.size and array.ctypes.data % unit:
-            array = array.copy()
-            array.flags.writeable = False
-        return array
-
-    return load
+    return cache(lambda: aligned(record.array()[start:], unit))
 
 
 class _Layout:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from flambeau.base.shapes import contiguous_strides
-from flambeau.checkpoint.aligned import aligned_loader
+from flambeau.checkpoint.aligned import AlignedBytes
 from flambeau.checkpoint.byte_order import ByteOrder
 from flambeau.checkpoint.elements import ELEMENTS
 from flambeau.checkpoint.records import StorageRecord, TensorRecord
@@ -50,8 +50,9 @@ def read_tensors(source: ByteSource) -> ArrayFile:
     tensors: dict[str, TensorRecord] = {}
     for stored in header.tensors.values():
         element = ELEMENTS[stored.dtype]
-        load = aligned_loader(source, header.start + stored.start, stored.end - stored.start, element.swap)
-        storage = StorageRecord(stored.dtype, stored.end - stored.start, load, stored.name)
+        nbytes = stored.end - stored.start
+        stretch = AlignedBytes(source, header.start + stored.start, nbytes, element.swap)
+        storage = StorageRecord(stored.dtype, nbytes, stretch.load, stored.name)
         order.arrange(storage, element.swap)
         stride = contiguous_strides(stored.shape)
         tensors[stored.name] = TensorRecord(stored.dtype, stored.shape, stride, 0, storage)

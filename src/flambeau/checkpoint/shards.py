@@ -121,32 +121,24 @@ def read_index(source: ByteSource) -> Index:
 
     def member(name: str, at: int) -> int:
         found.add(name)
-        value, end = text.value(at)
         if name == "weight_map":
-            index.weight_map = _weight_map(source.name, value)
-        elif name == "metadata":
+            return text.walk_object(at, home)
+        value, end = text.value(at)
+        if name == "metadata":
             index.metadata = _metadata(source.name, value)
+        return end
+
+    def home(name: str, at: int) -> int:
+        index.weight_map[name], end = text.string(at)
         return end
 
     text.walk(member)
     if "weight_map" not in found:
         raise BadIndex(f"{source.name}: this JSON file is no index of shards: it has no 'weight_map'")
-    return index
-
-
-def _weight_map(file: str, value: object) -> dict[str, str]:
-    """Check the map from tensors to files."""
-    if not isinstance(value, dict):
-        raise BadIndex(f"{file}: 'weight_map' is no object")
-    entries = cast("dict[str, object]", value)
-    for name, shard in entries.items():
-        if not isinstance(shard, str):
-            raise BadIndex(f"{file}: 'weight_map' gives {name[:200]!r} as {str(shard)[:80]} instead of a file's name")
-    weight_map = cast("dict[str, str]", entries)
-    for shard in sorted(set(weight_map.values())):
+    for shard in index.files:
         if any(part in _OUTSIDE for part in shard.split("/")) or "\\" in shard or ":" in shard or "\0" in shard:
-            raise EscapingShard(f"{file}: {shard[:200]!r} is no file in the index's folder")
-    return weight_map
+            raise EscapingShard(f"{source.name}: {shard[:200]!r} is no file in the index's folder")
+    return index
 
 
 def _metadata(file: str, value: object) -> dict[str, str]:

@@ -20,6 +20,7 @@ def differentiate(
     retain: bool = False,
     create: bool = False,
     accumulate: bool = False,
+    stop: bool = False,
 ) -> dict[Edge, Tracked]:
     """Gradients of the roots.
 
@@ -31,6 +32,7 @@ def differentiate(
         retain: keep what the tape saved, for another walk.
         create: put the gradients' own computation on the tape.
         accumulate: add the gradients of leaves to their ``.grad``.
+        stop: do not go on from a target to what it was made from.
 
     Returns:
         For each place reached among the targets (or each leaf) its gradient; without the leaves it was added to.
@@ -38,9 +40,10 @@ def differentiate(
     Raises:
         RuntimeError: the tape was released already, or a saved tensor was changed in place.
     """
-    functions, leaves = _reached([edge for edge, _ in roots])
+    ends: set[Edge] = set(targets or ()) if stop else set()
+    functions, leaves = _reached([edge for edge, _ in roots], ends)
     wanted = None if targets is None else _leading_to(functions, set(targets))
-    walk = _Walk(wanted, leaves, set(leaves) if targets is None else set(targets), create, accumulate)
+    walk = _Walk(wanted, leaves, set(leaves) if targets is None else set(targets), ends, create, accumulate)
     before = MODE.grad
     MODE.grad = create
     try:
@@ -52,7 +55,7 @@ def differentiate(
     return walk.found
 
 
-def _reached(starts: Sequence[Edge]) -> tuple[list[GradFn], dict[Edge, int]]:
+def _reached(starts: Sequence[Edge], ends: set[Edge]) -> tuple[list[GradFn], dict[Edge, int]]:
     """Functions that can be reached from here, and how often each leaf can; iterative, since tapes are deep."""
     seen: set[int] = set()
     functions: list[GradFn] = []
@@ -61,6 +64,8 @@ def _reached(starts: Sequence[Edge]) -> tuple[list[GradFn], dict[Edge, int]]:
     while stack:
         edge = stack.pop()
         target = edge[0]
+        if edge in ends:
+            continue
         if not isinstance(target, GradFn):
             leaves[edge] = leaves.get(edge, 0) + 1
         elif id(target) not in seen:
@@ -85,11 +90,18 @@ class _Walk:
     """The state of one walk: gradients that have arrived and wait for their function's turn."""
 
     def __init__(
-        self, wanted: set[int] | None, leaves: dict[Edge, int], targets: set[Edge], create: bool, accumulate: bool
+        self,
+        wanted: set[int] | None,
+        leaves: dict[Edge, int],
+        targets: set[Edge],
+        ends: set[Edge],
+        create: bool,
+        accumulate: bool,
     ) -> None:
         self.wanted = wanted
         self.leaves = leaves
         self.targets = targets
+        self.ends = ends
         self.create = create
         self.accumulate = accumulate
         self.waiting: dict[GradFn, list[Tracked | None]] = {}
@@ -99,6 +111,9 @@ class _Walk:
     def deliver(self, edge: Edge, gradient: Tracked | None) -> None:
         """Add a gradient to what has arrived at a place; None says that nothing comes this way."""
         target, index = edge
+        if edge in self.ends:
+            self._keep(edge, gradient)
+            return
         if not isinstance(target, GradFn):
             self._deliver_to_leaf(edge, gradient)
             return
@@ -117,12 +132,16 @@ class _Walk:
         """Add a gradient to what has arrived at a leaf, which is finished once nothing else leads to it."""
         if edge not in self.targets:
             return
-        if gradient is not None:
-            held = self.found.get(edge)
-            self.found[edge] = gradient if held is None else self._sum(held, gradient)
+        self._keep(edge, gradient)
         self.leaves[edge] -= 1
         if self.leaves[edge] == 0:
             self._finish(edge)
+
+    def _keep(self, edge: Edge, gradient: Tracked | None) -> None:
+        """Add a gradient to what was found for a place."""
+        if gradient is not None:
+            held = self.found.get(edge)
+            self.found[edge] = gradient if held is None else self._sum(held, gradient)
 
     def _finish(self, edge: Edge) -> None:
         """Call a leaf's hooks with its gradient, if any has come, and add it to the leaf's own if asked to."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.base.hooks import RemovableHandle
+from flambeau.differentiation.batching import Batch
 from flambeau.differentiation.differentiate import differentiate
 from flambeau.differentiation.modes import MODE
 from flambeau.differentiation.tape import Edge, GradFn, Tracked, taped
@@ -44,8 +45,12 @@ class Gradients(Core):
         """Say whether operations on the tensor are taped; returns the tensor.
 
         Raises:
+            TypeError: ``requires_grad`` is no boolean.
             RuntimeError: whole numbers cannot have gradients; a result of a taped operation cannot stop having one.
         """
+        if not isinstance(requires_grad, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # users pass anything
+            name = type(requires_grad).__name__
+            raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {name}")
         if requires_grad and not (self.dtype.is_floating_point or self.dtype.is_complex):
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
         if not requires_grad and self._grad_fn is not None:
@@ -55,7 +60,7 @@ class Gradients(Core):
             )
         if requires_grad and self._inference and not MODE.inference:
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
-        self._requires_grad = bool(requires_grad)
+        self._requires_grad = requires_grad
         return cast("Tensor", self)
 
     @property
@@ -68,7 +73,7 @@ class Gradients(Core):
     @property
     def is_leaf(self) -> bool:
         """Whether the tensor was made by the user, not by a taped operation."""
-        return self._grad_fn is None
+        return self._grad_fn is None or self._grad_fn.is_leaf
 
     @property
     def output_nr(self) -> int:
@@ -107,6 +112,8 @@ class Gradients(Core):
 
     @data.setter
     def data(self, value: "Tensor") -> None:
+        if self._requires_grad and not (value.dtype.is_floating_point or value.dtype.is_complex):
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         self.take_storage(value)
 
     @property
@@ -353,14 +360,23 @@ def grad(
 ) -> "tuple[Tensor | None, ...]":
     """Gradients of ``outputs`` with respect to ``inputs``, without touching ``.grad``.
 
+    Args:
+        outputs: where to start.
+        inputs: tensors whose gradients are wanted.
+        grad_outputs: gradients of the outputs; may be left out for single elements.
+        retain_graph, create_graph: as for ``Tensor.backward``.
+        allow_unused: give None for an input that the outputs do not depend on, instead of raising.
+        is_grads_batched: whether each of ``grad_outputs`` has another dimension in front, for many walks at once.
+        materialize_grads: give zeros for such an input.
+
     Raises:
         RuntimeError: an input was not used and ``allow_unused`` is not set; the tape was freed.
-        NotImplementedError: ``is_grads_batched``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad.html
     """
     if is_grads_batched:
-        raise NotImplementedError("autograd.grad(is_grads_batched=True) is not supported; call grad for each row")
+        options = (retain_graph, create_graph, allow_unused, False, materialize_grads)
+        return _batched_grad(grad_outputs, lambda rows: grad(outputs, inputs, rows, *options))
     roots = _root_gradients(_several(outputs), None if grad_outputs is None else _several(grad_outputs))
     chosen = _several(inputs)
     targets = [_edge_of(tensor) for tensor in chosen]
@@ -377,6 +393,23 @@ def grad(
     if materialize_grads:
         results = [_zeros_like(t) if r is None else r for t, r in zip(chosen, results, strict=True)]
     return tuple(results)
+
+
+def _batched_grad(
+    given: "Any", one: "Callable[[list[Tensor]], tuple[Tensor | None, ...]]"
+) -> "tuple[Tensor | None, ...]":
+    """Gradients for every row of the outputs' gradients, of a walk recorded for one row."""
+    rows: list[Tensor | None] = [None] if given is None else list(_several(given))
+    tracked = [Tracked(item.read(), item.edge()) for item in rows if item is not None]
+    if len(tracked) < len(rows):
+        raise RuntimeError("is_grads_batched=True needs every one of grad_outputs, with the batch in front")
+    batch = Batch(tracked[0].node.aval.shape[0])
+    examples = [made(*batch.example(item, 0)) for item in tracked]
+    with batch.running():
+        found = one(examples)
+    present = [item for item in found if item is not None]
+    wholes = iter(batch.whole([Tracked(item.read(), item.edge()) for item in present], [0] * len(present)))
+    return tuple([None if item is None else made(*next(wholes)) for item in found])
 
 
 def _zeros_like(tensor: "Tensor") -> "Tensor":
