@@ -21,7 +21,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import flambeau
-from flambeau.serialization import load_safetensors, save_safetensors
 from tests.parity import test_objects as layers
 from tests.parity import test_serialization as states
 
@@ -62,8 +61,8 @@ def through_safetensors(writer: Any, reader: Any, obj: Any) -> Any:
     sides = {
         torch: (lambda value, path: save_file({"x": value.contiguous()}, path), load_file),
         flambeau: (
-            lambda value, path: serialization.save_safetensors({"x": value}, path),
-            serialization.load_safetensors,
+            lambda value, path: save_safetensors({"x": value}, path),
+            load_safetensors,
         ),
     }
     with tempfile.TemporaryDirectory() as folder:
