@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import flambeau
+from flambeau.serialization import load_safetensors, save_safetensors
 from tests.parity import test_objects as layers
 from tests.parity import test_serialization as states
 

@@ -9,7 +9,7 @@ import pytest
 import flambeau
 from flambeau.base.errors import LoadError
 from flambeau.checkpoint import read
-from flambeau.checkpoint.safetensors import read_safetensors
+from flambeau.checkpoint.reader import read_safetensors
 from tests.hostile.attacks import FOLDER, names
 
 FILES = sorted(FOLDER.iterdir())
