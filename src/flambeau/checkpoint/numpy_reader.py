@@ -3,18 +3,17 @@
 Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
 
-import io
 import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
-from numpy.lib import format as npy
 
-from flambeau.base.errors import ArraySizeMismatch, BadArrayFile, BadArrayHeader, LimitExceeded, UnsupportedTensor
+from flambeau.base.errors import ArraySizeMismatch, BadArrayFile, LimitExceeded, UnsupportedTensor
 from flambeau.base.shapes import contiguous_strides
 from flambeau.checkpoint.aligned import AlignedBytes, aligned
+from flambeau.checkpoint.array_header import HEADER, array_header
 from flambeau.checkpoint.elements import Element, element_of
 from flambeau.checkpoint.limits import DIMENSIONS
 from flambeau.checkpoint.records import ByteArray, StorageRecord, TensorRecord
@@ -24,7 +23,6 @@ from flambeau.checkpoint.zip_reader import ZipReader, ZipRecord
 __all__ = ["read_npy", "read_npz"]
 
 _SUFFIX: Final = ".npy"
-_HEADER: Final = 10_000  # bytes of an array's header: NumPy's own limit
 _END: Final = 1 << 63
 
 
@@ -38,7 +36,7 @@ def read_npy(source: ByteSource) -> TensorRecord:
         BadArrayFile: one of its subclasses, by the reason.
         UnsupportedTensor: its elements are no numbers.
     """
-    layout = _Layout(source.name, bytes(source.view(0, min(source.size, _HEADER + 16))), source.size)
+    layout = _Layout(source.name, bytes(source.view(0, min(source.size, HEADER + 16))), source.size)
     stretch = AlignedBytes(source, layout.start, source.size - layout.start, layout.element.swap)
     return layout.record("array", stretch.load)
 
@@ -59,7 +57,7 @@ def read_npz(source: ByteSource) -> tuple[dict[str, TensorRecord], ZipReader]:
     for name, record in archive.records.items():
         if not name.endswith(_SUFFIX):
             raise BadArrayFile(f"{source.name}: record {name!r} of this archive of arrays is no {_SUFFIX} file")
-        layout = _Layout(f"{source.name}: record {name!r}", record.head(_HEADER + 16), record.size)
+        layout = _Layout(f"{source.name}: record {name!r}", record.head(HEADER + 16), record.size)
         key = name.removesuffix(_SUFFIX)
         tensors[key] = layout.record(key, _member_loader(record, layout.start, layout.element.swap))
     if not source.lasting:
@@ -82,26 +80,18 @@ class _Layout:
     """
 
     def __init__(self, where: str, head: bytes, size: int) -> None:
-        file = io.BytesIO(head)
-        try:
-            version = npy.read_magic(file)
-            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, fortran, dtype = read(file, max_header_size=_HEADER)
-        except (ValueError, TypeError, SyntaxError, EOFError) as error:
-            raise BadArrayHeader(f"{where}: the array's header is malformed: {str(error).splitlines()[0]}") from None
-        self._shape: tuple[int, ...] = tuple(shape)
-        self._fortran = fortran
-        self._foreign = not dtype.isnative
-        self.start = file.tell()
-        self.element = _element(where, dtype)
+        header = array_header(where, head)
+        self._shape = header.shape
+        self._fortran = header.fortran
+        self._foreign = not header.dtype.isnative
+        self.start = header.start
+        self.element = _element(where, header.dtype)
         self._check(where, size)
 
     def _check(self, where: str, size: int) -> None:
         """Compare the shape with the number of bytes."""
         if len(self._shape) > DIMENSIONS:
             raise LimitExceeded(f"{where}: it has {len(self._shape)} dimensions, the limit is {DIMENSIONS}")
-        if not all(type(length) is int and length >= 0 for length in self._shape):
-            raise BadArrayHeader(f"{where}: the array's shape is {self._shape}")
         needed = math.prod(self._shape) * self.element.size
         if needed != size - self.start or math.prod(max(length, 1) for length in self._shape) >= _END:
             raise ArraySizeMismatch(
