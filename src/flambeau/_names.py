@@ -70,6 +70,7 @@ HOMES: dict[str, str] = {
     "is_inference_mode_enabled": "flambeau.differentiation.modes",
     "no_grad": "flambeau.differentiation.modes",
     "set_grad_enabled": "flambeau.differentiation.modes",
+    "built": "flambeau.serialization.loading",
     "load": "flambeau.serialization.loading",
     "save": "flambeau.serialization.saving",
     "summary": "flambeau.inspection.summary",
