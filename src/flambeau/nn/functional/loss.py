@@ -192,10 +192,10 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, ignore_
             f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of "
             f"shape: {list(weight.shape)}"
         )
-    _check_range(target.read().value, classes, ignore_index)
+    check_range(target.read().value, classes, ignore_index)
 
 
-def _check_range(values: Any, classes: int, ignore_index: int) -> None:
+def check_range(values: Any, classes: int, ignore_index: int) -> None:
     """Raise IndexError for a class out of range, where the classes are on the host; elsewhere the loss is NaN."""
     if not isinstance(values, np.ndarray):
         return
