@@ -54,7 +54,7 @@ def _states(log_probs: Array, targets: Array, target_lengths: Array, blank: int)
     batch, longest = targets.shape
     labels = jnp.full((batch, 2 * longest + 1), blank, jnp.int64).at[:, 1::2].set(targets.astype(jnp.int64))
     before = jnp.pad(labels, ((0, 0), (2, 0)), constant_values=blank)[:, :-2]
-    skips = (labels != blank) & (labels != before) & (jnp.arange(labels.shape[1]) > 1)
+    skips = (labels != before) & (jnp.arange(labels.shape[1]) > 1)
     places = jnp.where(labels < 0, log_probs.shape[2], labels)
     scores = jnp.take_along_axis(log_probs, places[None], 2, mode="fill", fill_value=jnp.nan)
     return _States(labels, skips, scores, 2 * target_lengths.astype(jnp.int64))

@@ -60,8 +60,8 @@ class LinearCrossEntropyOptions:
         if self.acc_dtype is not None and self.acc_dtype.name not in _ACCUMULATORS:
             names = ", ".join([f"torch.{name}" for name in _ACCUMULATORS])
             raise ValueError(
-                f"acc_dtype must be one of {{None, {names}}}, got {self.acc_dtype!r}. Pass acc_dtype=None to let the op "
-                "pick automatically."
+                f"acc_dtype must be one of {{None, {names}}}, got {self.acc_dtype!r}. Pass acc_dtype=None to let the "
+                "op pick automatically."
             )
 
     def chunk_size(self, num_batches: int, in_features: int, num_classes: int, dtype: dtype, device: Any) -> int:
