@@ -49,7 +49,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "ctc": ctc(STEPS, LABELS, np.array([6, 5, 4]), np.array([3, 2, 1])),
     "ctc sum": ctc(STEPS, LABELS, (6, 5, 4), (3, 2, 1), reduction="sum"),
     "ctc none": ctc(STEPS, LABELS, (6, 5, 6), (3, 0, 1), reduction="none"),
-    "ctc double, a label blank": ctc(STEPS.astype(np.float64), LABELS, (6, 5, 4), (3, 2, 1), blank=2),
+    "ctc double": ctc(STEPS.astype(np.float64), LABELS % 3, (6, 5, 4), (3, 1, 1), blank=3),
     "ctc joined": ctc(STEPS, np.array([1, 1, 3, 2, 3]), np.array([6, 5, 6]), np.array([3, 0, 2])),
     "ctc joined nothing": ctc(STEPS, np.array([], np.int64), (6, 5, 6), (0, 0, 0), reduction="none"),
     "ctc lone": ctc(STEPS[:, 0], LABELS[0], (6,), (3,)),
@@ -102,7 +102,8 @@ CASES: dict[str, tuple[Any, ...]] = {
     "linear_cross_entropy lone": (
         lambda t, x, w: t.nn.functional.linear_cross_entropy(x, w, t.tensor(4), reduction="none"), X[0], draw(5, 4)),
     "linear_cross_entropy probabilities": (
-        lambda t, x, w, y: t.nn.functional.linear_cross_entropy(x, w, y, label_smoothing=0.1), X, draw(4, 4), logs(3, 4)),
+        lambda t, x, w, y: t.nn.functional.linear_cross_entropy(x, w, y, label_smoothing=0.1),
+        X, draw(4, 4), logs(3, 4)),
     "linear_cross_entropy chunks": (
         lambda t, x, w, b, v: [
             t.nn.functional.linear_cross_entropy(

@@ -113,9 +113,12 @@ _MODES = {
 
 FILTERED = {
     key: Primitive(
-        f"upsample_{key[0]}{'_smooth' * key[1]}", _filtered(*row), saves=(), grad_name=f"{grad_name}Backward0"
+        f"upsample_{key[0]}{'_smooth' * key[1]}",
+        _filtered(kernel, mode, types),
+        saves=(),
+        grad_name=f"{grad_name}Backward0",
     )
-    for key, (grad_name, *row) in _MODES.items()
+    for key, (grad_name, kernel, mode, types) in _MODES.items()
 }
 
 

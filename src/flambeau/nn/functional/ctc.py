@@ -1,7 +1,7 @@
 """Connectionist temporal classification."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,11 +20,11 @@ _WHERE = "(while checking arguments for ctc_loss_allocate_outputs)"
 def _lengths(name: str, given: Any) -> Any:
     """Lengths as an array on the host."""
     if not isinstance(given, Tensor):
-        if not isinstance(given, (list, tuple)):
-            raise TypeError(
-                f"ctc_loss(): argument '{name}' must be Tensor or tuple of ints, not {type(given).__name__}"
-            )
-        return np.array(given, np.int64)
+        items = tuple(cast("Sequence[Any]", given)) if isinstance(given, (list, tuple)) else (None,)
+        if not all(isinstance(item, int) for item in items):
+            kind = type(cast("Any", given)).__name__
+            raise TypeError(f"ctc_loss(): argument '{name}' must be Tensor or tuple of ints, not {kind}")
+        return np.array(items, np.int64)
     if given.is_floating_point() or given.is_complex() or given.dtype.name == "bool":
         raise RuntimeError(f"{name} must be integral")
     return np.asarray(given.detach().host()).reshape(-1).astype(np.int64)
@@ -124,7 +124,7 @@ def ctc_loss(
     """
     checked_reduction(reduction)
     steps, labels = _lengths("input_lengths", input_lengths), _lengths("target_lengths", target_lengths)
-    lone = log_probs.dim() == 2
+    lone = log_probs.dim() != 3
     batch = log_probs.unsqueeze(1) if lone else log_probs
     _check(batch.shape, targets.shape, (steps, labels), blank)
     rows = targets if targets.dim() == 2 else _rows(targets, labels)

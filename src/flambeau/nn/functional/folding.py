@@ -30,7 +30,7 @@ def _pair(name: str, value: Sizes) -> Pair:
     sizes = (value, value) if isinstance(value, int) else tuple([int(item) for item in value])
     if len(sizes) != 2:
         raise RuntimeError(f"It is expected {name} equals to 2, but got size {len(sizes)}")
-    return cast("Pair", sizes)
+    return sizes
 
 
 def _windows(function: str, sizes: Pair, given: dict[str, Sizes]) -> tuple[Window, Window]:

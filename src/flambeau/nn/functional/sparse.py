@@ -1,7 +1,7 @@
 """Embedding, and one-hot vectors."""
 
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -124,6 +124,7 @@ def embedding_bag(
         per_sample_weights = None if per_sample_weights is None else per_sample_weights.reshape(-1)
     assert offsets is not None
     _check_mode(mode, scale_grad_by_freq, sparse, per_sample_weights)
+    _check_types(weight, per_sample_weights)
     padding = _bag_padding(weight, padding_idx)
     _check_places(input, offsets, weight.shape[0], include_last_offset)
     if max_norm is not None:
@@ -172,6 +173,21 @@ def _check_mode(mode: str, by_frequency: bool, sparse: bool, factors: Tensor | N
         raise NotImplementedError("embedding_bag(sparse=True) is not supported: gradients are dense; pass sparse=False")
 
 
+def _check_types(weight: Tensor, factors: Tensor | None) -> None:
+    """Raise RuntimeError, in PyTorch's words, where data types do not fit."""
+    own, where = f"torch.{weight.dtype.tensor_type}", "(while checking arguments for embedding_bag)"
+    if weight.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
+        raise RuntimeError(
+            "Expected tensor for argument #1 'weight' to have one of the following scalar types: Half, BFloat16, "
+            f"Float, Double; but got {own} instead {where}"
+        )
+    if factors is not None and factors.dtype != weight.dtype:
+        raise RuntimeError(
+            "Expected tensor for argument #1 'weight' to have the same type as tensor for argument #1 "
+            f"'per_sample_weights'; but type {own} does not equal torch.{factors.dtype.tensor_type} {where}"
+        )
+
+
 def _bag_padding(weight: Tensor, padding_idx: int | None) -> int:
     """The row that does not count, from the front; -1 for none."""
     rows = weight.shape[0]
@@ -211,7 +227,9 @@ def _check_places(input: Tensor, offsets: Tensor, rows: int, last_is_end: bool) 
 def _known(tensor: Tensor) -> Any:
     """Whole numbers that are on the host already, or None."""
     value: Any = tensor.read().value
-    return value if isinstance(value, np.ndarray) and value.dtype.kind == "i" else None
+    if isinstance(value, np.ndarray) and tensor.dtype.name in ("int32", "int64"):
+        return cast("Any", value)
+    return None
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

@@ -37,9 +37,9 @@ class _PadNd(Module):
 
     def __init__(self, padding: Sizes) -> None:
         super().__init__()
-        self._take(padding)
+        self._keep(padding)
 
-    def _take(self, padding: Sizes) -> None:
+    def _keep(self, padding: Sizes) -> None:
         """Keep the amounts: one number stands for all of them."""
         self.padding = (padding,) * (2 * self._rank) if isinstance(padding, int) else tuple(padding)
 
@@ -84,7 +84,7 @@ class _ConstantPadNd(_PadNd):
     def __init__(self, padding: Sizes, value: float) -> None:
         Module.__init__(self)
         self.value = value
-        self._take(padding)
+        self._keep(padding)
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape, larger in the last dimensions."""

@@ -1,7 +1,7 @@
 """The partial inverse of max pooling."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
@@ -30,10 +30,6 @@ class _MaxUnpoolNd(Module):
         """One number for each dimension."""
         return (value,) * self._rank if isinstance(value, int) else tuple(value)
 
-    def _windows(self) -> tuple[Any, ...]:
-        """The arguments of the function behind the layer."""
-        return self.kernel_size, self.stride, self.padding
-
     def extra_repr(self) -> str:
         """Sizes of the window."""
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
@@ -49,7 +45,7 @@ class MaxUnpool1d(_MaxUnpoolNd):
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """What ``MaxPool1d`` returned with ``return_indices``, to (N, C, L_out)."""
-        return F.max_unpool1d(input, indices, *self._windows(), output_size)
+        return F.max_unpool1d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
 class MaxUnpool2d(_MaxUnpoolNd):
@@ -74,7 +70,7 @@ class MaxUnpool2d(_MaxUnpoolNd):
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """What ``MaxPool2d`` returned with ``return_indices``, to (N, C, H_out, W_out)."""
-        return F.max_unpool2d(input, indices, *self._windows(), output_size)
+        return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
 class MaxUnpool3d(_MaxUnpoolNd):
@@ -87,4 +83,4 @@ class MaxUnpool3d(_MaxUnpoolNd):
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """What ``MaxPool3d`` returned with ``return_indices``, to (N, C, D_out, H_out, W_out)."""
-        return F.max_unpool3d(input, indices, *self._windows(), output_size)
+        return F.max_unpool3d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
