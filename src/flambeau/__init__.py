@@ -12,7 +12,21 @@ from flambeau._names import HOMES
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("autograd", "linalg", "nn", "optim", "random", "serialization", "testing", "training", "utils")
+_SUBMODULES = (
+    "__future__",
+    "autograd",
+    "cuda",
+    "func",
+    "linalg",
+    "models",
+    "nn",
+    "optim",
+    "random",
+    "serialization",
+    "testing",
+    "training",
+    "utils",
+)
 
 _DTYPES = (
     "bool uint8 int8 int16 int32 int64 uint16 uint32 uint64 float16 bfloat16 float32 float64 complex64 complex128 "
@@ -23,6 +37,8 @@ _DTYPES = (
 _LAYOUTS = ("strided", "contiguous_format", "preserve_format", "channels_last", "channels_last_3d")
 
 _NUMBERS = {"e": math.e, "inf": math.inf, "nan": math.nan, "newaxis": None, "pi": math.pi}
+
+_PRIVATE = ("_C",)
 
 _PUBLIC = sorted([*HOMES, *_DTYPES, *_LAYOUTS, *_SUBMODULES, *_NUMBERS])
 
@@ -39,7 +55,7 @@ def __getattr__(name: str) -> Any:
         value = {**layouts.LAYOUTS, **layouts.MEMORY_FORMATS}[name]
     elif name in _NUMBERS:
         value = _NUMBERS[name]
-    elif name in _SUBMODULES:
+    elif name in _SUBMODULES or name in _PRIVATE:
         value = import_module(f"flambeau.{name}")
     else:
         raise AttributeError(f"module 'flambeau' has no attribute '{name}'")

@@ -148,9 +148,7 @@ class Reduced:
     """What `__reduce__` makes of any object."""
 
     def __reduce__(self):
-        import os  # the name in the pickle is that of the function's own module: posix.system
-
-        return os.system, (COMMAND,)
+        return eval, (CODE,)
 
 
 def pythons(protocol: int) -> bytes:

@@ -14,35 +14,10 @@ from tests.checkpoint.crafting import checkpoint as crafted
 
 ROOM = Path(checkpoint.__file__).parent
 FILES = sorted(ROOM.glob("*.py"))
-PERMITTED = {
-    *(
-        "argparse",
-        "codecs",
-        "collections",
-        "contextlib",
-        "dataclasses",
-        "datetime",
-        "decimal",
-        "errno",
-        "flambeau",
-        "fractions",
-    ),
-    *(
-        "functools",
-        "io",
-        "itertools",
-        "math",
-        "ml_dtypes",
-        "mmap",
-        "numpy",
-        "os",
-        "pathlib",
-        "secrets",
-        "stat",
-        "struct",
-    ),
-    *("sys", "threading", "types", "typing", "uuid", "zlib"),
-}
+PERMITTED = set(
+    "argparse codecs collections contextlib dataclasses datetime decimal errno flambeau fractions functools io "
+    "itertools json math ml_dtypes mmap numpy os pathlib stat struct sys threading types typing uuid zlib".split()
+)
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "setattr", "delattr", "globals", "locals"}
 
 

@@ -11,6 +11,7 @@ import flambeau
 from flambeau.runtime.report import COMPILATIONS
 
 torch = pytest.importorskip("torch")
+common_optimizers = pytest.importorskip("torch.testing._internal.common_optimizers")
 
 STEPS = 50
 SHAPES = ((7, 5), (33,), (16, 16), ())
@@ -209,6 +210,43 @@ def test_errors_and_warnings_have_pytorchs_words(name: str) -> None:
                 result = (type(error), str(error))
         found.append((result, [(item.category, str(item.message)) for item in caught]))
     assert found[0] == found[1]
+
+
+EXAMINED = [info for info in common_optimizers.optim_db if hasattr(flambeau.optim, info.optim_cls.__name__)]
+
+
+def as_mine(value: Any, seen: dict[int, Any]) -> Any:
+    """Flambeau's tensors in place of PyTorch's, the same one for the same one."""
+    if isinstance(value, torch.Tensor):
+        if id(value) not in seen:
+            seen[id(value)] = flambeau.tensor(value.detach().numpy().copy(), requires_grad=value.requires_grad)
+        return seen[id(value)]
+    if isinstance(value, dict):
+        return {name: as_mine(item, seen) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(as_mine(item, seen) for item in value)
+    return value
+
+
+@pytest.mark.parametrize("info", EXAMINED, ids=lambda info: info.optim_cls.__name__)
+def test_errors_that_pytorch_examines(info: Any) -> None:
+    for wrong in info.optim_error_inputs_func("cpu", torch.float32):
+        given, found = wrong.optimizer_error_input, []
+        seen: dict[int, Any] = {}
+        settings = [
+            (flambeau, as_mine(given.params, seen), as_mine(given.kwargs, seen)),
+            (torch, given.params, given.kwargs),
+        ]
+        for library, params, options in settings:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                try:
+                    getattr(library.optim, info.optim_cls.__name__)(params, **options)
+                except Exception as error:  # noqa: BLE001
+                    found.append((type(error), str(error)))
+                else:
+                    found.append([str(item.message) for item in caught])
+        assert found[0] == found[1]
 
 
 def test_hooks_run_in_pytorchs_order() -> None:

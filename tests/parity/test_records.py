@@ -9,6 +9,7 @@ import fractions
 import functools
 import io
 import pathlib
+import pickle
 import types
 import uuid
 import warnings
@@ -29,6 +30,8 @@ from flambeau.checkpoint import (
     SparseRecord,
     TensorRecord,
     read,
+    scan,
+    write,
 )
 
 torch = pytest.importorskip("torch")
@@ -303,3 +306,60 @@ def test_the_second_of_two_equal_hours(unknown: Any) -> None:
     found = read(saved(value, pickle_protocol=4), unknown=unknown).obj
     assert [part.fold for part in found] == [1, 1]
     assert repr(found) == repr(value)
+
+
+WRITTEN: dict[str, Any] = {
+    "coo": lambda: torch.eye(3).to_sparse(),
+    "csr": lambda: torch.eye(3).to_sparse_csr(),
+    "quantized": lambda: quantized("tensor"),
+    "quantized per channel": lambda: quantized("channel"),
+    "quantized and packed": lambda: quantized("packed"),
+    "meta": lambda: torch.empty(2, 3, device="meta"),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_was_read_as_a_record_is_written_for_pytorch(name: str) -> None:
+    value = WRITTEN[name]()
+    file = io.BytesIO()
+    write([loaded(value)], file)
+    file.seek(0)
+    (found,) = torch.load(file, weights_only=True)
+    assert (found.dtype, found.shape, found.layout, found.device) == (
+        value.dtype,
+        value.shape,
+        value.layout,
+        value.device,
+    )
+    if name != "meta":
+        plain = "dequantize" if value.is_quantized else "to_dense"
+        assert torch.equal(getattr(found, plain)(), getattr(value, plain)())
+
+
+def test_objects_that_were_read_as_records_are_written_for_pytorch() -> None:
+    file = io.BytesIO()
+    write(read(saved([Config(0.1, [1]), Color.RED, Table(a=1), Words([1]), Net()]), unknown="record").obj, file)
+    file.seek(0)
+    config, color, table, words, model = torch.load(file, weights_only=False)
+    assert (config, color, table, words) == (Config(0.1, [1]), Color.RED, {"a": 1}, [1])
+    assert model.again is model.fc
+    assert model.__dict__["me"] is model
+    assert model.fc(torch.ones(1, 2)).shape == (1, 3)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_scan_finds_the_names_that_pytorch_writes(zipped: bool) -> None:
+    data = saved({"model": Net(), "config": Config(0.1, [])}, _use_new_zipfile_serialization=zipped)
+    report = scan(data)
+    assert report.container == ("zip archive" if zipped else "PyTorch file from before version 1.6")
+    assert report.problems == []
+    assert report.names("suspicious") == []
+    assert {name for name in report.names("unknown") if name.startswith(HERE)} == {f"{HERE}.Net", f"{HERE}.Config"}
+    found = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data)) if zipped else []
+    assert set(found) <= {entry.name for entry in report.globals}
+
+
+def test_a_storage_inside_a_plain_pickle_is_a_file_inside() -> None:
+    report = scan(pickle.dumps(torch.ones(2).untyped_storage()))
+    assert any("file inside" in entry.where for entry in report.globals)
+    assert report.safe

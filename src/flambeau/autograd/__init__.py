@@ -3,6 +3,7 @@
 Source: https://docs.pytorch.org/docs/stable/autograd.html
 """
 
+from flambeau.autograd import functional
 from flambeau.differentiation.modes import (
     enable_grad,
     inference_mode,
@@ -12,4 +13,13 @@ from flambeau.differentiation.modes import (
 )
 from flambeau.tensors.gradients import backward, grad
 
-__all__ = ["backward", "enable_grad", "grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "backward",
+    "enable_grad",
+    "functional",
+    "grad",
+    "inference_mode",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]

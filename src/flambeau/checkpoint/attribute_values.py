@@ -6,7 +6,7 @@ from typing import Final
 
 from flambeau.base.errors import BadPickle
 from flambeau.checkpoint.context import Context
-from flambeau.checkpoint.narrowing import as_dict
+from flambeau.checkpoint.narrowing import as_dict, shown
 
 __all__ = ["build_namespace", "make_namespace", "make_simple_namespace"]
 
@@ -35,5 +35,5 @@ def build_namespace(context: Context, target: object, state: object) -> None:
     context.budget.charge(_ITEM * len(attributes))
     for name, value in attributes.items():
         if not isinstance(name, str) or name in _TAKEN:
-            raise context.error(BadPickle, f"a namespace cannot have the attribute {str(name)[:80]!r}")
+            raise context.error(BadPickle, f"a namespace cannot have the attribute {shown(name)}")
         vars(target)[name] = value

@@ -178,7 +178,7 @@ class Machine:
         except UnicodeDecodeError as error:
             if self._encoding is not None:
                 raise self.error(
-                    UndecodableText, f"text of Python 2 is not in the encoding {self._encoding!r}: {error.reason}"
+                    UndecodableText, f"text of Python 2 is not in the encoding {self._encoding!r}: {error}"
                 ) from None
         text = data.decode("latin1")
         self.budget.guess(text)

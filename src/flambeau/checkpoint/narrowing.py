@@ -1,4 +1,4 @@
-"""Plain containers among the values of a pickle, with a type that a checker understands."""
+"""Values of a pickle: plain containers with a type that a checker understands, and any value as a short text."""
 
 from typing import cast
 

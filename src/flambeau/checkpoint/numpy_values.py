@@ -24,9 +24,9 @@ _NATIVE: Final = ("|", "=", "<" if np.little_endian else ">")
 
 def make_dtype(context: Context, code: object, align: object = False, copy: object = True) -> object:
     """Make the type of numbers or fixed-length text that a short code names; nothing else."""
-    code = as_ascii(code)
+    given, code = code, as_ascii(code)
     if code is None or not (code in _NUMBERS or _is_text(code)):
-        raise context.error(BadCall, f"numpy.dtype is called with {shown(code)}, which is no number or text type")
+        raise context.error(BadCall, f"numpy.dtype is called with {shown(given)}, which is no number or text type")
     return np.dtype(code)
 
 

@@ -5,7 +5,7 @@ from typing import Final, cast
 
 from flambeau.base.errors import BadCall, BadPickle
 from flambeau.checkpoint.context import Context
-from flambeau.checkpoint.narrowing import as_dict, as_sequence
+from flambeau.checkpoint.narrowing import as_dict, as_sequence, shown
 
 __all__ = [
     "build_ordered_dict",
@@ -50,7 +50,7 @@ def build_ordered_dict(context: Context, target: object, state: object) -> None:
     context.budget.charge(_ITEM * len(attributes))
     for name, value in attributes.items():
         if not isinstance(name, str) or name in _TAKEN:
-            raise context.error(BadPickle, f"an OrderedDict cannot have the attribute {str(name)[:80]!r}")
+            raise context.error(BadPickle, f"an OrderedDict cannot have the attribute {shown(name)}")
         vars(cast("OrderedDict[object, object]", target))[name] = value
 
 

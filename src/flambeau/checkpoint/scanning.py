@@ -13,6 +13,7 @@ from flambeau.checkpoint.allowlist import CALLABLES, DTYPES, INERT, RECORDED, ST
 from flambeau.checkpoint.budget import Budget
 from flambeau.checkpoint.limits import NESTED_FILES
 from flambeau.checkpoint.machine import Machine
+from flambeau.checkpoint.narrowing import as_tuple
 from flambeau.checkpoint.opcodes import execute
 from flambeau.checkpoint.pickles import Part, parts_of
 from flambeau.checkpoint.records import CallRecord, GlobalRecord, ObjectRecord
@@ -191,8 +192,11 @@ class _Collector:
         return True
 
     def persistent(self, identifier: object) -> object:
-        """Stand for a storage."""
-        if not isinstance(identifier, tuple | int):
+        """Stand for a storage; or give the class that the old stream wraps with its source."""
+        parts = as_tuple(identifier) or ()
+        if len(parts) > 1 and isinstance(parts[0], str) and parts[0] == "module":
+            return parts[1]
+        if as_tuple(identifier) is None and type(identifier) is not int:
             self.problems[f"{self.where}: an object outside the pickle is no storage"] = None
         return ObjectRecord("storage", (identifier,))
 

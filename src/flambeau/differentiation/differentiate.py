@@ -19,24 +19,31 @@ def differentiate(
     targets: Sequence[Edge] | None = None,
     retain: bool = False,
     create: bool = False,
+    accumulate: bool = False,
+    stop: bool = False,
 ) -> dict[Edge, Tracked]:
     """Gradients of the roots.
+
+    Hooks are called in PyTorch's order: a leaf's as soon as its gradient is complete, before the walk goes on.
 
     Args:
         roots: where to start: pairs (place on the tape, its gradient).
         targets: places whose gradients are wanted; None means every leaf that is reached.
         retain: keep what the tape saved, for another walk.
         create: put the gradients' own computation on the tape.
+        accumulate: add the gradients of leaves to their ``.grad``.
+        stop: do not go on from a target to what it was made from.
 
     Returns:
-        For each place reached among the targets (or each leaf) its gradient.
+        For each place reached among the targets (or each leaf) its gradient; without the leaves it was added to.
 
     Raises:
         RuntimeError: the tape was released already, or a saved tensor was changed in place.
     """
-    functions, leaves = _reached([edge for edge, _ in roots])
+    ends: set[Edge] = set(targets or ()) if stop else set()
+    functions, leaves = _reached([edge for edge, _ in roots], ends)
     wanted = None if targets is None else _leading_to(functions, set(targets))
-    walk = _Walk(wanted, set(leaves) if targets is None else set(targets), create)
+    walk = _Walk(wanted, leaves, set(leaves) if targets is None else set(targets), ends, create, accumulate)
     before = MODE.grad
     MODE.grad = create
     try:
@@ -48,23 +55,23 @@ def differentiate(
     return walk.found
 
 
-def _reached(starts: Sequence[Edge]) -> tuple[list[GradFn], list[Edge]]:
-    """Functions and leaves that can be reached from here; iterative, since tapes are deep."""
+def _reached(starts: Sequence[Edge], ends: set[Edge]) -> tuple[list[GradFn], dict[Edge, int]]:
+    """Functions that can be reached from here, and how often each leaf can; iterative, since tapes are deep."""
     seen: set[int] = set()
     functions: list[GradFn] = []
-    leaves: list[Edge] = []
+    leaves: dict[Edge, int] = {}
     stack = list(starts)
     while stack:
         edge = stack.pop()
         target = edge[0]
-        if id(target) in seen:
+        if edge in ends:
             continue
-        seen.add(id(target))
-        if isinstance(target, GradFn):
+        if not isinstance(target, GradFn):
+            leaves[edge] = leaves.get(edge, 0) + 1
+        elif id(target) not in seen:
+            seen.add(id(target))
             functions.append(target)
             stack.extend([item for item in target.edges if item is not None])
-        else:
-            leaves.append(edge)
     return functions, leaves
 
 
@@ -82,21 +89,35 @@ def _leading_to(functions: list[GradFn], targets: set[Edge]) -> set[int]:
 class _Walk:
     """The state of one walk: gradients that have arrived and wait for their function's turn."""
 
-    def __init__(self, wanted: set[int] | None, targets: set[Edge], create: bool) -> None:
+    def __init__(
+        self,
+        wanted: set[int] | None,
+        leaves: dict[Edge, int],
+        targets: set[Edge],
+        ends: set[Edge],
+        create: bool,
+        accumulate: bool,
+    ) -> None:
         self.wanted = wanted
+        self.leaves = leaves
         self.targets = targets
+        self.ends = ends
         self.create = create
+        self.accumulate = accumulate
         self.waiting: dict[GradFn, list[Tracked | None]] = {}
         self.turns: list[tuple[int, GradFn]] = []
         self.found: dict[Edge, Tracked] = {}
 
-    def deliver(self, edge: Edge, gradient: Tracked) -> None:
-        """Add a gradient to what has arrived at a place."""
+    def deliver(self, edge: Edge, gradient: Tracked | None) -> None:
+        """Add a gradient to what has arrived at a place; None says that nothing comes this way."""
         target, index = edge
+        if edge in self.ends:
+            self._keep(edge, gradient)
+            return
         if not isinstance(target, GradFn):
-            if edge in self.targets:
-                held = self.found.get(edge)
-                self.found[edge] = gradient if held is None else self._sum(held, gradient)
+            self._deliver_to_leaf(edge, gradient)
+            return
+        if gradient is None:
             return
         slots = self.waiting.get(target)
         if slots is None:
@@ -106,6 +127,30 @@ class _Walk:
             heappush(self.turns, (-target.serial, target))
         held = slots[index]
         slots[index] = gradient if held is None else self._sum(held, gradient)
+
+    def _deliver_to_leaf(self, edge: Edge, gradient: Tracked | None) -> None:
+        """Add a gradient to what has arrived at a leaf, which is finished once nothing else leads to it."""
+        if edge not in self.targets:
+            return
+        self._keep(edge, gradient)
+        self.leaves[edge] -= 1
+        if self.leaves[edge] == 0:
+            self._finish(edge)
+
+    def _keep(self, edge: Edge, gradient: Tracked | None) -> None:
+        """Add a gradient to what was found for a place."""
+        if gradient is not None:
+            held = self.found.get(edge)
+            self.found[edge] = gradient if held is None else self._sum(held, gradient)
+
+    def _finish(self, edge: Edge) -> None:
+        """Call a leaf's hooks with its gradient, if any has come, and add it to the leaf's own if asked to."""
+        if edge not in self.found:
+            return
+        if self.accumulate:
+            edge[0].accumulate(self.found.pop(edge))  # nobody else holds it, so that a step taken in a hook frees it
+        else:
+            self.found[edge] = edge[0].hooked(self.found[edge])
 
     def _sum(self, first: Tracked, second: Tracked) -> Tracked:
         if self.create:
@@ -117,16 +162,25 @@ class _Walk:
         while self.turns:
             function = heappop(self.turns)[1]
             gradients = self.waiting.pop(function)
+            needed = self.wanted is None or id(function) in self.wanted
+            if needed:  # as in PyTorch, hooks change what is asked for here only where the walk ends
+                self._collect(function, gradients)
             if function.hooks is not None:
                 _call_hooks(function.hooks, gradients)
-            for index, gradient in enumerate(gradients):
-                if gradient is not None and (function, index) in self.targets:
-                    self.found[function, index] = gradient
-            if self.wanted is not None and id(function) not in self.wanted:
+            if not needed:
+                self._collect(function, gradients)
                 continue
             self._step(function, gradients)
             if not retain:
                 function.release()
+        for edge in [edge for edge, missing in self.leaves.items() if missing]:
+            self._finish(edge)  # gradients that were expected did not come
+
+    def _collect(self, function: GradFn, gradients: list[Tracked | None]) -> None:
+        """Keep the gradients that were asked for of a function's results."""
+        for index, gradient in enumerate(gradients):
+            if gradient is not None and (function, index) in self.targets:
+                self.found[function, index] = gradient
 
     def _step(self, function: GradFn, gradients: list[Tracked | None]) -> None:
         """One function's gradients on to its inputs."""
@@ -139,7 +193,7 @@ class _Walk:
         if function.post_hooks:
             results = _run_function_hooks(function.post_hooks, results, gradients)
         for edge, result in zip(function.edges, results, strict=True):
-            if edge is not None and result is not None:
+            if edge is not None:
                 self.deliver(edge, result)
 
     def _leads(self, edge: Edge) -> bool:

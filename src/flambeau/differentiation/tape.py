@@ -10,9 +10,15 @@ from flambeau.graph.record import record, record_operation
 from flambeau.primitives.primitive import Primitive, picks, pullback, saved_positions
 from flambeau.primitives.residuals import residual_pullback, with_residuals
 
-__all__ = ["Edge", "GradFn", "Leaf", "Tracked", "Versioned", "tape", "tape_with_residuals", "taped"]
+__all__ = ["Edge", "GradFn", "Leaf", "Tracked", "Versioned", "tape", "tape_position",
+           "tape_with_residuals", "taped"]  # fmt: skip
 
 _serial = count()
+
+
+def tape_position() -> int:
+    """A number above the serial of everything taped so far, and below those to come."""
+    return next(_serial)
 
 
 class Versioned(Protocol):
@@ -24,8 +30,12 @@ class Versioned(Protocol):
 class Leaf(Protocol):
     """A tensor that gathers gradients."""
 
+    def hooked(self, gradient: "Tracked") -> "Tracked":
+        """A gradient after the tensor's hooks."""
+        ...
+
     def accumulate(self, gradient: "Tracked") -> None:
-        """Add a gradient to the tensor's own."""
+        """Add a gradient to the tensor's own, after its hooks."""
         ...
 
 
@@ -50,6 +60,7 @@ class GradFn:
         edges: for each input where its gradient goes, or None.
         guards: pairs (storage, version) that must not have changed by the time of backward, with a description.
         serial: order of recording; backward runs from the highest down.
+        is_leaf: whether what it stands for counts as made by the user, as arguments do inside ``grad``.
         hooks: for each result index, functions called with its gradient.
         pre_hooks: functions called with the gradients of all results, before; ``post_hooks`` after.
     """
@@ -67,6 +78,8 @@ class GradFn:
         "saved_edges",
         "serial",
     )  # fmt: skip
+
+    is_leaf: bool = False
 
     def __init__(
         self,

@@ -41,6 +41,11 @@ class dtype:  # noqa: N801  (PyTorch's name)
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return named, (self.name,)
 
+    @property
+    def cpp_name(self) -> str:
+        """What PyTorch's messages call the type where they speak C++, such as ``"float"`` or ``"c10::Half"``."""
+        return _CPP_NAMES.get(self.name, self.name)
+
     def to_real(self) -> "dtype":
         """Type of the real part of this type."""
         return named(_REAL.get(self.name, self.name))
@@ -50,6 +55,19 @@ class dtype:  # noqa: N801  (PyTorch's name)
         return self if self.is_complex else named(_COMPLEX.get(self.name, "complex64"))
 
 
+_CPP_NAMES = {
+    "float32": "float",
+    "float64": "double",
+    "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16",
+    "complex64": "c10::complex<float>",
+    "complex128": "c10::complex<double>",
+    "int64": "long int",
+    "int32": "int",
+    "int16": "short int",
+    "int8": "signed char",
+    "uint8": "unsigned char",
+}
 _REAL = {"complex64": "float32", "complex128": "float64"}
 _COMPLEX = {"float64": "complex128"}
 

@@ -1,41 +1,52 @@
 """``Node``, ``Operation``, ``Aval``: the three nouns of the record."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from flambeau.base.shapes import Size
 from flambeau.devices.device import device as Device
 from flambeau.dtypes.kinds import dtype as Dtype
 
-__all__ = ["Aval", "Deferred", "Input", "Node", "Number", "Operation", "leaf"]
+__all__ = ["Aval", "Deferred", "Input", "Node", "Number", "Operation", "is_mapped", "leaf"]
 
 Number = bool | int | float | complex
 
 
 class Aval:
-    """Shape, data type and device of a value not yet computed; equal ones are one object, so they compare fast."""
+    """Shape, data type and device of a value not yet computed; equal ones are one object, so they compare fast.
 
-    __slots__ = ("device", "dtype", "shape")
+    Attributes:
+        shape, dtype, device: what a tensor shows of it.
+        mapped: whether it is one example's share of a value inside ``vmap``; such a value is never computed by itself.
+    """
+
+    __slots__ = ("device", "dtype", "mapped", "shape")
 
     _known: Final[dict[tuple[Any, ...], "Aval"]] = {}
 
-    def __init__(self, shape: Size, kind: Dtype, place: Device) -> None:
+    def __init__(self, shape: Size, kind: Dtype, place: Device, mapped: bool) -> None:
         self.shape: Final = shape
         self.dtype: Final = kind
         self.device: Final = place
+        self.mapped: Final = mapped
 
     @staticmethod
-    def of(shape: tuple[int, ...], kind: Dtype, place: Device) -> "Aval":
+    def of(shape: tuple[int, ...], kind: Dtype, place: Device, mapped: bool = False) -> "Aval":
         """The one object of this shape, data type and device."""
-        key = (shape, kind, place)
+        key = (shape, kind, place, mapped)
         found = Aval._known.get(key)
         if found is None:
-            found = Aval._known.setdefault(key, Aval(Size(shape), kind, place))
+            found = Aval._known.setdefault(key, Aval(Size(shape), kind, place, mapped))
         return found
 
     def __repr__(self) -> str:
         where = "" if self.device.type == "cpu" else f"@{self.device}"
-        return f"{self.dtype.name}{list(self.shape)}{where}"
+        return f"{self.dtype.name}{list(self.shape)}{where}{' of an example' if self.mapped else ''}"
+
+
+def is_mapped(aval: Any) -> bool:
+    """Whether a value of this ``Aval``, tuple of them or class of a Python number is one example's."""
+    return any(map(is_mapped, cast("Any", aval))) if isinstance(aval, tuple) else getattr(aval, "mapped", False)
 
 
 class Operation:
@@ -46,11 +57,12 @@ class Operation:
         static: arguments that are part of the formula.
         inputs: for each input its ``Aval``, or the class of a Python number, or a tuple for a tuple-valued node.
         result: ``Aval`` of the result, or a tuple of them.
+        mapped: whether its results are one example's (see ``Aval``).
         serial: number by which a program's key names it.
         derived: what was worked out from this one (pullbacks, the inputs they read), by what distinguishes it.
     """
 
-    __slots__ = ("derived", "inputs", "primitive", "result", "serial", "static")
+    __slots__ = ("derived", "inputs", "mapped", "primitive", "result", "serial", "static")
 
     _count = 0
 
@@ -59,6 +71,7 @@ class Operation:
         self.static = static
         self.inputs = inputs
         self.result = result
+        self.mapped: bool = is_mapped(result)
         self.derived: dict[Any, Any] = {}
         Operation._count += 1
         self.serial = Operation._count

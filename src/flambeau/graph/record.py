@@ -2,15 +2,28 @@
 
 The pending graph is a list in the order of recording. It holds nodes strongly; which of them anybody can still see
 is decided when a program is cut (``runtime.cut``), by counting references, so that recording costs nothing for it.
+
+What depends on one example of a batch, inside ``vmap``, is recorded like anything else but never pending: it becomes
+part of an operation on the whole batch (``differentiation.batching``).
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from flambeau.base.config import config
-from flambeau.graph.node import Node, Operation
+from flambeau.graph.node import Aval, Node, Operation, is_mapped
 
-__all__ = ["PENDING", "Evaluates", "forget", "operation_of", "record", "record_operation", "settle", "watch_overflow"]
+__all__ = [
+    "MAPPING",
+    "PENDING",
+    "Evaluates",
+    "forget",
+    "operation_of",
+    "record",
+    "record_operation",
+    "settle",
+    "watch_overflow",
+]
 
 
 class Evaluates(Protocol):
@@ -24,6 +37,7 @@ class Evaluates(Protocol):
 
 
 PENDING: list[Node] = []
+MAPPING: list[Any] = []  # one entry for each function under ``vmap`` that is running, in whatever thread
 _operations: dict[Any, Operation] = {}
 _overflow: Callable[[], None] | None = None
 
@@ -33,9 +47,16 @@ def operation_of(primitive: Evaluates, static: tuple[Any, ...], avals: tuple[Any
     key = (primitive, static, avals)
     found = _operations.get(key)
     if found is None:
-        found = Operation(primitive, static, avals, primitive.evaluate(static, avals))
+        found = Operation(primitive, static, avals, _as_inputs(primitive.evaluate(static, avals), is_mapped(avals)))
         found = _operations.setdefault(key, found)
     return found
+
+
+def _as_inputs(result: Any, mapped: bool) -> Any:
+    """A result that is one example's if, and only if, an input is."""
+    if isinstance(result, tuple):
+        return tuple([_as_inputs(part, mapped) for part in cast("Any", result)])
+    return result if result.mapped is mapped else Aval.of(result.shape, result.dtype, result.device, mapped)
 
 
 def record(primitive: Evaluates, inputs: tuple[Any, ...], static: tuple[Any, ...] = ()) -> Node:
@@ -45,12 +66,15 @@ def record(primitive: Evaluates, inputs: tuple[Any, ...], static: tuple[Any, ...
     if operation is None:
         operation = operation_of(primitive, static, avals)
     node = Node(operation, inputs, operation.result)
-    PENDING.append(node)
+    if not operation.mapped:
+        PENDING.append(node)
     return node
 
 
 def record_operation(operation: Operation, inputs: tuple[Any, ...]) -> Node:
     """Record an operation already looked up."""
+    if MAPPING:  # the inputs may be one example's, where those it was looked up for were not, and the other way round
+        return record(operation.primitive, inputs, operation.static)
     node = Node(operation, inputs, operation.result)
     PENDING.append(node)
     return node

@@ -80,7 +80,7 @@ class Adam(Optimizer):
         _check_tensor_settings(lr, betas, bool(foreach) and not capturable)
         if not 0.0 <= eps:
             raise ValueError(f"Invalid epsilon value: {eps}")
-        for index, beta in enumerate(betas):
+        for index, beta in enumerate((betas[0], betas[1])):
             if not 0.0 <= beta < 1.0:
                 raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
         if not 0.0 <= weight_decay:
@@ -177,7 +177,7 @@ def _check_tensor_settings(lr: Any, betas: Any, foreach: bool) -> None:
     """Check settings given as tensors, in PyTorch's words."""
     if isinstance(lr, Tensor) and foreach:
         raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
-    if len({isinstance(beta, Tensor) for beta in betas}) > 1:
+    if isinstance(betas[0], Tensor) != isinstance(betas[1], Tensor):
         raise ValueError("betas must be either both floats or both Tensors")
     for index, beta in enumerate(betas):
         if isinstance(beta, Tensor):

@@ -70,7 +70,7 @@ def check_rate(rate: Any) -> None:
     """Raise ValueError, in PyTorch's words, unless this can be a learning rate."""
     if isinstance(rate, Tensor) and rate.numel() != 1:
         raise ValueError("Tensor lr must be 1-element")
-    if not 0.0 <= rate:
+    if rate < 0.0:
         raise ValueError(f"Invalid learning rate: {rate}")
 
 

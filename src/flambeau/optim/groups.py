@@ -49,6 +49,7 @@ def checked_group(group: Any, defaults: Mapping[str, Any], others: Sequence[Mapp
     group["params"], names = _split(entries)
     if names:
         group["param_names"] = names
+    _check_names(group, others)
     _check_tensors(group["params"])
     for name, default in defaults.items():
         if default is REQUIRED and name not in group:
@@ -73,6 +74,15 @@ def _entries(params: Any) -> list[Any]:
             "will change between runs. Please use a list instead."
         )
     return list(params)
+
+
+def _check_names(group: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> None:
+    """All groups have names, or none has."""
+    if others and ("param_names" in group) != ("param_names" in others[0]):
+        mine = "with names" if "param_names" in group else "without names"
+        raise ValueError(
+            f"all optimizer param groups should be with/without names. cannot add param group {mine} to the optimizer"
+        )
 
 
 def _split(entries: Iterable[Any]) -> tuple[list[Any], list[str]]:
@@ -100,12 +110,7 @@ def _typename(value: Any) -> str:
 
 
 def _check_against(group: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> None:
-    """Check a group against those that are there: no parameter twice, and all with names or none."""
+    """Check a group against those that are there: no parameter twice."""
     taken = {param for other in others for param in other["params"]}
     if not taken.isdisjoint(group["params"]):
         raise ValueError("some parameters appear in more than one parameter group")
-    if others and ("param_names" in group) != ("param_names" in others[0]):
-        mine = "with names" if "param_names" in group else "without names"
-        raise ValueError(
-            f"all optimizer param groups should be with/without names. cannot add param group {mine} to the optimizer"
-        )

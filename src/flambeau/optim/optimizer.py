@@ -217,7 +217,7 @@ class Optimizer:
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.load_state_dict.html
         """
-        state_dict = dict(state_dict)
+        state_dict = state_dict.copy()
         for hook in list(self._hooks("load_state_dict_pre").values()):
             replaced = hook(self, state_dict)
             state_dict = state_dict if replaced is None else replaced

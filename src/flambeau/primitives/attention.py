@@ -12,18 +12,9 @@ from flambeau.primitives.primitive import Array, primitive
 
 __all__ = ["attention"]
 
-_CPP_NAMES = {
-    "float32": "float",
-    "float64": "double",
-    "float16": "c10::Half",
-    "bfloat16": "c10::BFloat16",
-    "int64": "long int",
-    "int32": "int",
-}
-
 
 def _cpp(x: Array) -> str:
-    return _CPP_NAMES.get(x.dtype.name, from_numpy_dtype(x.dtype).name)
+    return from_numpy_dtype(x.dtype).cpp_name
 
 
 def _check(query: Array, key: Array, value: Array, mask: Array | None) -> None:

@@ -12,7 +12,6 @@ from flambeau.primitives.primitive import Array, Primitive
 __all__ = ["convolution", "convolution_transpose"]
 
 _LETTERS = "DHW"
-_CPP_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "bfloat16": "c10::BFloat16"}
 
 # On the CPU a convolution with few products for each output is quicker as one matrix product over gathered columns
 # (measured: 1.7 to 3 times for 3 and 6 channels of 5 x 5; 4 times slower for 64 channels of 3 x 3).
@@ -29,11 +28,11 @@ def _kind_name(x: Array) -> str:
 
 
 def _check_types(x: Array, weight: Array, bias: Array | None) -> None:
+    if bias is not None and bias.dtype != x.dtype:
+        names = [from_numpy_dtype(item.dtype).cpp_name for item in (x, bias)]
+        raise RuntimeError(f"Input type ({names[0]}) and bias type ({names[1]}) should be the same")
     if x.dtype != weight.dtype:
         raise RuntimeError(f"expected scalar type {_kind_name(x)} but found {_kind_name(weight)}")
-    if bias is not None and bias.dtype != x.dtype:
-        names = [_CPP_NAMES.get(item.dtype.name, item.dtype.name) for item in (x, bias)]
-        raise RuntimeError(f"Input type ({names[0]}) and bias type ({names[1]}) should be the same")
 
 
 def _check_channels(x: Array, weight: Array, bias: Array | None, groups: int, transposed: bool) -> None:

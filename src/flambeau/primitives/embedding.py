@@ -11,10 +11,11 @@ __all__ = ["embedding", "embedding_bag", "one_hot", "renormalized_rows"]
 
 def _check_index(index: Array, name: str) -> None:
     if not jnp.issubdtype(index.dtype, jnp.integer) or index.dtype.itemsize < 4:
-        kind = from_numpy_dtype(index.dtype).tensor_type
+        given = from_numpy_dtype(index.dtype).tensor_type
+        kind = "CPUBoolType" if given == "BoolTensor" else f"torch.{given}"
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-            f"torch.{kind} instead (while checking arguments for {name})"
+            f"{kind} instead (while checking arguments for {name})"
         )
 
 

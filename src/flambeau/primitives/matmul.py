@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from flambeau.base.shapes import broadcast
+from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives.primitive import Array, Primitive, as_array, common_dtype, primitive, promoted
 
 __all__ = [
@@ -26,19 +27,10 @@ __all__ = [
     "tensordot",
 ]
 
-_NAMES = {
-    "float32": "float",
-    "float64": "double",
-    "int64": "long int",
-    "int32": "int",
-    "bfloat16": "c10::BFloat16",
-    "float16": "c10::Half",
-}
-
 
 def _check_types(x: Array, y: Array) -> None:
     if x.dtype != y.dtype:
-        names = [_NAMES.get(item.dtype.name, item.dtype.name) for item in (x, y)]
+        names = [from_numpy_dtype(item.dtype).cpp_name for item in (x, y)]
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {names[0]} != {names[1]}")
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "PICK",
     "Array",
     "Primitive",
+    "Pullback",
     "Scalar",
     "as_array",
     "check_broadcast",
@@ -214,14 +215,15 @@ def picks(node: Node) -> list[Node]:
         found = [operation_of(PICK, (index,), (operation.result,)) for index in range(count)]
         operation.derived["picks"] = found
     parts = [Node(pick, (node,), pick.result) for pick in found]
-    PENDING.extend(parts)
+    if not operation.mapped:
+        PENDING.extend(parts)
     return parts
 
 
 # -- gradients -------------------------------------------------------------------------------------------------
 
 
-class _Pullback(Primitive):
+class Pullback(Primitive):
     """``jax.vjp`` of an operation: (the inputs it saves, cotangents of the results asked for) -> gradients."""
 
     __slots__ = ("mask", "operation", "saved", "wrt")
@@ -234,23 +236,31 @@ class _Pullback(Primitive):
         self.saved = saved_positions(operation)
 
     def _lower(self, *values: Any) -> Any:
-        operation, wrt = self.operation, self.wrt
-        primals = [None if isinstance(aval, type) else _zeros(aval) for aval in operation.inputs]
+        return self.pulled(values, self.forward)
+
+    def forward(self, inputs: Sequence[Any]) -> tuple[Array, ...]:
+        """The results of the operation whose cotangents are given."""
+        result = self.operation.primitive.apply(inputs, self.operation.static)
+        return tuple(result[index] for index in self.mask) if isinstance(result, (tuple, list)) else (result,)
+
+    def pulled(self, values: Sequence[Any], forward: Callable[[Sequence[Any]], tuple[Array, ...]]) -> Any:
+        """The gradients, of a given way to run the operation forward."""
+        primals = [None if isinstance(aval, type) else _zeros(aval) for aval in self.operation.inputs]
         for position, value in zip(self.saved, values, strict=False):
             primals[position] = value
 
-        def forward(*active: Array) -> tuple[Array, ...]:
+        def run(*active: Array) -> tuple[Array, ...]:
             inputs = list(primals)
-            for position, value in zip(wrt, active, strict=True):
+            for position, value in zip(self.wrt, active, strict=True):
                 inputs[position] = value
-            result = operation.primitive.apply(inputs, operation.static)
-            return tuple(result[index] for index in self.mask) if isinstance(result, (tuple, list)) else (result,)
+            return forward(inputs)
 
-        pull = jax.vjp(forward, *[primals[position] for position in wrt])[1]
+        pull = jax.vjp(run, *[primals[position] for position in self.wrt])[1]
         gradients = conjugated(pull(conjugated(values[len(self.saved) :])))
-        return gradients if len(wrt) > 1 else gradients[0]
+        return gradients if len(self.wrt) > 1 else gradients[0]
 
     def evaluate(self, static: tuple[Any, ...], inputs: tuple[Any, ...]) -> Any:
+        """Gradients have the shapes of the inputs."""
         avals = tuple(self.operation.inputs[position] for position in self.wrt)
         return avals[0] if len(avals) == 1 else avals
 
@@ -289,7 +299,7 @@ def pullback(operation: Operation, wrt: tuple[int, ...], mask: tuple[int, ...]) 
     key = (wrt, mask)
     found = operation.derived.get(key)
     if found is None:
-        made = _Pullback(operation, wrt, mask)
+        made = Pullback(operation, wrt, mask)
         results = operation.result if isinstance(operation.result, tuple) else (operation.result,)
         inputs = tuple(operation.inputs[position] for position in made.saved)
         found = operation_of(made, (), inputs + tuple(results[index] for index in mask))

@@ -10,13 +10,14 @@ import numpy as np
 
 from flambeau.devices.device import device
 from flambeau.graph.node import Node, Operation
-from flambeau.graph.record import PENDING, watch_overflow
+from flambeau.graph.record import MAPPING, PENDING, watch_overflow
+from flambeau.primitives.batching import ESCAPED
 from flambeau.runtime.compiling import program_for
 from flambeau.runtime.cut import Cut, needed, program_of
 from flambeau.runtime.pieces import pieces
 from flambeau.runtime.placement import fetched, placed
 
-__all__ = ["RUNS", "WATCHERS", "constant", "force", "force_all", "host_value", "transferred"]
+__all__ = ["RUNS", "WATCHERS", "constant", "finish_all", "force", "force_all", "host_value", "transferred"]
 
 _lock = RLock()
 
@@ -33,6 +34,8 @@ def force(targets: Sequence[Node]) -> None:
         wanted = [target for target in targets if target.value is None]
         if not wanted:
             return
+        if any(target.operation is not None and target.operation.mapped for target in wanted):
+            raise RuntimeError(_NO_VALUE if MAPPING else ESCAPED)
         pending = PENDING[:]
         del PENDING[: len(pending)]
         watched = [node.operation for node in pending] if WATCHERS else []
@@ -50,6 +53,12 @@ def force_all() -> None:
         PENDING[:] = [node for node in PENDING if not _on_meta(node.aval)]
         while PENDING:
             force([PENDING[-1]])
+
+
+def finish_all() -> None:
+    """Run everything pending, and wait for every value of every device."""
+    force_all()
+    jax.block_until_ready(jax.live_arrays())
 
 
 def _on_meta(aval: Any) -> bool:
@@ -156,6 +165,11 @@ def _spare_the_collector() -> None:
         gc.set_threshold(_THRESHOLD, *gc.get_threshold()[1:])
 
 
+_NO_VALUE = (
+    "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor, "
+    "please try to rewrite what you're doing with other operations. If error is occurring somewhere inside PyTorch "
+    "internals, please file a bug report."
+)
 _DEFAULT_THRESHOLD = 2_000  # the largest default of any version of CPython
 _THRESHOLD = 50_000
 

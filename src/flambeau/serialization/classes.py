@@ -50,6 +50,7 @@ def _public(room: Any, base: type) -> list[type]:
 # Full name in files -> our class.
 CLASSES: Final[dict[str, type]] = {
     **{_layer(kind): kind for kind in _public(modules, Module)},
+    "torch.nn.parallel.data_parallel.DataParallel": nn.DataParallel,
     **{_optimizer(kind): kind for kind in _public(optim, Optimizer)},
     **{f"torch.optim.lr_scheduler.{kind.__name__}": kind for kind in _public(lr_scheduler, LRScheduler)},
 }

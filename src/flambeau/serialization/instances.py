@@ -2,10 +2,12 @@
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, cast
 
 from flambeau.base.errors import BadPickle, LoadError
 from flambeau.checkpoint import Known, ObjectRecord
+from flambeau.checkpoint.narrowing import shown
 from flambeau.checkpoint.records import GlobalRecord
 from flambeau.devices.device import device
 from flambeau.nn.modules.module import Module
@@ -113,9 +115,15 @@ def _fields(target: object, state: object) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise BadPickle(f"the state of a {type(target).__name__} is not a dictionary")
     for name in cast("dict[object, object]", state):
-        if not isinstance(name, str) or callable(getattr(type(target), name, None)) or name.startswith("__"):
-            raise BadPickle(f"a {type(target).__name__} cannot have the attribute {str(name)[:80]!r}")
+        if not isinstance(name, str) or name in _methods(type(target)) or name.startswith("__"):
+            raise BadPickle(f"a {type(target).__name__} cannot have the attribute {shown(name)}")
     return cast("dict[str, Any]", state)
+
+
+@cache
+def _methods(kind: type[Any]) -> frozenset[str]:
+    """Names of what a class can do, which no attribute may hide."""
+    return frozenset(name for name in dir(kind) if callable(getattr(kind, name, None)))
 
 
 def _set(target: Any, fields: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from flambeau.tensors.core import Core, Storage, call, wrap_array
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Conversion", "attributes", "set_attributes"]
+__all__ = ["Conversion", "attributes", "destination", "set_attributes"]
 
 
 def _typed(name: str) -> "Callable[[Conversion], Tensor]":
@@ -126,6 +126,11 @@ class Conversion(Core):
         if count != 1:
             kind = "no values" if count == 0 else "more than one value"
             raise RuntimeError(f"Boolean value of Tensor with {kind} is ambiguous")
+        if self.aval.mapped:
+            raise RuntimeError(
+                "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't "
+                "support that yet, please file an issue at https://github.com/pytorch/pytorch/issues ."
+            )
         return bool(self.item())
 
     def is_nonzero(self) -> "bool":  # pyright: ignore[reportInvalidTypeForm]  # bool is a method here
@@ -179,7 +184,8 @@ class Conversion(Core):
         if self._grad_fn is not None:
             raise RuntimeError(
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
-                "moment. This one was computed; copy it with .detach().clone(), or delete it from its module first."
+                "moment.  If you were attempting to deepcopy a module, this may be because of a "
+                "torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001"
             )
         storage = memo.get(id(self._storage))
         if storage is None:
@@ -216,7 +222,7 @@ class Conversion(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to.html
         """
-        kind, place, copy = _destination(args, kwargs)
+        kind, place, copy = destination(args, kwargs)
         _check_format(kwargs.get("memory_format"), len(self.shape))
         result = cast("Tensor", self)
         if place is not None and place != self.device:
@@ -381,7 +387,7 @@ _FLAGS = ("non_blocking", "copy")
 _PYTHON = {bool: "bool", int: "int64", float: "float64", complex: "complex128"}
 
 
-def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dtype | None, "devices.device | None", bool]:
+def destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dtype | None, "devices.device | None", bool]:
     """Data type and device that the arguments of ``to`` name, and whether a copy is wanted."""
     kind, place = _as_kind(kwargs.get("dtype"), args, kwargs), kwargs.get("device")
     rest = list(args)

@@ -12,12 +12,13 @@ import numpy as np
 from flambeau.base.config import config
 from flambeau.base.shapes import Size, contiguous_strides
 from flambeau.devices.device import device
+from flambeau.differentiation.batching import note_made, refuse_shared
 from flambeau.differentiation.modes import MODE
 from flambeau.differentiation.tape import Edge, GradFn, Tracked, tape, tape_with_residuals, taped
 from flambeau.dtypes.kinds import dtype
 from flambeau.dtypes.promotion import can_cast
 from flambeau.graph.node import Aval, Node, leaf
-from flambeau.graph.record import PENDING, record, settle
+from flambeau.graph.record import MAPPING, PENDING, record, settle
 from flambeau.primitives import pointwise
 from flambeau.primitives.movement import View, basic_subscript, chained, write_view
 from flambeau.primitives.primitive import Primitive, picks
@@ -134,6 +135,8 @@ class Core:
     def write(self, tracked: Tracked) -> None:
         """Replace the tensor's elements, and those of everything that shares them; same shape and type."""
         storage = self._storage
+        if tracked.node.aval.mapped and not storage.node.aval.mapped:
+            refuse_shared(storage.node)
         base = self._origin()
         if not self._steps:
             storage.node = tracked.node
@@ -167,7 +170,7 @@ class Core:
                 "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
                 "normal tensor before doing inplace update."
             )
-        if self._requires_grad and self._grad_fn is None:
+        if self._requires_grad and (self._grad_fn is None or self._grad_fn.is_leaf):
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         base = self._origin()
         if base is not None and base._requires_grad and base._grad_fn is None:
@@ -175,7 +178,7 @@ class Core:
 
     def alias(self) -> "Tensor":
         """The same elements, off the tape."""
-        result = cast("Tensor", object.__new__(self.kind))
+        result: Tensor = object.__new__(self.kind)
         result._storage = self._storage
         if self._steps is not None:
             result._steps = self._steps
@@ -257,7 +260,10 @@ def made(node: Node, edge: Edge | None = None) -> "Tensor":
 
 def wrap_array(array: Any, kind: dtype, place: device) -> "Tensor":
     """A new tensor of values known from the start: an array nobody else writes to."""
-    return made(leaf(array, Aval.of(tuple(array.shape), kind, place)))
+    node = leaf(array, Aval.of(tuple(array.shape), kind, place))
+    if MAPPING:
+        note_made(node)
+    return made(node)
 
 
 def operand(value: Any) -> Any:

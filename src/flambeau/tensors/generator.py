@@ -1,5 +1,6 @@
 """``Generator``: a host-side random stream as PyTorch's users hold it, and the default one's state."""
 
+from collections.abc import Callable
 from collections.abc import Generator as Yields
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -8,10 +9,12 @@ import numpy as np
 
 from flambeau.devices import device as devices
 from flambeau.devices.device import CPU
+from flambeau.differentiation.batching import active_batches
+from flambeau.differentiation.tape import Tracked
 from flambeau.dtypes.kinds import DTYPES
 from flambeau.generators.draws import integers
 from flambeau.generators.streams import Stream, default_stream
-from flambeau.tensors.core import Core, wrap_array
+from flambeau.tensors.core import Core, made, wrap_array
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -216,4 +219,31 @@ def device_key(generator: Generator | None = None, device: "str | devices.device
     """
     stream = default_stream() if generator is None else generator.stream
     place = CPU if device is None else devices.as_device(device)
-    return wrap_array(integers(stream, (2,), 0, 1 << 32, np.uint32), DTYPES["uint32"], place)
+    sizes, examples = lots()
+    return examples(wrap_array(integers(stream, (*sizes, 2), 0, 1 << 32, np.uint32), DTYPES["uint32"], place))
+
+
+def lots() -> "tuple[tuple[int, ...], Callable[[Tensor], Tensor]]":
+    """How often to draw inside ``vmap``: once for all examples, or for each.
+
+    Returns:
+        The dimensions that a draw has in front of those asked for, and what takes one example's draw from all.
+
+    Raises:
+        RuntimeError: random operations are not allowed there; in PyTorch's words.
+    """
+    batches = active_batches()
+    if any(batch.randomness == "error" for batch in batches):
+        raise RuntimeError(
+            "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
+            "randomness flags on vmap or perform the randomness operation out of vmap"
+        )
+    chosen = [batch for batch in batches if batch.randomness == "different"]
+
+    def example(drawn: "Tensor") -> "Tensor":
+        tracked = Tracked(drawn.read(), None)
+        for batch in chosen:
+            tracked = batch.example(tracked, 0)
+        return made(tracked.node) if chosen else drawn
+
+    return tuple([batch.size for batch in chosen]), example

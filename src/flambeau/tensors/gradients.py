@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.base.hooks import RemovableHandle
+from flambeau.differentiation.batching import Batch
 from flambeau.differentiation.differentiate import differentiate
 from flambeau.differentiation.modes import MODE
 from flambeau.differentiation.tape import Edge, GradFn, Tracked, taped
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
 __all__ = ["Gradients", "backward", "grad"]
+
+_OTHER_TYPE = (
+    "attempting to assign a gradient with dtype '{}' to a tensor with grad_dtype '{}'. The gradient must match the "
+    "tensor's grad_dtype (defaults to the tensor's dtype). You can set the tensor's grad_dtype attribute with a "
+    "specific dtype, or None to allow any dtype. Set grad_dtype with caution. Diverging the dtypes of a tensor and its "
+    "gradient may break downstream systems that assume they match."
+)
 
 
 class Gradients(Core):
@@ -37,8 +45,12 @@ class Gradients(Core):
         """Say whether operations on the tensor are taped; returns the tensor.
 
         Raises:
+            TypeError: ``requires_grad`` is no boolean.
             RuntimeError: whole numbers cannot have gradients; a result of a taped operation cannot stop having one.
         """
+        if not isinstance(requires_grad, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # users pass anything
+            name = type(requires_grad).__name__
+            raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {name}")
         if requires_grad and not (self.dtype.is_floating_point or self.dtype.is_complex):
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
         if not requires_grad and self._grad_fn is not None:
@@ -48,7 +60,7 @@ class Gradients(Core):
             )
         if requires_grad and self._inference and not MODE.inference:
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
-        self._requires_grad = bool(requires_grad)
+        self._requires_grad = requires_grad
         return cast("Tensor", self)
 
     @property
@@ -61,7 +73,7 @@ class Gradients(Core):
     @property
     def is_leaf(self) -> bool:
         """Whether the tensor was made by the user, not by a taped operation."""
-        return self._grad_fn is None
+        return self._grad_fn is None or self._grad_fn.is_leaf
 
     @property
     def output_nr(self) -> int:
@@ -77,14 +89,16 @@ class Gradients(Core):
     def grad(self, value: "Tensor | None") -> None:
         if value is not None:
             if not isinstance(value, Core):  # pyright: ignore[reportUnnecessaryIsInstance]  # users pass anything
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
-            if value.shape != self.shape:
-                message = f"assigned grad has data of a different size: expected {list(self.shape)}, "
-                raise RuntimeError(f"{message}got {list(value.shape)}")
-            if value.dtype is not self.dtype:
-                raise RuntimeError(
-                    f"assigned grad has data of a different type: expected {self.dtype}, got {value.dtype}"
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
                 )
+            if value.shape != self.shape:
+                raise RuntimeError(
+                    f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
+                    f"'{list(self.shape)}'. Please ensure that the gradient and the tensor are the same size"
+                )
+            if value.dtype is not self.dtype:
+                raise RuntimeError(_OTHER_TYPE.format(value.dtype.cpp_name, self.dtype.tensor_type[:-6]))
         self._grad = value
 
     @grad.deleter
@@ -98,6 +112,8 @@ class Gradients(Core):
 
     @data.setter
     def data(self, value: "Tensor") -> None:
+        if self._requires_grad and not (value.dtype.is_floating_point or value.dtype.is_complex):
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         self.take_storage(value)
 
     @property
@@ -160,7 +176,7 @@ class Gradients(Core):
     def accumulate(self, gradient: Tracked) -> None:
         """Add a gradient to ``.grad``, after the tensor's own hooks."""
         if self._leaf_hooks:
-            gradient = self._hooked(gradient)
+            gradient = self.hooked(gradient)
         held = self._grad
         if held is None:
             self._grad = made(gradient.node, gradient.edge)
@@ -172,12 +188,10 @@ class Gradients(Core):
             for hook in list(self.__dict__["_post_accumulate_hooks"].values()):
                 hook(self)
 
-    def _hooked(self, gradient: Tracked) -> Tracked:
+    def hooked(self, gradient: Tracked) -> Tracked:
         """A gradient after the tensor's hooks."""
         for hook in list((self._leaf_hooks or {}).values()):
-            replaced = hook(made(*gradient))
-            if replaced is not None:
-                gradient = Tracked(replaced.read(), replaced.edge())
+            gradient = _on_tracked(hook)(gradient) or gradient
         return gradient
 
     def register_hook(self, hook: "Callable[[Tensor], Tensor | None]") -> RemovableHandle:
@@ -197,8 +211,11 @@ class Gradients(Core):
             handle = RemovableHandle(self._leaf_hooks)
             self._leaf_hooks[handle.id] = hook
             return handle
-        handle = RemovableHandle(_hooks_of(function, self._output_nr))
-        _hooks_of(function, self._output_nr)[handle.id] = _on_tracked(hook)
+        hooks = _hooks_of(function, self._output_nr)
+        handle = RemovableHandle(hooks)
+        hooks[handle.id] = _on_tracked(hook)
+        for number in [number for number in hooks if number < 0]:
+            hooks[number] = hooks.pop(number)  # what retains a gradient comes after all that may change it
         return handle
 
     def register_post_accumulate_grad_hook(self, hook: "Callable[[Tensor], None]") -> RemovableHandle:
@@ -206,12 +223,19 @@ class Gradients(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.register_post_accumulate_grad_hook.html
         """
+        if not self._requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         if self._grad_fn is not None:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
         hooks = self.__dict__.setdefault("_post_accumulate_hooks", {})
         handle = RemovableHandle(hooks)
         hooks[handle.id] = hook
         return handle
+
+    @property
+    def _backward_hooks(self) -> "dict[int, Callable[[Tensor], Tensor | None]] | None":
+        """The hooks of a leaf; None before the first."""
+        return self._leaf_hooks
 
     def retain_grad(self) -> None:
         """Have ``backward`` fill ``.grad`` of a tensor that is no leaf.
@@ -228,8 +252,7 @@ class Gradients(Core):
         def keep(gradient: Tracked) -> None:
             self._grad = made(*gradient)
 
-        handle = RemovableHandle(_hooks_of(function, self._output_nr))
-        _hooks_of(function, self._output_nr)[handle.id] = keep
+        _hooks_of(function, self._output_nr)[-id(self)] = keep
 
     @property
     def retains_grad(self) -> bool:
@@ -249,9 +272,24 @@ def _on_tracked(hook: "Callable[[Tensor], Tensor | None]") -> Callable[[Tracked]
 
     def call_hook(gradient: Tracked) -> Tracked | None:
         replaced = hook(made(*gradient))
-        return None if replaced is None else Tracked(replaced.read(), replaced.edge())
+        if replaced is None:
+            return None
+        _check_replaced(hook, gradient.node.aval, replaced)
+        return Tracked(replaced.read(), replaced.edge())
 
     return call_hook
+
+
+def _check_replaced(hook: Any, before: Any, after: Any) -> None:
+    """Raise TypeError or RuntimeError, in PyTorch's words, if a hook may not put this in a gradient's place."""
+    if not isinstance(after, Core):
+        raise TypeError(f"expected Variable, but hook returned '{type(after).__name__}'")
+    name = getattr(hook, "__name__", "<unknown>")
+    if after.dtype is not before.dtype:
+        kinds = [f"torch.{kind.tensor_type}" for kind in (before.dtype, after.dtype)]
+        raise RuntimeError(f"hook '{name}' has changed the type of value (was {kinds[0]} got {kinds[1]})")
+    if tuple(after.shape) != before.shape:
+        raise RuntimeError(f"hook '{name}' has changed the size of value")
 
 
 def _root_gradients(tensors: "Sequence[Tensor]", given: "Sequence[Tensor | None] | None") -> list[tuple[Edge, Tracked]]:
@@ -291,17 +329,18 @@ def backward(
     if inputs is not None:
         chosen = _several(inputs)
         if not chosen:
-            raise RuntimeError("`inputs` argument to `backward` cannot be empty.")
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
         targets = [_edge_of(tensor) for tensor in chosen]
     found = differentiate(
-        roots, targets=targets, retain=create_graph if retain_graph is None else retain_graph, create=create_graph
+        roots,
+        targets=targets,
+        retain=create_graph if retain_graph is None else retain_graph,
+        create=create_graph,
+        accumulate=True,
     )
     before = MODE.grad
     MODE.grad = create_graph
     try:
-        for (leaf, _), gradient in found.items():
-            if not isinstance(leaf, GradFn):
-                leaf.accumulate(gradient)
         for tensor in _several(inputs) if inputs is not None else ():
             if tensor.grad_fn is not None and tensor.edge() in found:
                 tensor.accumulate(found[_edge_of(tensor)])
@@ -321,34 +360,56 @@ def grad(
 ) -> "tuple[Tensor | None, ...]":
     """Gradients of ``outputs`` with respect to ``inputs``, without touching ``.grad``.
 
+    Args:
+        outputs: where to start.
+        inputs: tensors whose gradients are wanted.
+        grad_outputs: gradients of the outputs; may be left out for single elements.
+        retain_graph, create_graph: as for ``Tensor.backward``.
+        allow_unused: give None for an input that the outputs do not depend on, instead of raising.
+        is_grads_batched: whether each of ``grad_outputs`` has another dimension in front, for many walks at once.
+        materialize_grads: give zeros for such an input.
+
     Raises:
         RuntimeError: an input was not used and ``allow_unused`` is not set; the tape was freed.
-        NotImplementedError: ``is_grads_batched``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad.html
     """
     if is_grads_batched:
-        raise NotImplementedError("autograd.grad(is_grads_batched=True) is not supported; call grad for each row")
+        options = (retain_graph, create_graph, allow_unused, False, materialize_grads)
+        return _batched_grad(grad_outputs, lambda rows: grad(outputs, inputs, rows, *options))
     roots = _root_gradients(_several(outputs), None if grad_outputs is None else _several(grad_outputs))
     chosen = _several(inputs)
     targets = [_edge_of(tensor) for tensor in chosen]
     found = differentiate(
         roots, targets=targets, retain=create_graph if retain_graph is None else retain_graph, create=create_graph
     )
-    results: list[Tensor | None] = []
-    for tensor, edge in zip(chosen, targets, strict=True):
-        gradient = found.get(edge)
-        if gradient is not None:
-            gradient = tensor._hooked(gradient)  # pyright: ignore[reportPrivateUsage]  # one room
-        results.append(None if gradient is None else made(*gradient))
-    if None in [None if item is None else 1 for item in results] and not (allow_unused or materialize_grads):
+    results: list[Tensor | None] = [made(*found[edge]) if edge in found else None for edge in targets]
+    unused = [index for index, item in enumerate(results) if item is None]
+    if unused and not (allow_unused or materialize_grads):
         raise RuntimeError(
-            "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if "
-            "this is the desired behavior."
+            f"The differentiated Tensor at index {unused[0]} appears to not have been used in the graph. Set "
+            "allow_unused=True if this is the desired behavior."
         )
     if materialize_grads:
         results = [_zeros_like(t) if r is None else r for t, r in zip(chosen, results, strict=True)]
     return tuple(results)
+
+
+def _batched_grad(
+    given: "Any", one: "Callable[[list[Tensor]], tuple[Tensor | None, ...]]"
+) -> "tuple[Tensor | None, ...]":
+    """Gradients for every row of the outputs' gradients, of a walk recorded for one row."""
+    rows: list[Tensor | None] = [None] if given is None else list(_several(given))
+    tracked = [Tracked(item.read(), item.edge()) for item in rows if item is not None]
+    if len(tracked) < len(rows):
+        raise RuntimeError("is_grads_batched=True needs every one of grad_outputs, with the batch in front")
+    batch = Batch(tracked[0].node.aval.shape[0])
+    examples = [made(*batch.example(item, 0)) for item in tracked]
+    with batch.running():
+        found = one(examples)
+    present = [item for item in found if item is not None]
+    wholes = iter(batch.whole([Tracked(item.read(), item.edge()) for item in present], [0] * len(present)))
+    return tuple([None if item is None else made(*next(wholes)) for item in found])
 
 
 def _zeros_like(tensor: "Tensor") -> "Tensor":

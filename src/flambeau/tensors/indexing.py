@@ -13,7 +13,15 @@ from flambeau.primitives import pointwise
 from flambeau.primitives.movement import basic_index
 from flambeau.tensors.core import Core, call, call_in_place, call_view, operand, wrap_array
 from flambeau.tensors.numpy_names import accept_numpy_names
-from flambeau.tensors.subscripts import check_positions, looked_up, nonzero_positions, parse, parts, position
+from flambeau.tensors.subscripts import (
+    check_positions,
+    looked_up,
+    nonzero_positions,
+    parse,
+    parts,
+    position,
+    refuse_dynamic,
+)
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -37,7 +45,8 @@ class Indexing(Core):
         if not parsed.tensors:
             return view
         spec, found = looked_up(view, parsed)
-        if parsed.masked and view.device.type == "cpu" and not (MODE.grad and view.requires_grad):
+        taped = MODE.grad and view.requires_grad
+        if parsed.masked and view.device.type == "cpu" and not (taped or view.aval.mapped):
             return _looked_up_by_numpy(view, spec, found)
         return call(p.index, (view, *found), (spec,))
 
@@ -259,6 +268,7 @@ class Indexing(Core):
         tensor = cast("Tensor", self)
         if as_tuple:
             return tuple(nonzero_positions(tensor))
+        refuse_dynamic(tensor, "nonzero")
         found = np.argwhere(tensor.host()).astype(np.int64)
         return wrap_array(found, DTYPES["int64"], self.device)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 import numpy as np
 
 from flambeau.devices import device as devices
+from flambeau.devices.backend import jax_device
 from flambeau.dtypes import kinds
 from flambeau.dtypes.layouts import LAYOUTS, layout, memory_format
 from flambeau.tensors.core import Core, wrap_array
@@ -85,6 +86,7 @@ def settings(
         TypeError: an option is unknown or of the wrong type.
         RuntimeError: a gradient is asked of whole numbers.
         NotImplementedError: the layout is not ``torch.strided``.
+        AssertionError: this machine has no such device.
     """
     given: dict[str, Any] = dict(options)
     for key in given.keys() - _NAMES:
@@ -102,11 +104,13 @@ def settings(
             raise RuntimeError(f"dtype {names[0]} does not match dtype of out parameter ({names[1]})")
         kind, place = out.dtype, out.device
     kind = kind or default or kinds.get_default_dtype()
-    where = given.get("device")
+    where = devices.as_device(place if given.get("device") is None else given["device"])
+    if where.type not in ("cpu", "meta"):
+        jax_device(where)  # raises if this machine has none
     requires_grad = bool(given.get("requires_grad", False))
     if requires_grad and not (kind.is_floating_point or kind.is_complex):
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
-    return Settings(kind, devices.as_device(place if where is None else where), requires_grad, out)
+    return Settings(kind, where, requires_grad, out)
 
 
 def as_dtype(name: str, given: Any) -> kinds.dtype | None:
@@ -132,14 +136,15 @@ def shape_of(name: str, arguments: Sequence[Any], named: Any = None) -> tuple[in
         raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
     elif len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         items = arguments[0]  # pyright: ignore[reportUnknownVariableType]  # checked below, one by one
-    shape = tuple([item if type(item) is int else _size(name, item, items is not arguments) for item in items])
+    inside = items is not arguments
+    shape = tuple([item if type(item) is int else _size(name, item, at, inside) for at, item in enumerate(items)])
     for size in shape:
         if size < 0:
             raise RuntimeError(f"Trying to create tensor with negative dimension {size}: {list(shape)}")
     return shape
 
 
-def _size(name: str, item: Any, inside: bool) -> int:
+def _size(name: str, item: Any, position: int, inside: bool) -> int:
     """One size; raises TypeError in PyTorch's words."""
     kind = item.__class__.__name__
     try:
@@ -147,6 +152,11 @@ def _size(name: str, item: Any, inside: bool) -> int:
             raise TypeError
         return index(item)
     except TypeError:
+        if inside and position:
+            cause = f'"type must be tuple of ints,but got {kind}"'
+            raise TypeError(
+                f"{name}(): argument 'size' failed to unpack the object at pos {position + 1} with error {cause}"
+            ) from None
         found = f", but found element of type {kind} at pos 0" if inside else f", not {kind}"
         raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints{found}") from None
 

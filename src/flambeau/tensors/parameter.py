@@ -43,6 +43,8 @@ class Parameter(Tensor, metaclass=_ParameterType):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.parameter.Parameter.html
     """
 
+    __module__ = "flambeau.nn.parameter"  # PyTorch's home of it
+
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:  # noqa: D102  (the class documents it)
         if data is None:
             data = empty(0)
@@ -59,7 +61,13 @@ class Parameter(Tensor, metaclass=_ParameterType):
     def __deepcopy__(self, memo: dict[int, Any]) -> "Parameter":
         found = memo.get(id(self))
         if found is None:
-            found = memo[id(self)] = type(self)(made(self.read()), self.requires_grad)
+            copy = made(self.read())  # nodes never change: a new cell with the same one is a copy
+            if type(self) is Parameter:
+                found = object.__new__(Parameter)
+                found._storage, found._requires_grad = copy._storage, self._requires_grad
+            else:
+                found = type(self)(copy, self.requires_grad)
+            memo[id(self)] = found
         return found
 
     def __repr__(self, *, tensor_contents: str | None = None) -> str:
@@ -128,6 +136,7 @@ class Buffer(Tensor, metaclass=_BufferType):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.parameter.Buffer.html
     """
 
+    __module__ = "flambeau.nn.parameter"  # PyTorch's home of it
     persistent: bool
 
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Any:  # noqa: D102  (the class documents it)

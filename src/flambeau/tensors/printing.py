@@ -91,7 +91,7 @@ class Printing(Core):
 
     def __format__(self, format_spec: str) -> str:
         value: Any = self
-        if type(self) is self.kind and self.device.type != "meta" and not self.shape:
+        if type(self) is self.kind and self.device.type != "meta" and not self.shape and not self.aval.mapped:
             return format(value.item(), format_spec)
         return object.__format__(self, format_spec)
 
@@ -117,7 +117,7 @@ def _facts(tensor: Core) -> list[str]:
     """What the elements alone do not tell: device, size, data type, and the place on the tape."""
     shape, kind, place = tensor.shape, tensor.dtype, tensor.device
     default = get_default_dtype()
-    meta, hollow = place.type == "meta", 0 in shape
+    meta, hollow = place.type == "meta" or tensor.aval.mapped, 0 in shape
     facts: list[str] = []
     if place.type != "cpu":
         facts.append(f"device='{place}'")
@@ -137,7 +137,7 @@ def _facts(tensor: Core) -> list[str]:
 
 def _elements(tensor: Core, indent: int) -> str:
     """The elements in nested brackets."""
-    if tensor.device.type == "meta":
+    if tensor.device.type == "meta" or tensor.aval.mapped:
         return "..."
     if 0 in tensor.shape:
         return "[]"

@@ -12,7 +12,6 @@ from flambeau.differentiation.tape import Tracked
 from flambeau.dtypes.kinds import DTYPES, dtype
 from flambeau.generators import draws
 from flambeau.generators.streams import Stream
-from flambeau.graph.node import Aval, leaf
 from flambeau.primitives.creation import DRAWS
 from flambeau.runtime.force import host_value
 from flambeau.tensors.core import Core, call, call_in_place, wrap_array
@@ -23,6 +22,7 @@ from flambeau.tensors.generator import (
     fork_rng,
     get_rng_state,
     initial_seed,
+    lots,
     manual_seed,
     seed,
     set_rng_state,
@@ -64,7 +64,17 @@ def _drawn(made: Settings, shape: tuple[int, ...], generator: Any, draw: _Draw, 
     """A tensor of drawn numbers; the meta device draws none."""
     if made.device.type == "meta":
         return made.deliver(hollow(shape, made.dtype, made.device))
-    return made.wrap(_arranged(stream_of(generator, made.device), shape, made.dtype, draw, order))
+    sizes, examples = lots()
+    values = _arranged(
+        stream_of(generator, made.device), (*sizes, *shape), made.dtype, draw, _behind_lots(order, sizes)
+    )
+    return made.deliver(examples(wrap_array(values, made.dtype, made.device)))
+
+
+def _behind_lots(order: Sequence[int] | None, sizes: Sequence[int]) -> list[int] | None:
+    """An order of dimensions, once there are others in front."""
+    count = len(sizes)
+    return None if order is None else [*range(count), *[axis + count for axis in order]]
 
 
 def _arranged(stream: Stream, shape: tuple[int, ...], kind: dtype, draw: _Draw, order: Sequence[int] | None) -> Any:
@@ -213,7 +223,13 @@ def randperm(n: int, *, generator: Generator | None = None, **options: Unpack[Op
     Source: https://docs.pytorch.org/docs/stable/generated/torch.randperm.html
     """
     made = settings("randperm", options, DTYPES["int64"])
-    return _drawn(made, (int(n),), generator, lambda stream, shape, kind, _: draws.permutation(stream, shape[0], kind))
+    return _drawn(made, (int(n),), generator, _permutations)
+
+
+def _permutations(stream: Stream, shape: tuple[int, ...], kind: Any, contiguous: bool) -> Any:
+    if len(shape) == 1:
+        return draws.permutation(stream, shape[0], kind)
+    return np.stack([_permutations(stream, shape[1:], kind, contiguous) for _ in range(shape[0])])
 
 
 # -- tensors in, tensors out ---------------------------------------------------------------------------------------
@@ -383,7 +399,15 @@ def multinomial(
     made = settings("multinomial", {"out": out}, DTYPES["int64"], source.device)
     if made.device.type == "meta":
         return made.deliver(hollow((*source.shape[:-1], num_samples), made.dtype, made.device))
-    return made.wrap(draws.multinomial(stream_of(generator, made.device), source.host(), num_samples, replacement))
+    weights, stream = source.host(), stream_of(generator, made.device)
+
+    def draw(sizes: tuple[int, ...]) -> Any:
+        if not sizes:
+            return draws.multinomial(stream, weights, num_samples, replacement)
+        return np.stack([draw(sizes[1:]) for _ in range(sizes[0])])
+
+    sizes, examples = lots()
+    return made.deliver(examples(wrap_array(draw(sizes), made.dtype, made.device)))
 
 
 # -- in place ------------------------------------------------------------------------------------------------------
@@ -401,11 +425,17 @@ def _fill(tensor: Core, name: str, generator: Any, draw: _Draw) -> "Tensor":
         )
     if place.type == "meta":
         return cast("Tensor", tensor)
-    stream = stream_of(generator, place)
-    values = _arranged(stream, shape, kind, draw, _order(tensor))
+    sizes, examples = lots()
+    if sizes and not tensor.aval.mapped:
+        raise RuntimeError(
+            "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like same "
+            "randomness. If this is necessary for your usage, please file an issue with functorch."
+        )
+    values = _arranged(stream_of(generator, place), (*sizes, *shape), kind, draw, _behind_lots(_order(tensor), sizes))
+    drawn = examples(wrap_array(values, kind, place))
     if tensor.edge() is not None:
-        return call_in_place(tensor, DRAWS[name], (wrap_array(values, kind, place), tensor))
-    tensor.write(Tracked(leaf(values, Aval.of(shape, kind, place)), None))
+        return call_in_place(tensor, DRAWS[name], (drawn, tensor))
+    tensor.write(Tracked(drawn.read(), None))
     return cast("Tensor", tensor)
 
 

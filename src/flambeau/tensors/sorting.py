@@ -12,6 +12,7 @@ from flambeau.tensors.core import Core, call, operand, wrap_array
 from flambeau.tensors.creation import as_tensor
 from flambeau.tensors.numpy_names import accept_numpy_names
 from flambeau.tensors.return_types import Results
+from flambeau.tensors.subscripts import refuse_dynamic
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -143,6 +144,7 @@ class Sorting(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.unique.html
         """
+        refuse_dynamic(self, "_unique2")
         array = cast("Tensor", self).host()
         axis = None if dim is None else normalize_axis(dim, len(self.shape))
         found = np.unique(array, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)

@@ -13,7 +13,8 @@ from flambeau.tensors.creation import tensor as make_tensor
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Parsed", "check_positions", "looked_up", "nonzero_positions", "parse", "parts", "position"]
+__all__ = ["Parsed", "check_positions", "looked_up", "nonzero_positions", "parse", "parts", "position",
+           "refuse_dynamic"]  # fmt: skip
 
 _MASKS = ("bool", "uint8")
 _PARTS = (Core, np.ndarray, Sequence, slice)
@@ -93,11 +94,26 @@ def _mask_positions(mask: "Tensor", shape: Sequence[int], axis: int, out: int) -
                 f"The shape of the mask {list(mask.shape)} at index {offset} does not match the shape of the indexed "
                 f"tensor {list(shape)} at index {out + offset}"
             )
+    if mask.aval.mapped:
+        raise RuntimeError(
+            "vmap: We do not support batching operators that can support dynamic shape. Attempting to batch over "
+            "indexing with a boolean mask."
+        )
     return nonzero_positions(mask)
+
+
+def refuse_dynamic(tensor: Core, name: str) -> None:
+    """Raise RuntimeError, in PyTorch's words, if the result's shape would differ from example to example."""
+    if tensor.aval.mapped:
+        raise RuntimeError(
+            "vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap over "
+            f"aten::{name}. Please file an issue at https://github.com/pytorch/pytorch/issues if you need this feature."
+        )
 
 
 def nonzero_positions(tensor: "Tensor") -> "list[Tensor]":
     """Where a tensor is not zero: a tensor of positions for each dimension; waits for its values."""
+    refuse_dynamic(tensor, "nonzero")
     found = np.nonzero(np.atleast_1d(tensor.host()))
     return [wrap_array(part.astype(np.int64), DTYPES["int64"], tensor.device) for part in found]
 

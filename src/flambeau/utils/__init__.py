@@ -3,6 +3,6 @@
 Source: https://docs.pytorch.org/docs/stable/data.html
 """
 
-from flambeau.utils import data
+from flambeau.utils import data, hooks
 
-__all__ = ["data"]
+__all__ = ["data", "hooks"]

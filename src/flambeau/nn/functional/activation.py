@@ -10,6 +10,7 @@ from flambeau.primitives import activation as p
 from flambeau.primitives.activation import ACTIVATIONS, IN_PLACE
 from flambeau.tensors.core import call, call_in_place
 from flambeau.tensors.creation import empty
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.random import device_key
 from flambeau.tensors.tensor import Tensor
 
@@ -55,6 +56,7 @@ __all__ = [
 
 def _apply(name: str, input: Tensor, inplace: bool, *numbers: Any) -> Tensor:
     """An activation of the table, or its in-place form."""
+    tensor_argument(name, 1, input)
     if inplace:
         return call_in_place(input, IN_PLACE[name], (input, *numbers))
     return call(ACTIVATIONS[name], (input, *numbers))
@@ -74,6 +76,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.relu.html
     """
+    tensor_argument("relu", 1, input)
     return input.relu_() if inplace else input.relu()
 
 

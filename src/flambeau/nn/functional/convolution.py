@@ -7,6 +7,7 @@ from typing import Any
 from flambeau.base.shapes import hashable
 from flambeau.primitives import convolution as p
 from flambeau.tensors.core import call
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
@@ -38,9 +39,11 @@ def _each(name: str, value: Any, rank: int) -> tuple[int, ...]:
 
 
 def _check_positive(stride: tuple[int, ...], dilation: tuple[int, ...], groups: int) -> None:
-    for name, least in (("stride", min(stride)), ("dilation", min(dilation)), ("groups", groups)):
+    for name, least in (("stride", min(stride)), ("groups", groups)):
         if least <= 0:
             raise RuntimeError(f"non-positive {name} is not supported")
+    if min(dilation) <= 0:
+        raise RuntimeError(f"dilation should be greater than zero, but got {list(dilation)}")
 
 
 def _paddings(
@@ -92,6 +95,7 @@ def _convolve(
     rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
     """Normalize the arguments, and convolve."""
+    tensor_argument(f"conv{rank}d", 1, input)
     batched = _batched(f"conv{rank}d", input, rank)
     static = _settings(rank, weight.shape, hashable(stride), hashable(padding), hashable(dilation), groups)
     operands = (input if batched else input.unsqueeze(0), weight, *(() if bias is None else (bias,)))
@@ -196,13 +200,29 @@ def _transposed(
     _check_positive(steps, spread, groups)
     if min(pads) < 0:
         raise RuntimeError("negative padding is not supported")
-    for size, step, gap in zip(extra, steps, spread, strict=True):
-        if size >= max(step, gap):
-            message = "output padding must be smaller than either stride or dilation, but got output_padding "
-            raise RuntimeError(f"{message}{list(extra)}, stride {list(steps)} and dilation {list(spread)}")
+    if any(size >= max(step, gap) for size, step, gap in zip(extra, steps, spread, strict=True)):
+        raise RuntimeError(
+            "output padding must be smaller than either stride or dilation, but got "
+            + " ".join(_by_axis(label, sizes) for label, sizes in _labeled(rank, extra, steps, spread))
+        )
     operands = (input if batched else input.unsqueeze(0), weight, *(() if bias is None else (bias,)))
     result: Tensor = call(p.convolution_transpose, operands, (steps, pads, extra, spread, groups))
     return result if batched else result.squeeze(0)
+
+
+_AXES = ("depth", "height", "width")
+
+
+def _labeled(rank: int, *settings: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
+    """Settings of a transposed convolution as messages name them; a sequence counts as an image of height 1."""
+    output_padding, stride, dilation = settings
+    if rank == 1:
+        output_padding, stride, dilation = (0, *output_padding), (1, *stride), (1, *dilation)
+    return [("output_padding", output_padding), ("stride", stride), ("dilation", dilation)]
+
+
+def _by_axis(label: str, sizes: tuple[int, ...]) -> str:
+    return " ".join(f"{label}_{axis}: {size}" for axis, size in zip(_AXES[-len(sizes) :], sizes, strict=True))
 
 
 def conv_transpose1d(

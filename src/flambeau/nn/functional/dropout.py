@@ -5,6 +5,7 @@ import warnings
 from flambeau.primitives import dropout as primitives
 from flambeau.primitives.primitive import Primitive
 from flambeau.tensors.core import call, call_in_place
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.random import device_key
 from flambeau.tensors.tensor import Tensor
 
@@ -21,7 +22,7 @@ __all__ = [
 
 def checked_probability(p: float) -> float:
     """``p``; raises ValueError unless it is within 0 to 1."""
-    if not 0.0 <= p <= 1.0:
+    if p < 0 or p > 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     return p
 
@@ -31,6 +32,8 @@ def _dropped(primitive: Primitive, input: Tensor, p: float, training: bool, inpl
     checked_probability(p)
     if by_channel and len(input.shape) < 2:
         raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
+    if not isinstance(input, Tensor):
+        tensor_argument(primitive.name, 1, input)
     if not training or p == 0 or 0 in input.shape:
         return input
     operands = (input, device_key(None, input.device), float(p))

@@ -2,23 +2,37 @@
 
 from typing import Any
 
+from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives import matmul as p
 from flambeau.primitives.primitive import Array, Primitive
 from flambeau.tensors.core import call
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["bilinear", "linear"]
 
 
 def _linear(inputs: tuple[Array, ...]) -> Array:
-    """``x @ weight.T + bias``; a bias of another size is refused in PyTorch's words."""
-    result: Array = p.linear.lower(inputs[:2])
+    """``x @ weight.T + bias``; a bias of another size is refused in PyTorch's words.
+
+    The bias is the first input, so that its gradient is the first to arrive, as in PyTorch.
+    """
+    if len(inputs) == 3:
+        _check_types(*inputs)
+    result: Array = p.linear.lower(inputs[-2:])
     if len(inputs) < 3:
         return result
-    bias = inputs[2]
+    bias = inputs[0]
     if bias.ndim and bias.shape[-1] not in (1, result.shape[-1]):
         raise _mismatch(result.shape, bias.shape)
     return result + bias
+
+
+def _check_types(bias: Array, x: Array, weight: Array) -> None:
+    for label, item in (("mat1", x), ("self", bias)):
+        if item.dtype != weight.dtype:
+            kinds = [from_numpy_dtype(part.dtype).tensor_type.removesuffix("Tensor") for part in (item, weight)]
+            raise RuntimeError(f"{label} and mat2 must have the same dtype, but got {kinds[0]} and {kinds[1]}")
 
 
 def _mismatch(target: tuple[int, ...], own: tuple[int, ...]) -> RuntimeError:
@@ -28,18 +42,18 @@ def _mismatch(target: tuple[int, ...], own: tuple[int, ...]) -> RuntimeError:
     )
 
 
-def _named(grad_name: str) -> Primitive:
-    return Primitive("linear", _linear, saves=(0, 1), checks="others", grad_name=grad_name, variadic=True)
+def _named(grad_name: str, saves: tuple[int, ...]) -> Primitive:
+    return Primitive("linear", _linear, saves=saves, checks="others", grad_name=grad_name, variadic=True)
 
 
 # What PyTorch calls the last step of it, by (rank of the input or 3 for more, whether there is a bias).
 _LINEAR = {
-    (1, False): _named("SqueezeBackward4"),
-    (2, False): _named("MmBackward0"),
-    (3, False): _named("UnsafeViewBackward0"),
-    (1, True): _named("ViewBackward0"),
-    (2, True): _named("AddmmBackward0"),
-    (3, True): _named("ViewBackward0"),
+    (1, False): _named("SqueezeBackward4", (0, 1)),
+    (2, False): _named("MmBackward0", (0, 1)),
+    (3, False): _named("UnsafeViewBackward0", (0, 1)),
+    (1, True): _named("ViewBackward0", (1, 2)),
+    (2, True): _named("AddmmBackward0", (1, 2)),
+    (3, True): _named("ViewBackward0", (1, 2)),
 }
 
 
@@ -55,6 +69,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         (..., out_features).
 
     Raises:
+        TypeError: an argument is no tensor.
         RuntimeError: sizes or data types do not fit.
 
     Example:
@@ -64,13 +79,18 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.linear.html
     """
+    if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
+        tensor_argument("linear", 1, input)
+        tensor_argument("linear", 2, weight, "weight")
     if len(weight.shape) == 1:
         product = input.matmul(weight)
         return product if bias is None else product + bias
     rank = min(len(input.shape), 3)
+    if rank == 0:
+        raise RuntimeError(f"both arguments to linear need to be at least 1D, but they are 0D and {len(weight.shape)}D")
     if bias is None:
         return call(_LINEAR[rank, False], (input, weight))
-    return call(_LINEAR[rank, True], (input, weight, bias))
+    return call(_LINEAR[rank, True], (bias, input, weight))
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -98,9 +118,6 @@ def _check_bilinear(first: Any, second: Any, weight: Any) -> None:
     for axis, (one, other) in enumerate(zip(first[:-1], second[:-1], strict=True)):
         if one != other:
             raise RuntimeError(f"bilinear(): input batch dimensions do not match at dim {axis}: got {one} and {other}")
-    for label, size, wanted, axis in (("input1", first[-1], weight[1], 1), ("input2", second[-1], weight[2], 2)):
+    for label, size, wanted in (("input1", first[-1], weight[1]), ("input2", second[-1], weight[2])):
         if size != wanted:
-            raise RuntimeError(
-                f"bilinear(): {label} size does not match weight size: got {size} but expected {wanted} (weight "
-                f"dimension {axis})"
-            )
+            raise RuntimeError(f"bilinear(): {label} size does not match weight size: got {size} but expected {wanted}")

@@ -11,6 +11,7 @@ from flambeau.base.shapes import broadcast
 from flambeau.nn.functional.reduction import checked_reduction, resolved_reduction
 from flambeau.primitives import loss as p
 from flambeau.tensors.core import call
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
@@ -40,7 +41,7 @@ def _reduced(losses: Tensor, reduction: str) -> Tensor:
 
 def _paired(input: Tensor, target: Tensor) -> None:
     """Warn, as PyTorch does, where the shapes differ; raises RuntimeError where they do not broadcast."""
-    shape, other = input.shape, target.shape
+    shape, other = input.size(), target.size()
     if shape == other:
         return
     warnings.warn(
@@ -172,27 +173,37 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, ignore_
     shape, goal = input.shape, target.shape
     if not shape:
         raise ValueError("Expected 1 or more dimensions (got 0)")
+    if len(shape) > 1:
+        _check_class_shapes(shape, goal)
     if target.dtype.name not in ("int64", "uint8"):
-        kind = target.dtype.tensor_type.removesuffix("Tensor")
-        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {kind}")
-    if len(shape) == 1:
-        if goal not in ((), (1,)):
-            size = goal[0] if len(goal) == 1 else list(goal)
-            raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {size}")
-    elif len(shape) == 2 and len(goal) > 1:
-        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
-    elif not goal or shape[0] != goal[0]:
-        got = goal[0] if goal else 1
-        raise ValueError(f"Expected input batch_size ({shape[0]}) to match target batch_size ({got}).")
-    elif shape[2:] != goal[1:]:
-        raise RuntimeError(f"Expected target size {[shape[0], *shape[2:]]}, got {list(goal)}")
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {_kind(target)}")
+    if len(shape) == 1 and goal not in ((), (1,)):
+        size = goal[0] if len(goal) == 1 else list(goal)
+        raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {size}")
     classes = shape[0] if len(shape) == 1 else shape[1]
     if weight is not None and weight.shape != (classes,):
         raise RuntimeError(
             f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of "
             f"shape: {list(weight.shape)}"
         )
+    if weight is not None and weight.dtype is not input.dtype:
+        raise RuntimeError(f"expected scalar type {_kind(input)} but found {_kind(weight)}")
     check_range(target.read().value, classes, ignore_index)
+
+
+def _kind(tensor: Tensor) -> str:
+    return tensor.dtype.tensor_type.removesuffix("Tensor")
+
+
+def _check_class_shapes(shape: Sequence[int], goal: Sequence[int]) -> None:
+    """Raise, in PyTorch's words, where shapes (N, C, ...) and (N, ...) do not fit each other."""
+    if len(shape) == 2 and len(goal) > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    if not goal or shape[0] != goal[0]:
+        got = goal[0] if goal else 0
+        raise ValueError(f"Expected input batch_size ({shape[0]}) to match target batch_size ({got}).")
+    if shape[2:] != goal[1:]:
+        raise RuntimeError(f"Expected target size {[shape[0], *shape[2:]]}, got {list(goal)}")
 
 
 def check_range(values: Any, classes: int, ignore_index: int) -> None:
@@ -239,6 +250,7 @@ def nll_loss(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.nll_loss.html
     """
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    tensor_argument("nll_loss_nd", 2, target, "target")
     _check_classes(input, target, weight, ignore_index)
     return _chosen(input, target, weight, ignore_index, reduction)
 
@@ -281,7 +293,12 @@ def cross_entropy(
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
-    if input.shape == target.shape and target.is_floating_point() and input.shape:
+    tensor_argument("cross_entropy_loss", 2, target, "target")
+    if input.shape == target.shape:
+        if not target.is_floating_point():
+            raise RuntimeError(f"Expected floating point type for target with class probabilities, got {_kind(target)}")
+        if not input.shape:
+            raise IndexError("Dimension specified as 1 but tensor has no dimensions")
         return _of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
     _check_classes(input, target, weight, ignore_index)
     logs = input.log_softmax(0 if len(input.shape) == 1 else 1)
@@ -401,7 +418,7 @@ def binary_cross_entropy(
 
     Raises:
         ValueError: the shapes differ.
-        RuntimeError: the input is known and not within 0 to 1.
+        RuntimeError: the data types differ, or the input is known and not within 0 to 1.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy.html
     """
@@ -411,11 +428,25 @@ def binary_cross_entropy(
             f"Using a target size ({target.shape!r}) that is different to the input size ({input.shape!r}) is "
             "deprecated. Please ensure they have the same size."
         )
+    if target.dtype is not input.dtype:
+        raise RuntimeError(f"Found dtype {_kind(target)} but expected {_kind(input)}")
+    if weight is not None:
+        _check_spread(weight.shape, input.shape)
     known = input.read().value
     if isinstance(known, np.ndarray) and not bool(((known >= 0) & (known <= 1)).all()):
         raise RuntimeError("all elements of input should be between 0 and 1")
     operands = (input, target) if weight is None else (input, target, weight)
     return call(p.binary_cross_entropy, operands, (reduction,))
+
+
+def _check_spread(own: Sequence[int], shape: Sequence[int]) -> None:
+    """Raise RuntimeError, in PyTorch's words, unless a shape can be spread to another."""
+    for axis in range(-1, -len(own) - 1, -1):
+        if -axis > len(shape) or own[axis] not in (1, shape[axis]):
+            raise RuntimeError(
+                f"Attempting to broadcast a dimension of length {own[axis]} at {axis}! Mismatching argument at index "
+                f"1 had {own!r}; but expected shape should be broadcastable to {list(shape)}"
+            )
 
 
 def binary_cross_entropy_with_logits(
@@ -489,7 +520,7 @@ def gaussian_nll_loss(
     Args:
         input: means, any shape.
         target: samples, the same shape.
-        var: variances: a number, the same shape, or without (or with 1 as) the last dimension.
+        var: variances: a number, the same shape, that without the last dimension, or with 1 as one dimension.
         full: whether to add 0.5 * log(2 pi).
         eps: least variance; no gradient flows through the limit.
         reduction: ``"none"``, ``"mean"`` or ``"sum"``.
@@ -506,7 +537,8 @@ def gaussian_nll_loss(
     elif bool((var < 0).any()):
         raise ValueError("var has negative entry/entries")
     variance = _fitted(var, input.shape)
-    checked_reduction(reduction)
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not valid")
     limited = variance + (variance.detach().clamp(min=eps) - variance.detach())
     losses = (limited.log() + (input - target) ** 2 / limited) * 0.5
     return _reduced(losses + 0.9189385332046727 if full else losses, reduction)
@@ -519,6 +551,7 @@ def _fitted(variance: Tensor, shape: Sequence[int]) -> Tensor:
         return variance
     if own == tuple(shape[:-1]):
         return variance.unsqueeze(-1)
-    if len(own) != len(shape) or own[:-1] != tuple(shape[:-1]) or own[-1] != 1:
+    others = [size for size, wanted in zip(own, shape, strict=False) if size != wanted]
+    if len(own) != len(shape) or others != [1]:
         raise ValueError("var is of incorrect size")
     return variance

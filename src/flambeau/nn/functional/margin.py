@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from flambeau.base.shapes import broadcast
 from flambeau.nn.functional.reduction import checked_reduction, resolved_reduction
 from flambeau.nn.functional.similarity import pairwise_distance
 from flambeau.primitives import loss as p
@@ -112,6 +113,7 @@ def cosine_embedding_loss(
         raise RuntimeError(f"{kind}, but found inputs with sizes {sizes}.")
     squares = [(item * item).sum(rank) + 1e-12 for item in (input1, input2)]
     cosine = (input1 * input2).sum(rank) / (squares[0] * squares[1]).sqrt()
+    broadcast(target.shape, cosine.shape)
     near = (1 - cosine).where(target == 1, 0.0)
     far = (cosine - margin).clamp_min(0).where(target == -1, 0.0)
     return _reduced(near + far, reduction)
@@ -145,12 +147,19 @@ def triplet_margin_loss(
 
     Raises:
         ValueError: the margin is not positive.
+        RuntimeError: the inputs differ in rank.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.triplet_margin_loss.html
     """
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
+    ranks = [item.dim() for item in (anchor, positive, negative)]
+    if len(set(ranks)) > 1:
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+            f"anchor {ranks[0]}D, positive {ranks[1]}D, and negative {ranks[2]}D inputs"
+        )
     near = pairwise_distance(anchor, positive, p, eps)
     far = pairwise_distance(anchor, negative, p, eps)
     if swap:
@@ -227,7 +236,9 @@ def multilabel_soft_margin_loss(
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.multilabel_soft_margin_loss.html
     """
-    reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    reduction = resolved_reduction(size_average, reduce, reduction)
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not valid")
     extra = () if weight is None else (weight,)
     losses: Tensor = call(
         p.binary_cross_entropy_with_logits, (input, target, *extra), ((weight is not None, False), "none")
@@ -303,7 +314,8 @@ def multi_margin_loss(
         reduction: ``"none"``, ``"mean"`` or ``"sum"``.
 
     Raises:
-        ValueError: ``p`` is neither 1 nor 2.
+        ValueError: ``p`` is neither 1 nor 2, or the weights are no vector.
+        RuntimeError: sizes or data types do not fit, or a class on the host is out of range.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.multi_margin_loss.html
     """
@@ -312,16 +324,29 @@ def multi_margin_loss(
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.dim() != 1:
         raise ValueError("weight must be one-dimensional")
-    _check_margin(input.shape, target.shape)
+    _check_margin(input.shape, target, weight)
     scores = input if input.dim() == 2 else input.unsqueeze(0)
     extra = () if weight is None else (weight,)
     losses: Tensor = call(_MULTI_MARGIN, (scores, target.reshape(-1), float(margin), *extra), (int(p), reduction))
     return losses.reshape(target.shape) if reduction == "none" else losses
 
 
-def _check_margin(shape: Sequence[int], target: Sequence[int]) -> None:
+def _check_margin(shape: Sequence[int], target: Tensor, weight: Tensor | None) -> None:
+    """Raise RuntimeError, in PyTorch's words, where scores, classes and weights do not fit each other."""
     if len(shape) not in (1, 2) or shape[-1] == 0:
         message = "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
         raise RuntimeError(f"{message}{list(shape)}")
-    if tuple(target) != tuple(shape[:-1]) and (len(shape) > 1 or tuple(target) != (1,)):
-        raise RuntimeError(f"inconsistent target size, expected {list(shape[:-1])} but got {list(target)}")
+    count = shape[0] if len(shape) == 2 else 1
+    if target.shape != (count,) and (len(shape) == 2 or target.shape != ()):
+        raise RuntimeError(
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch "
+            f"size). Expected target size [{count}], but got {list(target.shape)}. Input has shape {list(shape)}."
+        )
+    if weight is not None and weight.shape != (shape[-1],):
+        raise RuntimeError(f"inconsistent weight size, expected {shape[-1]} but got {list(weight.shape)}")
+    if target.dtype.name != "int64":
+        kind = target.dtype.tensor_type.removesuffix("Tensor")
+        raise RuntimeError(f"expected scalar type Long but found {kind}")
+    known = target.read().value
+    if isinstance(known, np.ndarray) and bool(((known < 0) | (known >= shape[-1])).any()):
+        raise RuntimeError("target out of range")

@@ -47,6 +47,19 @@ def _check_channels(channels: int, **vectors: Tensor | None) -> None:
             raise RuntimeError(f"{name} should contain {channels} elements not {vector.numel()}")
 
 
+def _check_types(input: Tensor, *others: Tensor | None) -> None:
+    """Raise RuntimeError unless all data types are the input's; float32 goes with inputs of 16 bits, too."""
+    kind = input.dtype
+    half = kind.itemsize == 2
+    for other in others:
+        if other is None or other.dtype is kind or not kind.is_floating_point or (half and other.dtype.itemsize == 4):
+            continue
+        if half or other.dtype.itemsize > kind.itemsize:
+            wanted = "Float" if half else kind.tensor_type.removesuffix("Tensor")
+            raise RuntimeError(f"mixed dtype (CPU): expect parameter to have scalar type of {wanted}")
+        raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+
+
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -73,14 +86,18 @@ def batch_norm(
         eps: added to the variance.
 
     Raises:
-        ValueError: in training, with one value per channel only.
-        RuntimeError: numbers of channels do not fit, or there are no statistics in evaluation.
+        ValueError: in training, with one value per channel only, or ``eps`` is negative.
+        RuntimeError: data types or numbers of channels do not fit, or there are no statistics in evaluation.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html
     """
     shape = input.shape
     if training:
         _check_more_than_one(shape)
+    if eps < 0 or (training and eps == 0):
+        wanted = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {wanted}, but got {eps}")
+    _check_types(input, running_mean, running_var, weight, bias)
     _check_channels(
         shape[1] if len(shape) > 1 else 0, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
@@ -192,6 +209,7 @@ def layer_norm(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.layer_norm.html
     """
     wanted = _check_normalized(input, normalized_shape, weight, bias, ", ")
+    _check_types(input, weight, bias)
     affine, present = _present(weight, bias)
     return call(p.layer_norm, (input, float(eps), *affine), (len(wanted), present))
 
@@ -255,6 +273,7 @@ def group_norm(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
                 f"shape {list(item.shape)} and input of shape {list(shape)}"
             )
+    _check_types(input, weight, bias)
     affine, present = _present(weight, bias)
     return call(p.group_norm, (input, float(eps), *affine), (num_groups, present))
 
@@ -292,7 +311,8 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.local_response_norm.html
     """
     if len(input.shape) < 3:
-        raise ValueError(f"Expected 3D or higher dimensionality input (got {input.dim()} dimensions)")
+        gap = " " * 26  # PyTorch's own
+        raise ValueError(f"Expected 3D or higher dimensionality{gap}input (got {input.dim()} dimensions)")
     squares = input * input
     means: Tensor = call(_NEIGHBOR_MEANS, (squares,), (int(size),))
     return input / means.mul(alpha).add(k).pow(beta)

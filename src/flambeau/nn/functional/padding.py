@@ -78,10 +78,12 @@ def _check_sizes(shape: Sequence[int], pads: Sequence[tuple[int, int]]) -> None:
 
 def _check_reach(shape: Sequence[int], pads: Sequence[tuple[int, int]], mode: str) -> None:
     """Raise RuntimeError where there are not enough elements to pad with."""
-    for axis, (size, (before, after)) in reversed(list(enumerate(zip(shape, pads, strict=True)))):
+    for axis in reversed(range(len(shape))):
+        size, (before, after) = shape[axis], pads[axis]
         if mode == "reflect" and max(before, after) >= size and max(before, after) > 0:
             raise RuntimeError(
-                "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
+                f"Argument #{4 + 2 * (len(shape) - 1 - axis)}: Padding size should be less than the corresponding "
+                "input dimension, but got: padding "
                 f"({before}, {after}) at dimension {axis} of input {list(shape)}"
             )
         if mode == "circular" and max(before, after) > size:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from flambeau.base.shapes import hashable
+from flambeau.base.shapes import hashable, normalize_axis
 from flambeau.primitives import pooling as p
 from flambeau.primitives.pooling import Window
 from flambeau.tensors.core import call
@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 Sizes = int | Sequence[int]
+_WRONG_RANK = (
+    "Expected 2 to 3 dimensions, but got {}-dimensional tensor for argument #1 'self' (while checking arguments for {})"
+)
 _COUNTS = {1: "one int", 2: "two ints", 3: "three ints"}
 
 
@@ -97,15 +100,18 @@ def _windows(
 
 
 def _check_rank(name: str, shape: Sequence[int], rank: int) -> None:
+    ranks = f"{rank + 1}D or {rank + 2}D (batch mode)"
+    message = f"Expected {ranks} tensor with optional 0 dim batch size for input, but got:{list(shape)}"
     if len(shape) not in (rank + 1, rank + 2):
-        if rank == 2:
-            raise RuntimeError("non-empty 3D or 4D (batch mode) tensor expected for input")
-        ranks = f"{rank + 1}D or {rank + 2}D (batch mode)"
-        message = f"{name}: Expected {ranks} tensor with optional 0 dim batch size for input, but got:"
-        raise RuntimeError(message + str(list(shape)))
+        if name == "avg_pool1d":
+            raise RuntimeError(_WRONG_RANK.format(len(shape), name))
+        if name == "avg_pool2d" and len(shape) < 3:
+            normalize_axis(-3, len(shape))  # raises
+        if name == "avg_pool2d":
+            raise RuntimeError(message)
+        raise RuntimeError(f"{name}: {message}" if rank == 1 else f"non-empty {ranks} tensor expected for input")
     if 0 in shape[-rank - 1 :]:
-        ranks = f"{rank + 1}D or {rank + 2}D (batch mode)"
-        raise RuntimeError(f"Expected {ranks} tensor with optional 0 dim batch size for input, but got:{list(shape)}")
+        raise RuntimeError(message)
 
 
 def _too_much_padding(name: str, pad: int, kernel: int, gap: int) -> str:
@@ -381,11 +387,9 @@ def _outputs(name: str, input: Tensor, output_size: Any, rank: int) -> tuple[int
     shape = input.shape
     if len(shape) not in (rank + 1, rank + 2):
         if rank == 1:
-            raise RuntimeError(
-                f"Expected 2 to 3 dimensions, but got {len(shape)}-dimensional tensor for argument #1 'self' (while "
-                f"checking arguments for {name})"
-            )
-        raise RuntimeError(f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(shape)}")
+            raise RuntimeError(_WRONG_RANK.format(len(shape), name))
+        colon = ":" if "max" in name else ""
+        raise RuntimeError(f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got{colon} {list(shape)}")
     for axis in range(len(shape) - rank - (len(shape) == rank + 1), len(shape)):
         if shape[axis] == 0:
             raise RuntimeError(

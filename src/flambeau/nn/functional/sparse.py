@@ -8,6 +8,7 @@ import numpy as np
 from flambeau.primitives import embedding as p
 from flambeau.tensors.core import call, call_in_place
 from flambeau.tensors.ranges import arange
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
@@ -48,6 +49,9 @@ def embedding(
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.embedding.html
     """
+    if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
+        tensor_argument("embedding", 1, weight, "weight")
+        tensor_argument("embedding", 2, input, "indices")
     if sparse:
         raise NotImplementedError("embedding(sparse=True) is not supported: gradients are dense; pass sparse=False")
     rows = weight.shape[0] if weight.shape else 0
@@ -255,6 +259,12 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """
     if tensor.dtype.name != "int64":
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if tensor.aval.mapped:
+        if num_classes <= 0:
+            raise RuntimeError(
+                "When vmap-ing torch.nn.functional.one_hot, please provide an explicit positive num_classes argument."
+            )
+        return call(p.one_hot, (tensor,), (int(num_classes),))
     values = tensor.host()
     if values.size == 0 and num_classes <= 0:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")

@@ -3,6 +3,8 @@
 import warnings
 from typing import Any, ClassVar
 
+from flambeau.base.constructors import own_constructor
+from flambeau.functions import pointwise
 from flambeau.nn import functional as F
 from flambeau.nn import init
 from flambeau.nn.modules.module import Module
@@ -99,6 +101,7 @@ class Threshold(Module):
         return _in_place(self.inplace, f"threshold={self.threshold}, value={self.value}")
 
 
+@own_constructor
 class ReLU(_InPlace):
     """``max(x, 0)``.
 
@@ -209,7 +212,7 @@ class Sigmoid(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
-        return input.sigmoid()
+        return pointwise.sigmoid(input)
 
 
 class Hardsigmoid(Module):
@@ -237,9 +240,10 @@ class Tanh(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
-        return input.tanh()
+        return pointwise.tanh(input)
 
 
+@own_constructor
 class SiLU(_InPlace):
     """``x * sigmoid(x)``.
 
@@ -251,6 +255,7 @@ class SiLU(_InPlace):
         return F.silu(input, inplace=self.inplace)
 
 
+@own_constructor
 class Mish(_InPlace):
     """``x * tanh(softplus(x))``.
 
@@ -323,6 +328,7 @@ class CELU(Module):
         return _in_place(self.inplace, f"alpha={self.alpha}")
 
 
+@own_constructor
 class SELU(_InPlace):
     """``scale * elu(x, alpha)``, with the constants of self-normalizing networks.
 
@@ -534,6 +540,7 @@ class Tanhshrink(Module):
         return F.tanhshrink(input)
 
 
+@own_constructor
 class Softmin(_AlongDim):
     """``softmax(-x)`` along a dimension.
 
@@ -545,6 +552,7 @@ class Softmin(_AlongDim):
         return F.softmin(input, self.dim, _stacklevel=5)
 
 
+@own_constructor
 class Softmax(_AlongDim):
     """``exp(x) / sum(exp(x))`` along a dimension.
 
@@ -575,6 +583,7 @@ class Softmax2d(Module):
         return F.softmax(input, -3, _stacklevel=5)
 
 
+@own_constructor
 class LogSoftmax(_AlongDim):
     """``log(softmax(x))`` along a dimension.
 

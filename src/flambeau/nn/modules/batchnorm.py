@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from flambeau.base.constructors import own_constructor
 from flambeau.differentiation.tape import Tracked
 from flambeau.dtypes.kinds import DTYPES
 from flambeau.graph.node import leaf
@@ -123,16 +124,20 @@ class NormBase(Module):
         )
 
 
-def counted(count: Tensor) -> int:
+def counted(count: Tensor) -> Any:
     """Add 1 to a counter, and return it.
 
     It is counted on the host: the counter stays a known number, so that nothing is recorded that nobody asks for.
+    (Inside ``vmap`` over several counters, and without values, there is no number to know.)
     """
+    if count.is_meta or count.aval.mapped:
+        return count.add_(1)
     value = np.asarray(count.detach().host()) + 1
     count.write(Tracked(leaf(value.astype(np.int64), count.aval), None))
     return int(value)
 
 
+@own_constructor
 class _BatchNorm(NormBase):
     """Batch normalization of inputs whose rank a subclass checks."""
 
@@ -143,7 +148,7 @@ class _BatchNorm(NormBase):
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             count = counted(self.num_batches_tracked)
             if self.momentum is None:
-                momentum = 1.0 / count
+                momentum = 1.0 / float(count)
         batch = self.training or (self.running_mean is None and self.running_var is None)
         learns = not self.training or self.track_running_stats
         return F.batch_norm(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
+from flambeau.base.constructors import own_constructor
 from flambeau.nn import functional as F
 from flambeau.nn import init
 from flambeau.nn.modules.lazy import LazyModuleMixin, materialize
@@ -115,12 +116,11 @@ class _ConvNd(Module):
 
     def extra_repr(self) -> str:
         """Channels, kernel and stride, and what differs from the defaults."""
-        rank = len(self.kernel_size)
         parts = [
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}",
-            "" if self.padding == (0,) * rank else f"padding={self.padding}",
-            "" if self.dilation == (1,) * rank else f"dilation={self.dilation}",
-            "" if self.output_padding == (0,) * rank else f"output_padding={self.output_padding}",
+            "" if self.padding == (0,) * len(self.padding) else f"padding={self.padding}",
+            "" if self.dilation == (1,) * len(self.dilation) else f"dilation={self.dilation}",
+            "" if self.output_padding == (0,) * len(self.output_padding) else f"output_padding={self.output_padding}",
             "" if self.groups == 1 else f"groups={self.groups}",
             "bias=False" if self.bias is None else "",
             "" if self.padding_mode == "zeros" else f"padding_mode={self.padding_mode}",
@@ -153,7 +153,8 @@ def _check(
             raise ValueError("padding='same' is not supported for strided convolutions")
     modes = ("zeros", "reflect", "replicate", "circular")
     if padding_mode not in modes:
-        raise ValueError(f"padding_mode must be one of {modes}, but got padding_mode='{padding_mode}'")
+        listed = ", ".join(map(repr, modes))
+        raise ValueError(f"padding_mode must be one of {{{listed}}}, but got padding_mode='{padding_mode}'")
 
 
 def _amounts(padding: str | tuple[int, ...], kernel: tuple[int, ...], dilation: tuple[int, ...]) -> Any:
@@ -210,6 +211,7 @@ class _Convolution(_ConvNd):
         return F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode), (0,) * self._rank
 
 
+@own_constructor
 class Conv1d(_Convolution):
     """Convolution along one dimension; see ``Conv2d``.
 
@@ -227,6 +229,7 @@ class Conv1d(_Convolution):
         return F.conv1d(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
 
+@own_constructor
 class Conv2d(_Convolution):
     """Convolution of images; see ``nn.functional.conv2d``.
 
@@ -269,6 +272,7 @@ class Conv2d(_Convolution):
         return F.conv2d(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
 
+@own_constructor
 class Conv3d(_Convolution):
     """Convolution of volumes; see ``Conv2d``.
 
@@ -336,11 +340,12 @@ class _ConvTransposeNd(_ConvNd):
         if any(not low <= size <= high for low, size, high in zip(least, wanted, most, strict=True)):
             raise ValueError(
                 f"requested an output size of {wanted}, but valid sizes range from {least} to {most} (for an input of "
-                f"{list(input.shape[-rank:])})"
+                f"{input.shape[-rank:]!r})"
             )
         return tuple([size - low for size, low in zip(wanted, least, strict=True)])
 
 
+@own_constructor
 class ConvTranspose1d(_ConvTransposeNd):
     """Transposed convolution along one dimension; see ``ConvTranspose2d``.
 
@@ -357,6 +362,7 @@ class ConvTranspose1d(_ConvTransposeNd):
         )
 
 
+@own_constructor
 class ConvTranspose2d(_ConvTransposeNd):
     """Transposed convolution of images: the gradient of ``Conv2d`` as a layer.
 
@@ -390,6 +396,7 @@ class ConvTranspose2d(_ConvTransposeNd):
         )
 
 
+@own_constructor
 class ConvTranspose3d(_ConvTransposeNd):
     """Transposed convolution of volumes; see ``ConvTranspose2d``.
 

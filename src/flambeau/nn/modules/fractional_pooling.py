@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
+from flambeau.base.constructors import own_constructor
 from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
 from flambeau.tensors.tensor import Tensor
@@ -51,6 +52,7 @@ class _FractionalMaxPoolNd(Module):
         return self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples
 
 
+@own_constructor
 class FractionalMaxPool2d(_FractionalMaxPoolNd):
     """Largest value of windows at random places of an image; see ``nn.functional.fractional_max_pool2d``.
 

@@ -106,6 +106,9 @@ class HuberLoss(_Loss):
 
     See ``nn.functional.huber_loss``.
 
+    Raises:
+        TypeError: ``delta`` is no number.
+
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html
     """
 
@@ -114,6 +117,8 @@ class HuberLoss(_Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
+        if not isinstance(delta, (int, float)):
+            raise TypeError(f"delta must be a float or int, got: {type(delta)}")
         self.delta = delta
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:

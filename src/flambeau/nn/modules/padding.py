@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from flambeau.base.constructors import own_constructor
 from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
 from flambeau.tensors.tensor import Tensor
@@ -95,6 +96,7 @@ class _ConstantPadNd(_PadNd):
         return f"padding={self.padding}, value={self.value}"
 
 
+@own_constructor
 class CircularPad1d(_CircularPadNd):
     """Continues the last dimension with its other end; see ``CircularPad2d``.
 
@@ -104,6 +106,7 @@ class CircularPad1d(_CircularPadNd):
     _rank = 1
 
 
+@own_constructor
 class CircularPad2d(_CircularPadNd):
     """Continues each of the last two dimensions with its other end.
 
@@ -125,6 +128,7 @@ class CircularPad2d(_CircularPadNd):
     _rank = 2
 
 
+@own_constructor
 class CircularPad3d(_CircularPadNd):
     """Continues each of the last three dimensions with its other end; see ``CircularPad2d``.
 
@@ -134,6 +138,7 @@ class CircularPad3d(_CircularPadNd):
     _rank = 3
 
 
+@own_constructor
 class ConstantPad1d(_ConstantPadNd):
     """Adds a number at the ends of the last dimension; see ``ConstantPad2d``.
 
@@ -143,6 +148,7 @@ class ConstantPad1d(_ConstantPadNd):
     _rank = 1
 
 
+@own_constructor
 class ConstantPad2d(_ConstantPadNd):
     """Adds a number at the ends of each of the last two dimensions.
 
@@ -161,6 +167,7 @@ class ConstantPad2d(_ConstantPadNd):
     _rank = 2
 
 
+@own_constructor
 class ConstantPad3d(_ConstantPadNd):
     """Adds a number at the ends of each of the last three dimensions; see ``ConstantPad2d``.
 
@@ -170,6 +177,7 @@ class ConstantPad3d(_ConstantPadNd):
     _rank = 3
 
 
+@own_constructor
 class ReflectionPad1d(_ReflectionPadNd):
     """Mirrors the last dimension at its ends, which are not repeated; see ``ReflectionPad2d``.
 
@@ -179,6 +187,7 @@ class ReflectionPad1d(_ReflectionPadNd):
     _rank = 1
 
 
+@own_constructor
 class ReflectionPad2d(_ReflectionPadNd):
     """Mirrors each of the last two dimensions at its ends, which are not repeated.
 
@@ -199,6 +208,7 @@ class ReflectionPad2d(_ReflectionPadNd):
     _rank = 2
 
 
+@own_constructor
 class ReflectionPad3d(_ReflectionPadNd):
     """Mirrors each of the last three dimensions at its ends, which are not repeated; see ``ReflectionPad2d``.
 
@@ -208,6 +218,7 @@ class ReflectionPad3d(_ReflectionPadNd):
     _rank = 3
 
 
+@own_constructor
 class ReplicationPad1d(_ReplicationPadNd):
     """Repeats the elements at the ends of the last dimension; see ``ReplicationPad2d``.
 
@@ -217,6 +228,7 @@ class ReplicationPad1d(_ReplicationPadNd):
     _rank = 1
 
 
+@own_constructor
 class ReplicationPad2d(_ReplicationPadNd):
     """Repeats the elements at the ends of each of the last two dimensions.
 
@@ -234,6 +246,7 @@ class ReplicationPad2d(_ReplicationPadNd):
     _rank = 2
 
 
+@own_constructor
 class ReplicationPad3d(_ReplicationPadNd):
     """Repeats the elements at the ends of each of the last three dimensions; see ``ReplicationPad2d``.
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
+from flambeau.base.constructors import own_constructor
 from flambeau.nn import functional as F
 from flambeau.nn.modules.fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
 from flambeau.nn.modules.module import Module
@@ -192,6 +193,7 @@ class _AvgPoolWithDivisor(_AvgPoolNd):
         )  # fmt: skip
 
 
+@own_constructor
 class AvgPool2d(_AvgPoolWithDivisor):
     """Mean of each window of an image; see ``nn.functional.avg_pool2d``.
 
@@ -211,6 +213,7 @@ class AvgPool2d(_AvgPoolWithDivisor):
         return F.avg_pool2d(input, *self._windows())
 
 
+@own_constructor
 class AvgPool3d(_AvgPoolWithDivisor):
     """Mean of each window of a volume; see ``AvgPool2d``.
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from flambeau.base.constructors import own_constructor
 from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
 from flambeau.tensors.tensor import Tensor
@@ -35,6 +36,7 @@ class _MaxUnpoolNd(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
+@own_constructor
 class MaxUnpool1d(_MaxUnpoolNd):
     """Values of a pooled sequence back in their places; see ``MaxUnpool2d``.
 
@@ -48,6 +50,7 @@ class MaxUnpool1d(_MaxUnpoolNd):
         return F.max_unpool1d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
+@own_constructor
 class MaxUnpool2d(_MaxUnpoolNd):
     """Values of a pooled image back in their places, zeros elsewhere; see ``nn.functional.max_unpool2d``.
 
@@ -73,6 +76,7 @@ class MaxUnpool2d(_MaxUnpoolNd):
         return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
+@own_constructor
 class MaxUnpool3d(_MaxUnpoolNd):
     """Values of a pooled volume back in their places; see ``MaxUnpool2d``.
 

@@ -3,7 +3,7 @@
 Source: https://docs.pytorch.org/docs/stable/nn.html#utilities
 """
 
-from flambeau.nn.utils import parametrizations, parametrize, prune, rnn
+from flambeau.nn.utils import parametrizations, parametrize, prune, rnn, stateless
 from flambeau.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -47,6 +47,7 @@ __all__ = [
     "rnn",
     "skip_init",
     "spectral_norm",
+    "stateless",
     "vector_to_parameters",
     "weight_norm",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flambeau.base.constructors import own_constructor
 from flambeau.optim.lr_scheduler.scheduler import LRScheduler
 from flambeau.optim.optimizer import Optimizer
 
@@ -39,6 +40,7 @@ class _ByFunction(LRScheduler):
                 function.__dict__.update(attributes)
 
 
+@own_constructor
 class LambdaLR(_ByFunction):
     """Sets the learning rate to ``base * lr_lambda(epoch)``.
 
@@ -68,6 +70,7 @@ class LambdaLR(_ByFunction):
         return [base * function(self.last_epoch) for base, function in zip(self.base_lrs, self.lr_lambdas, strict=True)]
 
 
+@own_constructor
 class MultiplicativeLR(_ByFunction):
     """Multiplies the learning rate by ``lr_lambda(epoch)`` every epoch.
 

@@ -1,0 +1,1 @@
+"""Transforms of functions: derivatives and ``vmap``, as ``flambeau.func`` shows them."""

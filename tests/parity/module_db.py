@@ -1,0 +1,256 @@
+"""PyTorch's own examination of its layers: each ``ModuleInfo``'s inputs, given to both libraries.
+
+python -m tests.parity.module_db [CLASS ...]    examine every input; print how many pass, and what fails
+"""
+
+import copy
+import inspect
+import pickle
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+
+import flambeau
+from tests.parity.oracle import compare, flat, weights
+
+torch = pytest.importorskip("torch")
+common_modules = pytest.importorskip("torch.testing._internal.common_modules")
+
+INFOS: dict[str, Any] = {info.module_cls.__name__: info for info in common_modules.module_db}
+PRESENT = sorted(name for name in INFOS if hasattr(flambeau.nn, name))
+SAMPLE = 2  # inputs of a class that are tried unless all are asked for
+# PyTorch's own tolerance for the class, where it is wider than that of the data type.
+PRECISION = {"ConvTranspose3d": 1e-4, "LazyConvTranspose3d": 1e-4}
+
+
+class Case(NamedTuple):
+    """One input of one class.
+
+    Attributes:
+        name: the class.
+        number: which of its inputs.
+        training: the mode the input is made for, and the modules are put into.
+    """
+
+    name: str
+    number: int
+    training: bool
+    input: Any
+
+    def modules(self, **more: Any) -> tuple[Any, Any]:
+        """The class built with both libraries from the same seed: Flambeau's, PyTorch's."""
+        args, kwargs = self.input.constructor_input.args, {**self.input.constructor_input.kwargs, **more}
+        built: list[Any] = []
+        for library, change in ((flambeau, mine), (torch, theirs)):
+            library.manual_seed(0)
+            module = getattr(library.nn, self.name)(*change(args), **change(kwargs))
+            if hasattr(module, "initialize_parameters"):
+                module(*change(self.input.forward_input.args))
+            built.append(module.train(self.training))
+        return built[0], built[1]
+
+    def __str__(self) -> str:
+        return f"{self.name}, input {self.number} ({self.input.desc or 'plain'}), training={self.training}"
+
+
+def cases(name: str, training: bool, full: bool) -> list[Case]:
+    """The inputs of a class: all of them, or a sample that takes the first and one from the middle."""
+    torch.manual_seed(0)
+    info = INFOS[name]
+    inputs = info.module_inputs_func(info, "cpu", torch.float32, True, training)
+    numbers = range(len(inputs)) if full else sorted({len(inputs) * part // SAMPLE for part in range(SAMPLE)})
+    return [Case(name, number, training, inputs[number]) for number in numbers if number < len(inputs)]
+
+
+def mine(value: Any) -> Any:
+    """What stands in Flambeau for a value of PyTorch."""
+    if isinstance(value, torch.Tensor):
+        result = flambeau.tensor(value.detach().numpy().copy(), requires_grad=value.requires_grad)
+        return flambeau.nn.Parameter(result.detach()) if isinstance(value, torch.nn.Parameter) else result
+    if isinstance(value, torch.dtype):
+        return getattr(flambeau, str(value).removeprefix("torch."))
+    if isinstance(value, dict):
+        return {key: mine(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(mine(item) for item in value)
+    if (getattr(value, "__module__", None) or "").startswith("torch.nn"):
+        return getattr(flambeau.nn.functional, value.__name__)
+    return value
+
+
+def theirs(value: Any) -> Any:
+    """A value of PyTorch, copied so that nothing is shared from case to case."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone().requires_grad_(value.requires_grad)
+    if isinstance(value, dict):
+        return {key: theirs(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(theirs(item) for item in value)
+    return value
+
+
+def same_state(found: Any, expected: Any) -> None:
+    """Equal keys in equal order, and equal values, data types and versions."""
+    assert list(found) == list(expected)
+    assert list(found._metadata.items()) == list(expected._metadata.items())
+    compare(list(found.values()), list(expected.values()))
+
+
+# -- what is examined ------------------------------------------------------------------------------------------------
+
+
+def check_state(case: Case) -> None:
+    """Initial values, text, flags, and which parameters need gradients."""
+    found, expected = case.modules()
+    same_state(found.state_dict(), expected.state_dict())
+    assert repr(found) == repr(expected)
+    for mode in (True, False):
+        flags = [[module.training for module in item.train(mode).modules()] for item in (found, expected)]
+        assert flags[0] == flags[1]
+    assert found.__dict__.keys() == expected.__dict__.keys()
+    needs = [{name: p.requires_grad for name, p in item.named_parameters()} for item in (found, expected)]
+    assert needs[0] == needs[1]
+
+
+def check_copies(case: Case) -> None:
+    """A pickled and a deeply copied module are equal to the module and share nothing with it."""
+    module, _ = case.modules()
+    for again in (pickle.loads(pickle.dumps(module)), copy.deepcopy(module)):
+        assert repr(again) == repr(module)
+        assert again.training is module.training
+        assert list(again.state_dict()) == list(module.state_dict())
+        for one, other in zip(again.state_dict().values(), module.state_dict().values(), strict=True):
+            assert flambeau.equal(one, other)
+            assert one.data_ptr() != other.data_ptr()
+
+
+def check_conversion(case: Case) -> None:
+    """To 64 bits and back."""
+    found, expected = case.modules()
+    for double, single in (("double", "float"), ("half", "float")):
+        for name in (double, single):
+            for module in (found, expected):
+                assert getattr(module, name)() is module
+            same_state(found.state_dict(), expected.state_dict())
+
+
+def check_factory(case: Case) -> None:
+    """``dtype`` and ``device`` of the constructor, where there are any; ``test_lazy`` has those of lazy layers."""
+    if case.name.startswith("Lazy") or not {"dtype", "device"} & set(
+        inspect.signature(getattr(torch.nn, case.name)).parameters
+    ):
+        return
+    for more in ({"dtype": torch.float64}, {"device": "cpu", "dtype": torch.float16}, {"device": "meta"}):
+        found, expected = case.modules(**more)
+        states = [
+            {
+                name: (str(value.dtype), str(value.device), tuple(value.shape))
+                for name, value in item.state_dict().items()
+            }
+            for item in (found, expected)
+        ]
+        assert states[0] == states[1]
+        if "meta" not in more.values():
+            same_state(found.state_dict(), expected.state_dict())
+
+
+def check_forward(case: Case) -> None:
+    """Results, and the gradients of inputs and parameters; shapes only where results are random."""
+    args, kwargs = case.input.forward_input.args, case.input.forward_input.kwargs
+    results: list[Any] = []
+    gradients: list[Any] = []
+    random = _is_random(case)
+    for library, module, change in zip((flambeau, torch), case.modules(), (mine, theirs), strict=True):
+        own_args, own_kwargs = change(args), change(kwargs)
+        output = flat(module(*own_args, **own_kwargs))
+        results.append(output)
+        leaves = [*_leaves((own_args, own_kwargs)), *module.parameters()]
+        roots = [item for item in output if getattr(item, "requires_grad", False)]
+        if roots and not random:
+            sum((item * weights(library, item)).sum() for item in roots).backward()  # pyright: ignore[reportAttributeAccessIssue]
+        gradients.append([leaf.grad for leaf in leaves])
+    if random:
+        assert [tuple(item.shape) for item in results[0]] == [tuple(item.shape) for item in results[1]]
+        return
+    compare(results[0], results[1])
+    loose = PRECISION.get(case.name)
+    compare(gradients[0], gradients[1], loose and 1.3e-6, loose, what="gradient")
+
+
+def _is_random(case: Case) -> bool:
+    """Whether PyTorch's result depends on the random numbers drawn by ``forward``."""
+    module = case.modules()[1]
+    outputs: list[list[Any]] = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        inputs = case.input.forward_input
+        with torch.no_grad():
+            outputs.append(flat(copy.deepcopy(module)(*theirs(inputs.args), **theirs(inputs.kwargs))))
+    return not all(_alike(one, other) for one, other in zip(*outputs, strict=True))
+
+
+def _alike(one: Any, other: Any) -> bool:
+    return torch.equal(one.nan_to_num(), other.nan_to_num()) if isinstance(one, torch.Tensor) else one == other
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Tensors in arguments that gather gradients."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _leaves(item)
+    elif getattr(value, "requires_grad", False) and getattr(value, "is_leaf", False):
+        yield value
+
+
+ASPECTS: dict[str, Callable[[Case], None]] = {
+    "state": check_state,
+    "copies": check_copies,
+    "conversion": check_conversion,
+    "factory": check_factory,
+    "forward": check_forward,
+}
+
+
+def problems(name: str, aspect: str, training: bool, full: bool) -> Iterator[tuple[Case, str | None]]:
+    """Each case with what is wrong, None where nothing is."""
+    for case in cases(name, training, full):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                ASPECTS[aspect](case)
+            except Exception as error:  # noqa: BLE001  (an error of either library is a problem)
+                text = f"{type(error).__name__}: {error}".strip()
+                yield case, " ".join(text.split())[:300]
+            else:
+                yield case, None
+
+
+def main(names: Sequence[str]) -> None:
+    """Examine everything and print the counts."""
+    passed = dict.fromkeys(ASPECTS, 0)
+    tried = dict.fromkeys(ASPECTS, 0)
+    inputs = whole = 0
+    for name in names or PRESENT:
+        failed: set[tuple[bool, int]] = set()
+        for training in (False, True):
+            inputs += len(cases(name, training, True))
+            for aspect in ASPECTS:
+                for case, problem in problems(name, aspect, training, True):
+                    tried[aspect] += 1
+                    passed[aspect] += problem is None
+                    if problem is not None:
+                        failed.add((training, case.number))
+                        print(f"{aspect}: {case}: {problem}")
+        whole += len(failed)
+    print(f"classes: {len(names or PRESENT)} of {len(INFOS)}; inputs: {inputs - whole} of {inputs} pass everything")
+    for aspect in ASPECTS:
+        print(f"  {aspect}: {passed[aspect]} of {tried[aspect]}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

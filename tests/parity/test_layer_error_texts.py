@@ -1,0 +1,253 @@
+"""Errors of layers and their functions against PyTorch: class and whole text, one line a case.
+
+The names in the cases are those of ``test_error_texts.py``.
+"""
+
+from typing import Any
+
+import pytest
+
+import flambeau
+from tests.parity.module_db import INFOS, PRESENT, mine, theirs
+from tests.parity.oracle import torch
+from tests.parity.test_error_texts import lines, same_error
+
+CONSTRUCTORS = """
+nn.Linear()
+nn.Linear(2)
+nn.Linear(2, 3, nope=1)
+nn.Linear('a', 3)
+nn.Linear(2.5, 3)
+nn.Linear(-1, 3)
+nn.Linear(2, 3, dtype='float32')
+nn.Bilinear(0, 2, 3)
+nn.Bilinear(2, 2)
+nn.Conv1d(3)
+nn.Conv1d(3, 4)
+nn.ConvTranspose2d(3, 4, 3, padding_mode='reflect')
+nn.ConvTranspose1d(3, 4)
+nn.BatchNorm1d()
+nn.BatchNorm1d(-1)
+nn.BatchNorm2d('a')
+nn.GroupNorm(3, 4)
+nn.GroupNorm(2)
+nn.LayerNorm()
+nn.LayerNorm('a')
+nn.RMSNorm()
+nn.LocalResponseNorm()
+nn.InstanceNorm1d()
+nn.Dropout(-0.5)
+nn.Dropout2d(2)
+nn.Dropout3d(-1)
+nn.AlphaDropout(7)
+nn.Dropout('a')
+nn.Embedding(10)
+nn.Embedding(-1, 2)
+nn.Embedding.from_pretrained(p)
+nn.MaxPool2d()
+nn.AvgPool2d()
+nn.LPPool2d(2)
+nn.AdaptiveAvgPool2d()
+nn.ReLU(3, 4)
+nn.Softmax(1, 2)
+nn.LeakyReLU(1, 2, 3)
+nn.Hardtanh(2, 1)
+nn.Threshold(1)
+nn.GLU(1, 2)
+nn.ELU(1, 2, 3)
+nn.Flatten(1, 2, 3)
+nn.Unflatten(1, (2, 'a'))
+nn.Unflatten(1)
+nn.CrossEntropyLoss(T.ones(3), 1, 2, 3, 4, 5, 6)
+nn.MarginRankingLoss(1, 2, 3, 4, 5)
+nn.HuberLoss(delta='a')
+nn.SmoothL1Loss(1, 2, 3, 4, 5)
+nn.TripletMarginLoss(margin=0)
+nn.TripletMarginLoss(margin=-1.0)
+nn.MultiMarginLoss(weight=x)
+nn.GaussianNLLLoss(1)
+nn.NLLLoss(1, 2, 3, 4, 5, 6)
+nn.Sequential(a=1)
+nn.Identity().nope
+"""
+
+FORWARDS = """
+l(x, nope=1)
+l(3)
+l('text')
+l(None)
+l([1.0, 2.0])
+l(T.ones(2, 2, dtype=T.int64))
+l(T.ones(2, 2).double())
+l(T.ones(2, 2).half())
+l(T.ones(()))
+l(T.ones(2, 3, 4))
+nn.Bilinear(2, 3, 1)(T.ones(4, 2), T.ones(4, 2))
+nn.Bilinear(2, 3, 1)(T.ones(4, 2), T.ones(5, 3))
+nn.Bilinear(2, 3, 1)(T.ones(4, 2))
+nn.Conv1d(2, 3, 3)(T.ones(1, 3, 5))
+nn.Conv1d(2, 3, 3)(T.ones(1, 2, 2))
+nn.Conv1d(2, 3, 3)(T.ones(1, 1, 2, 5))
+nn.Conv1d(2, 3, 3)(T.ones(1, 2, 5).double())
+nn.Conv1d(2, 3, 3)(T.ones(1, 2, 5, dtype=T.int64))
+nn.Conv2d(3, 4, 3)(x)
+nn.Conv2d(3, 4, 3)(T.ones(1, 2, 5, 5))
+nn.Conv2d(3, 4, 3)(T.ones(1, 3, 2, 5))
+nn.Conv2d(3, 4, 3)(T.ones(1, 1, 3, 5, 5))
+nn.Conv2d(3, 4, 3)(T.ones(5))
+nn.Conv2d(3, 4, 3)('text')
+nn.Conv2d(3, 4, 3, dilation=0)(T.ones(1, 3, 5, 5))
+nn.Conv2d(4, 4, 3, groups=2)(T.ones(1, 3, 5, 5))
+nn.Conv2d(3, 4, 3, padding_mode='reflect', padding=5)(T.ones(1, 3, 5, 5))
+nn.Conv3d(2, 3, 3)(T.ones(1, 2, 5, 5))
+nn.Conv3d(2, 3, 3)(T.ones(5, 5))
+nn.ConvTranspose2d(2, 3, 3)(T.ones(1, 3, 5, 5))
+nn.ConvTranspose2d(2, 3, 3)(T.ones(1, 2, 5, 5), output_size=[1])
+nn.ConvTranspose2d(2, 3, 3)(T.ones(1, 2, 5, 5), output_size=[50, 50])
+nn.ConvTranspose2d(2, 3, 3, output_padding=1)(T.ones(1, 2, 5, 5))
+nn.BatchNorm1d(3)(T.ones(1, 2, 3, 4))
+nn.BatchNorm1d(3)(T.ones(2, 3, dtype=T.int64))
+nn.BatchNorm1d(3)(x.double())
+b(T.ones(1, 3, 2, 2))
+b(T.ones(1, 2, 1, 1))
+nn.BatchNorm2d(2, eps=-1.0)(T.ones(1, 2, 2, 2))
+nn.BatchNorm3d(2)(T.ones(1, 2, 2, 2))
+nn.InstanceNorm1d(2, affine=True)(T.ones(2, 3, 4))
+nn.InstanceNorm2d(2)(T.ones(1, 2, 1, 1))
+nn.InstanceNorm3d(2)(T.ones(1, 1))
+nn.GroupNorm(2, 4)(T.ones(4))
+nn.LayerNorm((2, 2))(x)
+nn.LayerNorm(3)(T.ones(()))
+nn.RMSNorm((5, 3))(x)
+nn.LocalResponseNorm(2)(x)
+nn.LocalResponseNorm(2)(T.ones(3))
+nn.Embedding(3, 2)(T.tensor([True]))
+nn.Embedding(3, 2)(1)
+nn.MaxPool1d(2)(T.ones(3))
+nn.MaxPool2d(3, padding=2)(T.ones(1, 1, 4, 4))
+nn.MaxPool2d(5)(T.ones(1, 1, 4, 4))
+nn.MaxPool2d(2)(T.ones(1, 0, 4, 4))
+nn.MaxPool3d(2)(T.ones(1, 1, 4))
+nn.AvgPool1d(2)(T.ones(3))
+nn.AvgPool1d(4)(x)
+nn.AvgPool2d(2)(x)
+nn.AdaptiveAvgPool2d(2)(x)
+nn.AdaptiveMaxPool2d(2)(x)
+nn.Softmax(2)(x)
+nn.Softmax(-4)(x)
+nn.Softmax2d()(x)
+nn.GLU()(x)
+nn.PReLU(4)(x)
+nn.ReLU()('text')
+nn.ReLU()(3)
+nn.Sigmoid()(None)
+nn.Tanh()(x, x)
+nn.Dropout()(3)
+nn.Dropout2d()(T.ones(()))
+nn.Flatten(1, 0)(x)
+nn.Unflatten(1, (2, 2))(x)
+nn.Sequential(nn.Linear(3, 4), nn.Linear(5, 2))(x)
+nn.Sequential()(x, x)
+x @ T.ones(2, 2)
+x.view(4, 2)
+x.view(-1, 4)
+x.reshape(7)
+x + T.ones(2)
+"""
+
+LOSSES = """
+nn.CrossEntropyLoss()(x, T.ones(2, 3, dtype=T.int64))
+nn.CrossEntropyLoss(T.ones(2))(x, T.tensor([0, 1]))
+nn.CrossEntropyLoss(reduction='nope')(x, T.tensor([0, 1]))
+nn.CrossEntropyLoss()(x)
+nn.CrossEntropyLoss()(x, 3)
+nn.NLLLoss()(x, T.tensor([0, 1, 2]))
+nn.NLLLoss()(x, T.tensor([0, 5]))
+nn.NLLLoss(T.ones(5))(x, T.tensor([0, 1]))
+nn.MSELoss()(x)
+nn.MSELoss()(x, 3)
+nn.BCELoss()(x, T.ones(3))
+nn.BCELoss()(x, T.ones(2, 3, dtype=T.int64))
+nn.BCELoss(T.ones(7))(x, x)
+nn.BCEWithLogitsLoss()(x, T.ones(3))
+nn.BCEWithLogitsLoss()(x, T.ones(2, 3, 1))
+nn.GaussianNLLLoss()(x, x, T.ones(2, 2))
+nn.GaussianNLLLoss(reduction='nope')(x, x, x)
+nn.MarginRankingLoss()(x, T.ones(3), x)
+nn.MarginRankingLoss()(T.ones(2), T.ones(2), T.ones(3, 1))
+nn.CosineEmbeddingLoss()(x, T.ones(2, 4), T.ones(2))
+nn.CosineEmbeddingLoss()(x, x, T.ones(3))
+nn.MultiMarginLoss()(x, T.tensor([0, 1, 2]))
+nn.MultiMarginLoss()(x, T.tensor([0, 5]))
+nn.MultiMarginLoss()(x, x)
+nn.TripletMarginLoss()(x, x, T.ones(3))
+nn.TripletMarginLoss()(x, x)
+"""
+
+FUNCTIONS = """
+F.linear(x, 3)
+F.linear(x, T.ones(4, 3), T.ones(4).double())
+F.conv2d(T.ones(1, 3, 5, 5).half(), T.ones(2, 3, 2, 2), T.ones(2))
+F.conv2d(T.ones(1, 3, 5, 5), T.ones(2, 3, 2, 2).double(), T.ones(2))
+F.conv2d(T.ones(1, 3, 5, 5), T.ones(2, 3, 2, 2), dilation=(1, 0))
+F.conv_transpose1d(T.ones(1, 2, 5), T.ones(2, 3, 3), output_padding=1)
+F.conv_transpose3d(T.ones(1, 2, 5, 5, 5), T.ones(2, 3, 3, 3, 3), output_padding=1)
+F.layer_norm(x, (3,), T.ones(3).double())
+F.batch_norm(x, T.zeros(3), T.ones(3), None, None, True, 0.1, 0.0)
+F.batch_norm(x, T.zeros(3), T.ones(3), None, None, False, 0.1, -1.0)
+F.embedding(T.tensor([1]), 3)
+F.embedding(T.tensor([1], dtype=T.int16), x)
+F.avg_pool2d(T.ones(3), 2)
+F.avg_pool2d(T.ones(1, 1, 1, 3, 4), 2)
+F.adaptive_max_pool1d(T.ones(3), 2)
+F.adaptive_max_pool3d(x, 2)
+F.adaptive_avg_pool3d(x, 2)
+F.pad(T.ones(1, 3, 5, 5), (1, 1, 5, 5), 'reflect')
+F.pad(T.ones(1, 3, 4, 4, 4), (5, 5, 5, 5, 5, 5), 'reflect')
+F.gelu(3)
+F.silu(3)
+F.elu(3)
+F.leaky_relu(3)
+F.cross_entropy(x, T.tensor(0))
+F.cross_entropy(T.ones(()), T.tensor(0.0))
+F.nll_loss(x, 3)
+F.binary_cross_entropy(x.double(), x)
+F.multi_margin_loss(x, T.tensor([0, 1]), weight=T.ones(2))
+F.multi_margin_loss(x, T.tensor([0, 1]), weight=x)
+F.multi_margin_loss(x, T.tensor(0))
+F.multi_margin_loss(x, x[:, 0])
+F.multi_margin_loss(x[0], T.tensor([0, 1]))
+F.triplet_margin_loss(x, x[0], x)
+"""
+
+
+@pytest.mark.parametrize("expression", lines(CONSTRUCTORS, FORWARDS, LOSSES, FUNCTIONS))
+def test_error(expression: str) -> None:
+    same_error(expression)
+
+
+EXAMINED = [name for name in PRESENT if INFOS[name].module_error_inputs_func is not None]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", EXAMINED)
+def test_errors_that_pytorch_examines(name: str, training: bool) -> None:
+    """The wrong arguments and inputs of PyTorch's own examination."""
+    info = INFOS[name]
+    for wrong in info.module_error_inputs_func(info, "cpu", torch.float32, False, training):
+        made, given = wrong.module_error_input.constructor_input, wrong.module_error_input.forward_input
+
+        def run(library: Any, change: Any, made: Any = made, given: Any = given) -> None:
+            module = getattr(library.nn, name)(*change(made.args), **change(made.kwargs)).train(training)
+            module(*change(given.args), **change(given.kwargs))
+
+        assert raised(run, flambeau, mine) == raised(run, torch, theirs)
+
+
+def raised(function: Any, *arguments: Any) -> str:
+    """Class and text of what a function raises."""
+    try:
+        function(*arguments)
+    except Exception as error:  # noqa: BLE001  (whatever it is, it must be the same)
+        return f"{type(error).__name__}: {error}"
+    return "nothing"
