@@ -7,8 +7,8 @@ import numpy as np
 
 from flambeau.primitives import embedding as p
 from flambeau.tensors.core import call, call_in_place
-from flambeau.tensors.ranges import arange
 from flambeau.tensors.options import tensor_argument
+from flambeau.tensors.ranges import arange
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
