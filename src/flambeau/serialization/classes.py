@@ -16,7 +16,12 @@ __all__ = ["CLASSES", "FUNCTIONS", "GENERATOR", "NAMES"]
 GENERATOR: Final = "torch._C.Generator"
 
 # Files of ours whose classes stand in another file of PyTorch's.
-_MOVED: Final = {"parameter_container": "container"}
+_MOVED: Final = {
+    "parameter_container": "container",
+    "margin_loss": "loss",
+    "unpooling": "pooling",
+    "fractional_pooling": "pooling",
+}
 
 # Optimizers whose files PyTorch hides.
 _WITHOUT_FILES: Final = (optim.Adafactor, optim.Muon)
