@@ -53,6 +53,7 @@ CLASSES: Final[dict[str, type]] = {
     "torch.nn.parallel.data_parallel.DataParallel": nn.DataParallel,
     **{_optimizer(kind): kind for kind in _public(optim, Optimizer)},
     **{f"torch.optim.lr_scheduler.{kind.__name__}": kind for kind in _public(lr_scheduler, LRScheduler)},
+    _layer(nn.LinearCrossEntropyOptions): nn.LinearCrossEntropyOptions,
 }
 
 # Full name in files -> our function. Files hold them as values: an activation that a layer was told to use.
