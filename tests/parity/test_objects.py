@@ -26,6 +26,7 @@ MORE = (
     "ConvTranspose3d(4, 2, 3)",
     "Dropout1d()",
     "Dropout3d()",
+    "NLLLoss2d()",
     "FeatureAlphaDropout()",
     "InstanceNorm3d(4, affine=True)",
     "LPPool1d(2, 2)",

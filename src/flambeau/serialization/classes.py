@@ -59,6 +59,7 @@ CLASSES: Final[dict[str, type]] = {
     **{_optimizer(kind): kind for kind in _public(optim, Optimizer) if kind is not optim.Optax},  # PyTorch has none
     "torch.optim.swa_utils.AveragedModel": swa_utils.AveragedModel,
     **{f"torch.optim.lr_scheduler.{kind.__name__}": kind for kind in _public(lr_scheduler, LRScheduler)},
+    _layer(nn.LinearCrossEntropyOptions): nn.LinearCrossEntropyOptions,
 }
 
 # Full name in files -> our function. Files hold them as values: an activation that a layer was told to use.

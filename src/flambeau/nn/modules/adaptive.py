@@ -52,7 +52,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     Example:
         >>> import flambeau as torch
-        >>> layer = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 10])
+        >>> layer = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 10], div_value=2.0)
         >>> layer(torch.zeros(2, 8), torch.tensor([0, 15])).output
         tensor([-1.7918, -4.0943], grad_fn=<...>)
 

@@ -62,7 +62,7 @@ class Upsample(Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Files of old versions of PyTorch hold layers that always recomputed their factor."""
-        super().__setstate__({"recompute_scale_factor": True, **state})
+        super().__setstate__(state if "recompute_scale_factor" in state else {**state, "recompute_scale_factor": True})
 
     def extra_repr(self) -> str:
         """Size or factor, and mode."""
