@@ -72,6 +72,7 @@ HOMES: dict[str, str] = {
     "set_grad_enabled": "flambeau.differentiation.modes",
     "load": "flambeau.serialization",
     "save": "flambeau.serialization",
+    "show_config": "flambeau.inspection.configuration",
     "summary": "flambeau.inspection.summary",
     "argwhere": "flambeau.functions.indexing",
     "diag": "flambeau.functions.indexing",
