@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
@@ -109,8 +109,9 @@ def built(tools: Toolchain) -> tuple[Path, str]:
 
 def _key(tools: Toolchain) -> str:
     """Digest of everything the library depends on: sources, flags, versions and places."""
-    parts = [*_FLAGS, jax.__version__, tools.compiler, str(tools.library), metadata.version(_RUNTIME)]
-    parts += [metadata.version("jaxlib"), str(Path(tools.compiler).resolve().stat().st_mtime_ns)]
+    parts = [*_FLAGS, jax.__version__, metadata.version("jaxlib")]
+    for path in (Path(tools.compiler).resolve(), tools.library):
+        parts += [str(path), str(path.stat().st_mtime_ns)]
     digest = hashlib.sha256("\0".join(parts).encode())
     for path in sorted(_NATIVE.iterdir()):
         digest.update(path.read_bytes())
@@ -133,7 +134,7 @@ def _folder() -> Path:
 
 
 @contextmanager
-def _alone(lock: Path, until: Path) -> Iterator[None]:
+def _alone(lock: Path, until: Path) -> Generator[None]:
     """Keep other processes from building the same; they wait, and find it there. Free as soon as it is there."""
     if until.exists():
         yield
@@ -146,7 +147,7 @@ def _alone(lock: Path, until: Path) -> Iterator[None]:
     try:
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # pyright: ignore[reportPossiblyUnboundVariable]  # Linux only
                 break
             except OSError:
                 if time.monotonic() > deadline:

@@ -18,7 +18,7 @@ from jax.interpreters import ad, batching, mlir
 
 from flambeau.kernels.library import target, wanted
 
-__all__ = ["Geometry", "convolved", "pulled_back", "serves"]
+__all__ = ["Geometry", "convolved", "places", "pulled_back", "serves"]
 
 _TARGET = "flambeau_convolution"
 _FORWARD, _DATA, _WEIGHTS = range(3)
@@ -60,19 +60,14 @@ def serves(geometry: Geometry, dtype: Any) -> bool:
     empty = not (prod(geometry.x) and prod(geometry.weight) and prod(geometry.y))
     if empty or min(geometry.before + geometry.after) < 0:
         return False
-    places = tuple(
-        (size + before + after - step * (window - 1) - 1) // stride + 1
-        for size, window, stride, step, before, after in zip(
-            geometry.x[2:],
-            geometry.weight[2:],
-            geometry.stride,
-            geometry.dilation,
-            geometry.before,
-            geometry.after,
-            strict=True,
-        )
-    )
-    return places == geometry.y[2:]
+    fields = zip(*geometry[3:7], strict=True)
+    sizes = zip(geometry.x[2:], geometry.weight[2:], geometry.y[2:], fields, strict=True)
+    return all(places(size, window, *steps) == count for size, window, count, steps in sizes)
+
+
+def places(size: int, window: int, stride: int, dilation: int, before: int, after: int) -> int:
+    """Number of places of a window along an axis."""
+    return (size + before + after - dilation * (window - 1) - 1) // stride + 1
 
 
 def convolved(x: Any, weight: Any, bias: Any | None, geometry: Geometry, plain: Plain) -> Any:
@@ -152,7 +147,7 @@ def _is_zero(tangent: Any) -> bool:
 def _total(parts: Sequence[Any], like: Any) -> Any:
     """Sum of the parts; a symbolic zero if there are none."""
     if not parts:
-        return ad.Zero.from_primal_value(like)
+        return ad.Zero(ShapedArray(like.shape, like.dtype))
     return sum(parts[1:], parts[0])
 
 
@@ -220,7 +215,7 @@ def _batched(primitive: Any, formula: Callable[..., Any], images: bool) -> Calla
     """The rule for ``jax.vmap``: more images for the same weight; anything else is left to plain XLA."""
 
     def rule(arrays: Sequence[Any], axes: Sequence[Any], *, geometry: Geometry, **options: Any) -> tuple[Any, Any]:
-        if images and all(axis is batching.not_mapped for axis in axes[1:]):
+        if images and all(axis is None for axis in axes[1:]):
             moved = jnp.moveaxis(arrays[0], axes[0], 0)
             wide = geometry.with_batch(moved.shape[0] * geometry.x[0])
             result = primitive.bind(moved.reshape(-1, *moved.shape[2:]), *arrays[1:], geometry=wide, **options)

@@ -2,7 +2,7 @@
 
 import ctypes
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
@@ -71,7 +71,7 @@ def _loaded() -> str:
 
 
 @contextmanager
-def set_aside() -> Iterator[None]:
+def set_aside() -> Generator[None]:
     """Inside, programs are made without native kernels: XLA cannot count what these compute."""
     token = _aside.set(True)
     try:

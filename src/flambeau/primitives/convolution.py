@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import from_numpy_dtype
-from flambeau.kernels.convolution import Geometry, convolved, pulled_back, serves
+from flambeau.kernels.convolution import Geometry, convolved, places, pulled_back, serves
 from flambeau.primitives.primitive import Array, Primitive
 
 __all__ = ["convolution", "convolution_transpose"]
@@ -110,13 +110,10 @@ def _convolution(
     _check_channels(x, weight, bias, groups, transposed=False)
     _check_sizes(x, weight, padding, dilation)
 
-    places = tuple(
-        (size + sum(pads) - step * (window - 1) - 1) // jump + 1
-        for size, window, jump, pads, step in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
-    )
     before, after = zip(*padding, strict=True)
-    result = (x.shape[0], weight.shape[0], *places)
-    geometry = Geometry(x.shape, weight.shape, result, stride, dilation, before, after, groups)
+    counts = map(places, x.shape[2:], weight.shape[2:], stride, dilation, before, after)
+    shape = (x.shape[0], weight.shape[0], *counts)
+    geometry = Geometry(x.shape, weight.shape, shape, stride, dilation, before, after, groups)
     if serves(geometry, x.dtype):
         return convolved(x, weight, bias, geometry, _plain)
     return _biased(_plain(x, weight, geometry), bias)
@@ -175,8 +172,15 @@ def _convolution_transpose(
     return _biased(result, bias)
 
 
-def _transposed_geometry(x: Array, weight: Array, stride: tuple[int, ...], padding: tuple[int, ...],
-                         output_padding: tuple[int, ...], dilation: tuple[int, ...], groups: int) -> Geometry:  # fmt: skip
+def _transposed_geometry(
+    x: Array,
+    weight: Array,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    output_padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int,
+) -> Geometry:
     """Sizes of the convolution whose gradient this is."""
     sizes = tuple(
         (size - 1) * jump - 2 * pad + step * (window - 1) + extra + 1

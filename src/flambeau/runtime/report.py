@@ -31,7 +31,7 @@ class Compilation:
 
     @property
     def flops(self) -> float:
-        """Floating-point operations one run takes, as XLA counts them."""
+        """Floating-point operations one run takes, as XLA counts them: without those of native CPU kernels."""
         return float(self.program.cost_analysis()["flops"])
 
     def __str__(self) -> str:
