@@ -6,22 +6,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 import flambeau as torch
-from flambeau.base.config import config
 from flambeau.nn import functional
 from flambeau.primitives.recurrence import lstm_layer
 from flambeau.tensors.core import call
 from flambeau.testing import compilations
 
 RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def _in_plain_xla(monkeypatch: pytest.MonkeyPatch) -> None:
-    """XLA cannot count what a native kernel computes."""
-    monkeypatch.setattr(config, "kernels", False)
 
 
 def array(*shape: int) -> Any:

@@ -23,9 +23,10 @@ def geometry(
 ) -> Geometry:
     """A convolution with the same options on every axis."""
     rank = len(window)
-    options = [(item,) * rank for item in (stride, dilation, *padding)]
-    counts = map(places, x[2:], window, *options)
-    return Geometry(tuple(x), (outputs, x[1] // groups, *window), (x[0], outputs, *counts), *options, groups)
+    steps, gaps, before, after = [(item,) * rank for item in (stride, dilation, *padding)]
+    counts = map(places, x[2:], window, steps, gaps, before, after)
+    weight = (outputs, x[1] // groups, *window)
+    return Geometry(tuple(x), weight, (x[0], outputs, *counts), steps, gaps, before, after, groups)
 
 
 # Shape of x, outputs, window, stride, padding, dilation, groups.

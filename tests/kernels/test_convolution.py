@@ -13,6 +13,7 @@ import flambeau as torch
 from flambeau.base.config import config
 from flambeau.kernels import library
 from flambeau.kernels.convolution import Geometry, convolved, serves
+from flambeau.kernels.library import flops
 from flambeau.primitives.convolution import _plain
 from flambeau.testing import compilations
 from tests.kernels.shapes import CASES, LARGE, arrays, close, drawn, everything, first_order, geometry, native, plain
@@ -75,7 +76,8 @@ def test_no_gradient_is_computed_that_nobody_wants() -> None:
     def of_parameters(x: Any, weight: Any, bias: Any) -> Any:
         return jax.vjp(lambda *parameters: native(shape)(x, *parameters), weight, bias)[1](direction)
 
-    program = jax.jit(of_parameters).lower(x, weight, bias).compile().as_text()
+    program = jax.jit(of_parameters).lower(x, weight, bias).compile().as_text() or ""
+    assert flops(program) == 2 * (2 * 4 * 9 * 8) * (3 * 3 * 3)
     assert program.count('custom_call_target="flambeau_convolution') == 1, "the weight's and the bias's, in one call"
 
 

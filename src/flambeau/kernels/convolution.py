@@ -44,6 +44,11 @@ class Geometry(NamedTuple):
     after: tuple[int, ...]
     groups: int
 
+    @property
+    def products(self) -> int:
+        """Number of multiplications."""
+        return prod(self.y) * prod(self.weight[1:])
+
     def with_batch(self, batch: int) -> "Geometry":
         """The same convolution of another number of images."""
         return self._replace(x=(batch, *self.x[1:]), y=(batch, *self.y[1:]))
@@ -131,7 +136,8 @@ def _native(kind: int, formula: Callable[..., Any]) -> Callable[..., Any]:
         shapes = _RESULTS[kind](geometry)[: 1 + options.get("bias", False)]
         lists = {field: np.array(getattr(geometry, field), np.int64) for field in _LISTS}
         call = jax.ffi.ffi_call(name, [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes])
-        results = call(*arrays, kind=np.int64(kind), groups=np.int64(geometry.groups), **lists)
+        numbers = {"kind": kind, "groups": geometry.groups, "products": geometry.products}
+        results = call(*arrays, **{field: np.int64(value) for field, value in numbers.items()}, **lists)
         return list(results) if kind == _WEIGHTS else results[0]
 
     return lowered

@@ -1,5 +1,4 @@
 // Convolution and both of its gradients on oneDNN, behind XLA's foreign function interface.
-#include <cstring>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -301,7 +300,7 @@ using Numbers = ffi::Span<const int64_t>;
 
 // kind 0: (x, weight[, bias]) -> y; kind 1: (y, weight) -> x; kind 2: (x, y) -> weight[, bias].
 ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::RemainingRets results, int64_t kind,
-                       int64_t groups, Numbers stride, Numbers dilation, Numbers before, Numbers after) {
+                       int64_t groups, int64_t products, Numbers stride, Numbers dilation, Numbers before, Numbers after) {
   const auto what = static_cast<Kind>(kind);
   const auto first = arguments.get<ffi::AnyBuffer>(0), second = arguments.get<ffi::AnyBuffer>(1);
   auto result = results.get<ffi::AnyBuffer>(0);
@@ -319,7 +318,7 @@ ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::
   }
   const auto listed = [](Numbers numbers) { return Sizes(numbers.begin(), numbers.end()); };
   Geometry shape{sizes_of(x), sizes_of(weight), sizes_of(y), listed(stride), listed(dilation), listed(before),
-                 listed(after), groups};
+                 listed(after), groups, products};
   const int threads = std::max<int>(1, static_cast<int>(pool.num_threads()));
   const auto data = [](ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); };
   try {
@@ -344,6 +343,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(flambeau_convolution, flambeau::convolution,
                                   .RemainingRets()
                                   .Attr<int64_t>("kind")
                                   .Attr<int64_t>("groups")
+                                  .Attr<int64_t>("products")
                                   .Attr<xla::ffi::Span<const int64_t>>("stride")
                                   .Attr<xla::ffi::Span<const int64_t>>("dilation")
                                   .Attr<xla::ffi::Span<const int64_t>>("before")

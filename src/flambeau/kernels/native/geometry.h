@@ -17,17 +17,11 @@ struct Geometry {
   Sizes x, weight, y;
   Sizes stride, dilation, before, after;
   int64_t groups;
+  int64_t products;  // multiplications in all
 
   int64_t batch() const { return x[0]; }
   int64_t channels() const { return x[1]; }
   int64_t outputs() const { return y[1]; }
-
-  double products() const {
-    double count = 1;
-    for (int64_t size : y) count *= size;
-    for (size_t axis = 1; axis < weight.size(); ++axis) count *= weight[axis];
-    return count;
-  }
 };
 
 inline double elements(const Sizes& sizes) {
@@ -64,9 +58,9 @@ struct Tiling {
 };
 
 inline Tiling tiling(Kind kind, const Geometry& shape, int64_t threads) {
-  constexpr double kWorthAThread = 1e6;  // products; below, waking a thread takes longer
+  constexpr int64_t kWorthAThread = 1000000;  // products; below, waking a thread takes longer
   constexpr int64_t kVector = 16;        // channels that oneDNN computes at once
-  threads = std::max<int64_t>(1, std::min<int64_t>(threads, static_cast<int64_t>(shape.products() / kWorthAThread)));
+  threads = std::max<int64_t>(1, std::min(threads, shape.products / kWorthAThread));
   int64_t by_images = std::min(threads, shape.batch());
   // Cut by images, every tile of a weight gradient is as large as the weight, and all are added up. Cut by channels,
   // every tile rearranges all images again.
