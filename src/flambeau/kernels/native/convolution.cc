@@ -273,13 +273,15 @@ class Plan {
   bool shares_weight_ = false;
 };
 
-// Plans made so far, by all that they depend on. A plan is small, but shapes may be many: past the limit all are dropped.
+// Plans made so far, by all that they depend on. A plan is small, but shapes may be many: past the limit all are
+// dropped.
 std::shared_ptr<const Plan> plan(Kind kind, const Geometry& shape, bool has_bias, int threads) {
   constexpr size_t kLimit = 1024;
   static auto* mutex = new std::mutex;
   static auto* plans = new std::map<Sizes, std::shared_ptr<const Plan>>;
   Sizes key{static_cast<int64_t>(kind), has_bias, threads, shape.groups};
-  for (const Sizes* sizes : {&shape.x, &shape.weight, &shape.y, &shape.stride, &shape.dilation, &shape.before, &shape.after}) {
+  for (const Sizes* sizes :
+       {&shape.x, &shape.weight, &shape.y, &shape.stride, &shape.dilation, &shape.before, &shape.after}) {
     key.insert(key.end(), sizes->begin(), sizes->end());
   }
   {
@@ -300,7 +302,8 @@ using Numbers = ffi::Span<const int64_t>;
 
 // kind 0: (x, weight[, bias]) -> y; kind 1: (y, weight) -> x; kind 2: (x, y) -> weight[, bias].
 ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::RemainingRets results, int64_t kind,
-                       int64_t groups, int64_t products, Numbers stride, Numbers dilation, Numbers before, Numbers after) {
+                       int64_t groups, int64_t products, Numbers stride, Numbers dilation, Numbers before,
+                       Numbers after) {
   const auto what = static_cast<Kind>(kind);
   const auto first = arguments.get<ffi::AnyBuffer>(0), second = arguments.get<ffi::AnyBuffer>(1);
   auto result = results.get<ffi::AnyBuffer>(0);
@@ -322,7 +325,8 @@ ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::
   const int threads = std::max<int>(1, static_cast<int>(pool.num_threads()));
   const auto data = [](ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); };
   try {
-    const std::string error = plan(what, shape, bias != nullptr, threads)->run(data(x), data(weight), data(y), bias, pool);
+    const auto ready = plan(what, shape, bias != nullptr, threads);
+    const std::string error = ready->run(data(x), data(weight), data(y), bias, pool);
     return error.empty() ? ffi::Error::Success() : ffi::Error::Internal("convolution by oneDNN: " + error);
   } catch (const std::exception& problem) {
     return ffi::Error::Internal(std::string("convolution by oneDNN: ") + problem.what());
