@@ -298,6 +298,10 @@ std::shared_ptr<const Plan> plan(Kind kind, const Geometry& shape, bool has_bias
 
 Sizes sizes_of(ffi::AnyBuffer buffer) { return {buffer.dimensions().begin(), buffer.dimensions().end()}; }
 
+ffi::Error failed(const std::string& reason) {
+  return ffi::Error::Internal("convolution by oneDNN: " + reason + " (FLAMBEAU_KERNELS=0 does without it)");
+}
+
 using Numbers = ffi::Span<const int64_t>;
 
 // kind 0: (x, weight[, bias]) -> y; kind 1: (y, weight) -> x; kind 2: (x, y) -> weight[, bias].
@@ -327,9 +331,9 @@ ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::
   try {
     const auto ready = plan(what, shape, bias != nullptr, threads);
     const std::string error = ready->run(data(x), data(weight), data(y), bias, pool);
-    return error.empty() ? ffi::Error::Success() : ffi::Error::Internal("convolution by oneDNN: " + error);
+    return error.empty() ? ffi::Error::Success() : failed(error);
   } catch (const std::exception& problem) {
-    return ffi::Error::Internal(std::string("convolution by oneDNN: ") + problem.what());
+    return failed(problem.what());
   }
 }
 
