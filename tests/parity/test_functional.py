@@ -235,6 +235,7 @@ CASES: dict[str, tuple[Any, ...]] = {
 OTHER_NAMES = {
     "instance_norm": "a product and a sum follow",
     "linear row": "a matrix times a vector has a name of its own",
+    "linear vector by row": "a product of two vectors has a name of its own",
     "conv2d unbatched": "the batch dimension is taken off by a view",
     "cross_entropy probabilities": "a quotient by a number has a name of its own",
     "cross_entropy probabilities all": "a quotient by a number has a name of its own",
