@@ -81,6 +81,7 @@ from flambeau.nn.functional.margin import (
     soft_margin_loss,
     triplet_margin_loss,
 )
+from flambeau.nn.functional.multihead import multi_head_attention_forward
 from flambeau.nn.functional.normalization import (
     batch_norm,
     group_norm,
@@ -190,6 +191,7 @@ __all__ = [
     "max_pool3d_with_indices",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_soft_margin_loss",
     "nll_loss",
