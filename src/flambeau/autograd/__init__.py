@@ -3,7 +3,8 @@
 Source: https://docs.pytorch.org/docs/stable/autograd.html
 """
 
-from flambeau.autograd import functional
+from flambeau.autograd import function, functional
+from flambeau.autograd.function import Function, NestedIOFunction
 from flambeau.differentiation.modes import (
     enable_grad,
     inference_mode,
@@ -14,8 +15,11 @@ from flambeau.differentiation.modes import (
 from flambeau.tensors.gradients import backward, grad
 
 __all__ = [
+    "Function",
+    "NestedIOFunction",
     "backward",
     "enable_grad",
+    "function",
     "functional",
     "grad",
     "inference_mode",

@@ -10,8 +10,19 @@ from flambeau.graph.record import record, record_operation
 from flambeau.primitives.primitive import Primitive, picks, pullback, saved_positions
 from flambeau.primitives.residuals import residual_pullback, with_residuals
 
-__all__ = ["Edge", "GradFn", "Leaf", "Tracked", "Versioned", "tape", "tape_position",
-           "tape_with_residuals", "taped"]  # fmt: skip
+__all__ = [
+    "Edge",
+    "GradFn",
+    "Leaf",
+    "Tracked",
+    "Versioned",
+    "check_unchanged",
+    "freed",
+    "tape",
+    "tape_position",
+    "tape_with_residuals",
+    "taped",
+]
 
 _serial = count()
 
@@ -126,8 +137,9 @@ class GradFn:
         node = record_operation(back, inputs)
         results: list[Tracked | None] = [None] * len(wanted)
         edge: GradFn | None = None
-        if create:
-            edge = tape(back, inputs, (*self.saved_edges, *[item.edge for item in given]))
+        edges = (*self.saved_edges, *[item.edge for item in given]) if create else ()
+        if any(edges):
+            edge = tape(back, inputs, edges)
         parts = picks(node) if len(wrt) > 1 else (node,)
         for index, (position, part) in enumerate(zip(wrt, parts, strict=True)):
             results[position] = Tracked(part, None if edge is None else (edge, index))
@@ -145,20 +157,9 @@ class GradFn:
     def unpacked(self) -> Sequence[Any]:
         """What was saved; raises RuntimeError if it was released, or changed in place since."""
         if self.saved is None:
-            raise RuntimeError(
-                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
-                "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or "
-                "if you need to access saved tensors after calling backward."
-            )
+            raise freed()
         for storage, version, aval in self.guards:
-            if storage.version != version:
-                kind = f"torch.{aval.dtype.tensor_type} {list(aval.shape)}"
-                raise RuntimeError(
-                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"[{kind}] is at version {storage.version}; expected version {version} instead. Hint: keep the "
-                    "value it had with .clone() before changing it, or use the operation that is not in place."
-                )
+            check_unchanged(storage, version, aval)
         return self.saved
 
     def release(self) -> None:
@@ -166,6 +167,27 @@ class GradFn:
         self.saved = None
         self.saved_edges = ()
         self.guards = ()
+
+
+def freed() -> RuntimeError:
+    """The error, in PyTorch's words, for reading what the tape saved after it was released."""
+    return RuntimeError(
+        "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+        "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
+        "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access "
+        "saved tensors after calling backward."
+    )
+
+
+def check_unchanged(storage: Versioned, version: int, aval: Any) -> None:
+    """Raise RuntimeError, in PyTorch's words, if something saved was written in place since."""
+    if storage.version != version:
+        kind = f"torch.{aval.dtype.tensor_type} {list(aval.shape)}"
+        raise RuntimeError(
+            "one of the variables needed for gradient computation has been modified by an inplace operation: "
+            f"[{kind}] is at version {storage.version}; expected version {version} instead. Hint: keep the "
+            "value it had with .clone() before changing it, or use the operation that is not in place."
+        )
 
 
 class ResidualGradFn(GradFn):

@@ -60,6 +60,7 @@ class Core:
     _output_nr: int = 0
     _leaf_hooks: dict[int, Callable[..., Any]] | None = None
     _inference: bool = False
+    _fixed: str | None = None  # why the tensor may not be written in place
 
     kind: ClassVar[type[Any]]  # the class of results: Tensor
 
@@ -170,6 +171,8 @@ class Core:
                 "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
                 "normal tensor before doing inplace update."
             )
+        if self._fixed is not None:
+            raise RuntimeError(self._fixed)
         if self._requires_grad and (self._grad_fn is None or self._grad_fn.is_leaf):
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         base = self._origin()

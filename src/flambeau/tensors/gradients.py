@@ -7,7 +7,8 @@ from flambeau.base.hooks import RemovableHandle
 from flambeau.differentiation.batching import Batch
 from flambeau.differentiation.differentiate import differentiate
 from flambeau.differentiation.modes import MODE
-from flambeau.differentiation.tape import Edge, GradFn, Tracked, taped
+from flambeau.differentiation.tape import Edge, GradFn, Tracked, Versioned, taped
+from flambeau.graph.node import Aval
 from flambeau.graph.record import record
 from flambeau.primitives.creation import full
 from flambeau.primitives.pointwise import add
@@ -137,6 +138,23 @@ class Gradients(Core):
 
     def _is_view(self) -> bool:
         return self._base is not None
+
+    def guard(self) -> tuple[Versioned, int, Aval]:
+        """What must not be written if the tensor's present value is to be read later: a storage and its version."""
+        return self._storage, self._storage.version, self.aval
+
+    def tape_at(self, edge: Edge, fixed: str | None = None) -> "Tensor":
+        """Have the tensor's gradient go to a place on the tape, whatever it was made from; returns the tensor.
+
+        Args:
+            edge: the place.
+            fixed: text of the error that writing the tensor in place raises; None where it may be written.
+        """
+        self._grad_fn, self._output_nr = edge
+        self._requires_grad = True
+        self._base, self._own_steps = None, ()
+        self._fixed = fixed
+        return cast("Tensor", self)
 
     def backward(
         self,
