@@ -37,6 +37,8 @@ MODULES: dict[str, set[str]] = {
     "serialization/saving.py": {"prepared"},
     "inspection/summary.py": {"Row", "Summary"},
     "transforms/vmap.py": set(),
+    "amp/state.py": {"is_autocast_available", "is_present"},
+    "amp/autocast_mode.py": {"custom_bwd", "custom_fwd", "is_autocast_available"},
     **{
         str(path.relative_to(SOURCE)): set()
         for path in sorted((SOURCE / "functions").glob("[a-z]*.py"))

@@ -13,6 +13,7 @@ from flambeau._names import HOMES
 __version__ = "0.1.0"
 
 _SUBMODULES = (
+    "amp",
     "autograd",
     "cuda",
     "func",

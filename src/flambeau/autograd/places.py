@@ -100,7 +100,7 @@ class CustomGradFn(GradFn):
                 ) from None
         return item if item.dtype is aval.dtype else item.to(aval.dtype)
 
-    def release(self) -> None:
+    def release(self) -> None:  # noqa: D102  (as in the base class)
         super().release()
         forget(self.context)
 
