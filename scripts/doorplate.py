@@ -18,7 +18,7 @@ MODULES: dict[str, set[str]] = {
     "tensors/ranges.py": set(),
     "tensors/legacy.py": {"Legacy"},
     "tensors/random.py": {"Random", "device_key", "fork_rng", "default_generator"},
-    "tensors/generator.py": {"device_key", "fork_rng"},
+    "tensors/generator.py": {"device_key", "fork_rng", "keys_after"},
     "tensors/printing.py": {"Printing", "Which", "get_printoptions", "printoptions", "tensor_text"},
     "base/shapes.py": {
         "broadcast",
@@ -37,7 +37,7 @@ MODULES: dict[str, set[str]] = {
     "serialization/saving.py": {"prepared"},
     "inspection/summary.py": {"Row", "Summary"},
     "transforms/vmap.py": set(),
-    "amp/state.py": {"is_autocast_available", "is_present"},
+    "amp/state.py": {"is_autocast_available", "is_present", "kept"},
     "amp/autocast_mode.py": {"custom_bwd", "custom_fwd", "is_autocast_available"},
     **{
         str(path.relative_to(SOURCE)): set()

@@ -123,5 +123,5 @@ def test_kinds_of_devices() -> None:
     assert not state.is_present("mps")
     with pytest.raises(RuntimeError, match="Expected one of cpu, cuda"):
         torch.amp.is_autocast_available("nowhere")
-    with pytest.raises(ValueError, match="^Expected `device_type` of type `str`, got: `<class 'flambeau.*device'>`$"):
+    with pytest.raises(ValueError, match=r"^Expected `device_type` of type `str`, got: `<class 'flambeau.*device'>`$"):
         torch.autocast(torch.device("cpu"))  # pyright: ignore[reportArgumentType]  # as users may

@@ -170,7 +170,7 @@ def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str) -> Ca
 
     @functools.wraps(bwd)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        kept: dict[str, Any] = vars(args[0])
+        kept = cast("dict[str, Any]", vars(args[0]))
         with autocast(device_type, dtype=kept["_dtype"], enabled=kept["_fwd_used_autocast"]):
             return bwd(*args, **kwargs)
 

@@ -2,7 +2,8 @@
 
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from flambeau.amp.lists import BANNED, RULES, contracts
@@ -25,6 +26,7 @@ __all__ = [
     "is_autocast_cpu_enabled",
     "is_autocast_enabled",
     "is_present",
+    "kept",
     "set_autocast_cache_enabled",
     "set_autocast_dtype",
     "set_autocast_enabled",
@@ -150,6 +152,28 @@ def is_autocast_cpu_enabled() -> bool:
 
 def _warn(old: str, new: str) -> None:
     warnings.warn(f"torch.{old} is deprecated. Please use torch.{new} instead.", DeprecationWarning, stacklevel=3)
+
+
+def kept() -> Callable[[], AbstractContextManager[None]]:
+    """The calling thread's switches, as something that sets them so again for a block."""
+    enabled, dtypes = dict(_STATE.enabled), dict(_STATE.dtypes)
+
+    @contextmanager
+    def again() -> Generator[None]:
+        before = dict(_STATE.enabled), dict(_STATE.dtypes)
+        _switch(enabled, dtypes)
+        try:
+            yield
+        finally:
+            _switch(*before)
+
+    return again
+
+
+def _switch(enabled: dict[str, dtype], dtypes: dict[str, dtype]) -> None:
+    for kind in _STATE.enabled.keys() | enabled.keys():
+        set_autocast_enabled(kind, kind in enabled)
+    _STATE.enabled, _STATE.dtypes = dict(enabled), dict(dtypes)
 
 
 def is_present(device_type: str) -> bool:
