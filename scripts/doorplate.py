@@ -38,6 +38,7 @@ MODULES: dict[str, set[str]] = {
     "inspection/summary.py": {"Row", "Summary"},
     "transforms/vmap.py": set(),
     "amp/state.py": {"is_autocast_available", "is_present", "kept"},
+    "autograd/anomaly_mode.py": {"detect_anomaly", "set_detect_anomaly"},
     "amp/autocast_mode.py": {"custom_bwd", "custom_fwd", "is_autocast_available"},
     **{
         str(path.relative_to(SOURCE)): set()

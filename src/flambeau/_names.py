@@ -86,6 +86,8 @@ HOMES: dict[str, str] = {
     "set_autocast_cache_enabled": "flambeau.amp.state",
     "set_autocast_dtype": "flambeau.amp.state",
     "set_autocast_enabled": "flambeau.amp.state",
+    "is_anomaly_check_nan_enabled": "flambeau.autograd.anomaly_mode",
+    "is_anomaly_enabled": "flambeau.autograd.anomaly_mode",
     "autocast": "flambeau.amp.autocast_mode",
     "argwhere": "flambeau.functions.indexing",
     "diag": "flambeau.functions.indexing",

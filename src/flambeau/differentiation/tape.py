@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
+from flambeau.differentiation.anomaly import WATCHES
 from flambeau.differentiation.modes import MODE
 from flambeau.graph.node import Node, Operation
 from flambeau.graph.record import record, record_operation
@@ -109,6 +110,8 @@ class GradFn:
         self.pre_hooks: dict[int, Callable[..., Any]] | None = None
         self.post_hooks: dict[int, Callable[..., Any]] | None = None
         self.metadata: dict[str, Any] | None = None
+        if WATCHES:
+            WATCHES[0].recorded(self)
 
     # -- what PyTorch shows of it ------------------------------------------------------------------------------
 
