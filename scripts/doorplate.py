@@ -49,10 +49,10 @@ MODULES: dict[str, set[str]] = {
 
 # Functions of nn.functional that PyTorch has at its top, too.
 FUNCTIONAL = (
-    "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear celu conv1d conv2d conv3d cosine_similarity "
-    "dropout embedding feature_alpha_dropout feature_dropout group_norm hardshrink instance_norm layer_norm "
-    "log_softmax max_pool1d max_pool2d pairwise_distance pixel_shuffle pixel_unshuffle prelu rms_norm rrelu selu "
-    "softmax threshold"
+    "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear celu channel_shuffle conv1d conv2d conv3d "
+    "conv_tbc cosine_similarity dropout embedding feature_alpha_dropout feature_dropout group_norm hardshrink "
+    "instance_norm layer_norm log_softmax max_pool1d max_pool2d native_channel_shuffle pairwise_distance pdist "
+    "pixel_shuffle pixel_unshuffle prelu rms_norm rrelu selu softmax threshold"
 ).split()
 
 

@@ -140,7 +140,7 @@ def test_gradcheck(case: Callable[[Any], Any]) -> None:
 
 def test_a_backward_that_changes() -> None:
     def first_lines(lib: Any) -> str:
-        with pytest.raises(RuntimeError, match="^Backward is not reentrant") as raised:
+        with pytest.raises(RuntimeError, match=r"^Backward is not reentrant") as raised:
             checks(lib, changing(lib), 0.5)
         return str(raised.value).partition("\n\n")[0]
 

@@ -28,6 +28,7 @@ class Config:
         pending_limit: number of recorded operations after which they are run without being asked for.
         program_limit: largest number of operations compiled as one program.
         piece_size: size aimed at when a longer graph is run in pieces.
+        color: whether commands may write in colors to a terminal (``NO_COLOR`` and ``TERM=dumb`` say no).
     """
 
     eager: bool
@@ -35,6 +36,7 @@ class Config:
     pending_limit: int = 20_000
     program_limit: int = 1_000
     piece_size: int = 64
+    color: bool = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 config = Config(eager=os.environ.get("FLAMBEAU_EAGER", "") == "1", cache=_cache_folder())

@@ -195,7 +195,7 @@ class Core:
 
     def alias(self) -> "Tensor":
         """The same elements, off the tape."""
-        result = cast("Tensor", object.__new__(self.kind))
+        result: Tensor = object.__new__(self.kind)
         result._storage = self._storage
         if self._steps is not None:
             result._steps = self._steps

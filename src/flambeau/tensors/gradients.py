@@ -44,8 +44,12 @@ class Gradients(Core):
         """Say whether operations on the tensor are taped; returns the tensor.
 
         Raises:
+            TypeError: ``requires_grad`` is no boolean.
             RuntimeError: whole numbers cannot have gradients; a result of a taped operation cannot stop having one.
         """
+        if not isinstance(requires_grad, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # users pass anything
+            name = type(requires_grad).__name__
+            raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {name}")
         if requires_grad and not (self.dtype.is_floating_point or self.dtype.is_complex):
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
         if not requires_grad and self._grad_fn is not None:
@@ -55,7 +59,7 @@ class Gradients(Core):
             )
         if requires_grad and self._inference and not MODE.inference:
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
-        self._requires_grad = bool(requires_grad)
+        self._requires_grad = requires_grad
         return cast("Tensor", self)
 
     @property
@@ -107,6 +111,8 @@ class Gradients(Core):
 
     @data.setter
     def data(self, value: "Tensor") -> None:
+        if self._requires_grad and not (value.dtype.is_floating_point or value.dtype.is_complex):
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         self.take_storage(value)
 
     @property

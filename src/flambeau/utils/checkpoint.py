@@ -18,7 +18,6 @@ from flambeau.autograd.function import Function
 from flambeau.autograd.recomputing import Avals, recomputed
 from flambeau.differentiation.modes import MODE
 from flambeau.graph.node import Aval
-from flambeau.nn.modules.container import Sequential
 from flambeau.tensors.generator import default_generator, fork_rng
 from flambeau.tensors.tensor import Tensor
 
@@ -192,7 +191,7 @@ _CHECKS: Final[dict[str, Callable[[Avals, Avals], None]]] = {"default": _same_me
 
 
 def checkpoint_sequential(
-    functions: Sequential | Sequence[Callable[..., Any]],
+    functions: Any,
     segments: int,
     input: Any,
     use_reentrant: bool | None = None,
@@ -201,7 +200,7 @@ def checkpoint_sequential(
     """Call functions one after the other, in segments that are each checkpointed, except the last.
 
     Args:
-        functions: a ``Sequential``, or functions of one argument.
+        functions: a ``Sequential``, or a list of functions of one argument.
         segments: how many parts to cut them into.
         input: argument of the first.
         use_reentrant: as for ``checkpoint``.
@@ -222,7 +221,7 @@ def checkpoint_sequential(
     preserve = kwargs.pop("preserve_rng_state", True)
     if kwargs:
         raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
-    every = list(functions.children()) if isinstance(functions, Sequential) else list(functions)
+    every = list(functions.children() if hasattr(functions, "children") else functions)
     size = len(every) // segments
     cuts = range(0, size * (segments - 1), size)
     for start in cuts:

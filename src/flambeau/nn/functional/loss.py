@@ -189,7 +189,7 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, ignore_
         )
     if weight is not None and weight.dtype is not input.dtype:
         raise RuntimeError(f"expected scalar type {_kind(input)} but found {_kind(weight)}")
-    _check_range(target.read().value, classes, ignore_index)
+    check_range(target.read().value, classes, ignore_index)
 
 
 def _kind(tensor: Tensor) -> str:
@@ -207,7 +207,7 @@ def _check_class_shapes(shape: Sequence[int], goal: Sequence[int]) -> None:
         raise RuntimeError(f"Expected target size {[shape[0], *shape[2:]]}, got {list(goal)}")
 
 
-def _check_range(values: Any, classes: int, ignore_index: int) -> None:
+def check_range(values: Any, classes: int, ignore_index: int) -> None:
     """Raise IndexError for a class out of range, where the classes are on the host; elsewhere the loss is NaN."""
     if not isinstance(values, np.ndarray):
         return

@@ -1,6 +1,7 @@
 """Losses with a margin, and of embeddings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +18,11 @@ __all__ = [
     "hinge_embedding_loss",
     "margin_ranking_loss",
     "multi_margin_loss",
+    "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "soft_margin_loss",
     "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]
 
 # ``multi_margin_loss`` has an argument p.
@@ -177,6 +180,48 @@ def triplet_margin_loss(
     return _reduced((margin + near - far).clamp_min(0), reduction)
 
 
+def triplet_margin_with_distance_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """``triplet_margin_loss`` with any distance.
+
+    Args:
+        anchor: (N, ...).
+        positive: what should be near, the same number of dimensions.
+        negative: what should be far, the same number of dimensions.
+        distance_function: takes two tensors and returns their distances; ``pairwise_distance`` if None.
+        margin: how much farther; positive.
+        swap: whether the negative's distance may be measured from the positive, where that is less.
+        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+
+    Raises:
+        ValueError: the margin is not positive, or ``reduction`` is something else.
+        RuntimeError: numbers of dimensions differ.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.triplet_margin_with_distance_loss.html
+    """
+    checked_reduction(reduction)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not anchor.dim() == positive.dim() == negative.dim():
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+            f"anchor {anchor.dim()}D, positive {positive.dim()}D, and negative {negative.dim()}D inputs"
+        )
+    distance = pairwise_distance if distance_function is None else distance_function
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = far.minimum(distance(positive, negative))
+    return _reduced((margin + near - far).clamp_min(0), reduction)
+
+
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -210,6 +255,51 @@ def multilabel_soft_margin_loss(
     extra = () if weight is None else (weight,)
     losses: Tensor = call(_MULTI_LABEL, (input, target, *extra), ((weight is not None, False), "none"))
     return _reduced(losses.sum(-1) / input.shape[-1], reduction)
+
+
+def multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Sum over labels and other classes of max(0, 1 - input[label] + input[class]), over the number of classes.
+
+    Args:
+        input: scores, (N, C) or (C,).
+        target: labels of each instance, int64, the same shape: those before the first -1 count.
+        size_average: deprecated.
+        reduce: deprecated.
+        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+
+    Raises:
+        RuntimeError: shapes or data types do not fit, or a label on the host is out of range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.functional.multilabel_margin_loss(torch.tensor([0.1, 0.2, 0.4, 0.8]), torch.tensor([3, 0, -1, 1]))
+        tensor(0.8500)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.multilabel_margin_loss.html
+    """
+    reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    shape = input.shape
+    if len(shape) > 2 or 0 in shape[-1:]:
+        message = "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+        raise RuntimeError(f"{message}{list(shape)}")
+    if target.shape != shape:
+        raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(shape)}")
+    if target.dtype.name != "int64":
+        kind = target.dtype.tensor_type.removesuffix("Tensor")
+        raise RuntimeError(f"expected scalar type Long but found {kind}")
+    classes = shape[-1] if shape else 1
+    known: Any = target.read().value
+    if isinstance(known, np.ndarray) and ((known < -1) | (known >= classes)).any():
+        raise RuntimeError("argument #2 'target' is out of range")
+    rows = (-1, classes) if len(shape) < 2 else shape
+    losses: Tensor = call(p.multi_label_margin, (input.reshape(rows), target.reshape(rows)), (reduction,))
+    return losses.reshape(shape[:-1]) if reduction == "none" and len(shape) < 2 else losses
 
 
 def multi_margin_loss(
