@@ -15,15 +15,16 @@ _PRODUCTS = (
 )
 _LOSSES = (
     "binary_cross_entropy_with_logits cosine_embedding_loss cross_entropy hinge_embedding_loss huber_loss kl_div "
-    "l1_loss margin_ranking_loss mse_loss multi_margin nll_loss nll_loss2d poisson_nll_loss smooth_l1_loss "
-    "soft_margin_loss triplet_margin_loss"
+    "l1_loss margin_ranking_loss mse_loss multi_label_margin multi_margin nll_loss nll_loss2d poisson_nll_loss "
+    "smooth_l1_loss soft_margin_loss triplet_margin_loss"
 )
 
 _CPU: Final = {
     "lower": f"{_PRODUCTS} tensordot vecdot",
     "full": f"{_LOSSES} adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d binary_cross_entropy cholesky complete_qr "
-    "distances geqrf hermitian_eigen hermitian_eigenvalues householder_product inverse matrix_rank max_pool3d "
-    "max_pool_with_indices3d polar prod pseudo_inverse qr quantile reflection_pad1d reflection_pad2d "
+    "ctc_loss distances fractional_max_pool2d fractional_max_pool3d geqrf grid_sampler_2d grid_sampler_3d "
+    "hermitian_eigen hermitian_eigenvalues householder_product inverse matrix_rank max_pool3d max_pool_with_indices3d "
+    "max_unpool2d max_unpool3d polar prod pseudo_inverse qr quantile reflection_pad1d reflection_pad2d "
     "replication_pad1d replication_pad2d replication_pad3d singular_values solve svd trace",
     "widest": "cat index_copy stack",
 }
@@ -32,7 +33,7 @@ _ACCELERATOR: Final = {
     "full": f"{_LOSSES} acos asin cosh cosine_similarity cumprod cumsum distances erfinv exp expm1 float_power "
     "group_norm layer_norm log log10 log1p log2 log_softmax matrix_norm power power_static prod reciprocal rsqrt sinh "
     "softmax softplus sum tan vector_norm",
-    "widest": "atan2 bilinear cat cross dot index_put scatter stack tensordot",
+    "widest": "atan2 bilinear cat cross dot grid_sampler_2d grid_sampler_3d index_put scatter stack tensordot",
 }
 
 
