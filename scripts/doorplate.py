@@ -18,7 +18,7 @@ MODULES: dict[str, set[str]] = {
     "tensors/ranges.py": set(),
     "tensors/legacy.py": {"Legacy"},
     "tensors/random.py": {"Random", "device_key", "fork_rng", "default_generator"},
-    "tensors/generator.py": {"device_key", "fork_rng"},
+    "tensors/generator.py": {"device_key", "fork_rng", "keys_after"},
     "tensors/printing.py": {"Printing", "Which", "get_printoptions", "printoptions", "tensor_text"},
     "base/shapes.py": {
         "broadcast",
@@ -38,6 +38,9 @@ MODULES: dict[str, set[str]] = {
     "inspection/configuration.py": set(),
     "inspection/summary.py": {"Row", "Summary"},
     "transforms/vmap.py": set(),
+    "amp/state.py": {"is_autocast_available", "is_present", "kept"},
+    "autograd/anomaly_mode.py": {"detect_anomaly", "set_detect_anomaly"},
+    "amp/autocast_mode.py": {"custom_bwd", "custom_fwd", "is_autocast_available"},
     **{
         str(path.relative_to(SOURCE)): set()
         for path in sorted((SOURCE / "functions").glob("[a-z]*.py"))

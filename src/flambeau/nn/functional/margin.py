@@ -9,7 +9,8 @@ from flambeau.base.shapes import broadcast
 from flambeau.nn.functional.reduction import checked_reduction, resolved_reduction
 from flambeau.nn.functional.similarity import pairwise_distance
 from flambeau.primitives import loss as p
-from flambeau.tensors.core import call
+from flambeau.primitives.primitive import Primitive
+from flambeau.tensors.core import call, operands
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
@@ -26,6 +27,14 @@ __all__ = [
 
 # ``multi_margin_loss`` has an argument p.
 _MULTI_MARGIN = p.multi_margin
+
+# A name of its own, because autocast does not treat it as the loss it is made of.
+_MULTI_LABEL = Primitive(
+    "multilabel_soft_margin_loss",
+    p.binary_cross_entropy_with_logits.lower,
+    grad_name=p.binary_cross_entropy_with_logits.grad_name,
+    variadic=True,
+)
 
 
 def _reduced(losses: Tensor, reduction: str) -> Tensor:
@@ -48,6 +57,7 @@ def hinge_embedding_loss(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hinge_embedding_loss.html
     """
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    input, target = operands("hinge_embedding_loss", input, target)
     near = input.where(target != -1, 0.0)
     far = (margin - input).clamp_min(0).where(target != 1, 0.0)
     return _reduced(far + near, reduction)
@@ -75,6 +85,7 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
             f"{input1.shape!r}, input2: {input2.shape!r}, target: {target.shape!r} "
         )
+    input1, input2, target = operands("margin_ranking_loss", input1, input2, target)
     return _reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)
 
 
@@ -111,6 +122,7 @@ def cosine_embedding_loss(
         sizes = f"{list(input1.shape)} and {list(input2.shape)}"
         kind = f"{rank}D target tensor expects {rank + 1}D input tensors"
         raise RuntimeError(f"{kind}, but found inputs with sizes {sizes}.")
+    input1, input2, target = operands("cosine_embedding_loss", input1, input2, target)
     squares = [(item * item).sum(rank) + 1e-12 for item in (input1, input2)]
     cosine = (input1 * input2).sum(rank) / (squares[0] * squares[1]).sqrt()
     broadcast(target.shape, cosine.shape)
@@ -160,6 +172,7 @@ def triplet_margin_loss(
             "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
             f"anchor {ranks[0]}D, positive {ranks[1]}D, and negative {ranks[2]}D inputs"
         )
+    anchor, positive, negative = operands("triplet_margin_loss", anchor, positive, negative)
     near = pairwise_distance(anchor, positive, p, eps)
     far = pairwise_distance(anchor, negative, p, eps)
     if swap:
@@ -240,9 +253,7 @@ def multilabel_soft_margin_loss(
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not valid")
     extra = () if weight is None else (weight,)
-    losses: Tensor = call(
-        p.binary_cross_entropy_with_logits, (input, target, *extra), ((weight is not None, False), "none")
-    )
+    losses: Tensor = call(_MULTI_LABEL, (input, target, *extra), ((weight is not None, False), "none"))
     return _reduced(losses.sum(-1) / input.shape[-1], reduction)
 
 

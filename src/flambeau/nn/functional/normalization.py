@@ -158,7 +158,9 @@ def instance_norm(
     spread = (1, channels) + (1,) * (len(shape) - 2)
     if weight is not None:
         result = result * weight.reshape(spread)
-    return result if bias is None else result + bias.reshape(spread)
+    if bias is not None:
+        result = result + bias.reshape(spread)
+    return result.to(input.dtype)
 
 
 def _check_normalized(

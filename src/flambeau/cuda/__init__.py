@@ -3,11 +3,13 @@
 Source: https://docs.pytorch.org/docs/stable/cuda.html
 """
 
+from flambeau.cuda import amp
 from flambeau.devices.backend import available, jax_device
 from flambeau.devices.device import as_device, device
 from flambeau.runtime.force import finish_all
 
 __all__ = [
+    "amp",
     "current_device",
     "device_count",
     "get_device_name",
