@@ -3,7 +3,6 @@
 Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
 
-import re
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,15 +15,10 @@ HEADER: Final = 10_000  # bytes of a header: NumPy's own limit
 
 _MAGIC: Final = b"\x93NUMPY"
 _LENGTHS: Final = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # version -> bytes of the header's length
-_START: Final = re.compile(r"\s*\{")
-_END: Final = re.compile(r"\s*\}\s*")
-_ENTRY: Final = re.compile(
-    r"\s*'(?P<name>[a-z_]{1,20})'\s*:\s*(?:'(?P<type>[^'\n]{1,64})'|(?P<flag>True|False)|\((?P<shape>[0-9L, ]*)\)"
-    r"|(?P<compound>\[))"
-)
-_COMMA: Final = re.compile(r"\s*,")
-_TYPE: Final = re.compile(r"[<>|=]?[A-Za-z?][0-9]{0,9}")
-_SIZE: Final = re.compile(r"\s*([0-9]{1,19})L?\s*")  # Python 2 wrote an L
+_FIELDS: Final = ("descr", "fortran_order", "shape")
+_DIGITS: Final = 19  # of a size: that many fit 64 bits
+_TYPE: Final = 12  # characters of a type's code
+_BLANKS: Final = " \t\r\n"
 
 
 class ArrayHeader(NamedTuple):
@@ -60,68 +54,126 @@ def array_header(where: str, head: bytes) -> ArrayHeader:
     start = 8 + width
     length = int.from_bytes(head[8:start], "little")
     if length > HEADER or len(head) < start + length:
-        raise _malformed(
-            where, f"it should have {length} bytes, of at most {HEADER}, and there are {len(head) - start}"
-        )
-    text = head[start : start + length].decode("latin1")
-    entries = _entries(where, text)
-    if entries.keys() != {"descr", "fortran_order", "shape"}:
-        raise _malformed(where, f"it names {sorted(entries)} instead of descr, fortran_order and shape")
-    flag = entries["fortran_order"]["flag"]
-    if flag is None:
-        raise _malformed(where, "fortran_order is neither True nor False")
-    return ArrayHeader(_shape(where, entries["shape"]), flag == "True", _dtype(where, entries), start + length)
+        raise _malformed(where, f"it should have {length} bytes (at most {HEADER}), and there are {len(head) - start}")
+    fields = _Text(where, head[start : start + length].decode("latin1")).fields()
+    missing = [name for name in _FIELDS if name not in fields]
+    if missing:
+        raise _malformed(where, f"it has no {missing[0]}")
+    return ArrayHeader(fields["shape"], fields["fortran_order"], fields["descr"], start + length)
 
 
-def _entries(where: str, text: str) -> dict[str, re.Match[str]]:
-    """The entries of the dictionary that a header is, each as it stands."""
-    opened = _START.match(text)
-    if opened is None:
-        raise _malformed(where, "it is no dictionary")
-    found: dict[str, re.Match[str]] = {}
-    position = opened.end()
-    while not _END.fullmatch(text, position):
-        entry = _ENTRY.match(text, position)
-        if entry is None or entry["name"] in found:
-            raise _malformed(where, f"character {position} begins no new entry")
-        if entry["compound"]:
-            kind = text[entry.end() - 1 :][:40]
-            raise UnsupportedTensor(f"{where}: its elements are of NumPy's type {kind}, which no tensor has")
-        found[entry["name"]] = entry
-        comma = _COMMA.match(text, entry.end())
-        position = entry.end() if comma is None else comma.end()
-        if comma is None and not _END.fullmatch(text, position):
-            raise _malformed(where, f"character {position} is no comma")
-    return found
+class _Text:
+    """A header's text, read from left to right: a dictionary of three fields.
 
+    Args:
+        where: how errors call the file.
+        text: the header.
+    """
 
-def _shape(where: str, entry: re.Match[str]) -> tuple[int, ...]:
-    """The sizes, in the spelling of a tuple."""
-    text = entry["shape"]
-    if text is None:
-        raise _malformed(where, "the shape is no tuple of sizes")
-    if not text.strip():
-        return ()
-    parts = text.split(",")
-    if not parts[-1].strip():
-        parts.pop()
-    elif len(parts) == 1:
-        raise _malformed(where, "the shape is no tuple of sizes")
-    sizes = [_SIZE.fullmatch(part) for part in parts]
-    if not all(sizes):
-        raise _malformed(where, f"the shape is ({text[:80]})")
-    return tuple(int(size[1]) for size in sizes if size is not None)
+    def __init__(self, where: str, text: str) -> None:
+        self._where = where
+        self._text = text
+        self._at = 0
 
+    def fields(self) -> dict[str, Any]:
+        """Read it all."""
+        found: dict[str, Any] = {}
+        self._expect("{")
+        while not self._take("}"):
+            name = self._quoted()
+            self._expect(":")
+            if name in found:
+                raise self._error(f"{name} is there twice")
+            found[name] = self._value(name)
+            if not self._take(","):
+                self._expect("}")
+                break
+        if self._text[self._at :].strip(_BLANKS):
+            raise self._error("something follows the dictionary")
+        return found
 
-def _dtype(where: str, entries: dict[str, re.Match[str]]) -> np.dtype[Any]:
-    """The type of the elements."""
-    code = entries["descr"]["type"]
-    if code is None or not _TYPE.fullmatch(code):
-        raise _malformed(where, f"descr is {code!r}, which is no type")
-    try:
-        return np.dtype(code)
-    except TypeError:
-        raise _malformed(where, f"descr is {code!r}, which is no type") from None
+    def _value(self, name: str) -> Any:
+        """Read what stands behind a field's name."""
+        if name == "descr":
+            return self._dtype()
+        if name == "shape":
+            return self._shape()
+        if name != "fortran_order":
+            raise self._error(f"{name[:40]!r} is none of {', '.join(_FIELDS)}")
+        if self._take("True"):
+            return True
+        self._expect("False")
+        return False
+
+    def _dtype(self) -> np.dtype[Any]:
+        """Read a type's code."""
+        if self._take("["):
+            kind = self._text[self._at - 1 :][:40]
+            raise UnsupportedTensor(f"{self._where}: its elements are of NumPy's type {kind}, which no tensor has")
+        code = self._quoted()
+        letter, size = code.lstrip("<>|=")[:1], code.lstrip("<>|=")[1:]
+        known = letter == "?" or letter.isalpha()  # a number before the letter would be a repetition
+        if not code.isascii() or len(code) > _TYPE or not known or not (size.isdecimal() or size == ""):
+            raise self._error(f"descr is {code[:40]!r}, which is no type")
+        try:
+            return np.dtype(code)
+        except (TypeError, ValueError):
+            raise self._error(f"descr is {code!r}, which is no type") from None
+
+    def _shape(self) -> tuple[int, ...]:
+        """Read a tuple of sizes."""
+        self._expect("(")
+        sizes: list[int] = []
+        while not self._take(")"):
+            digits = self._digits()
+            sizes.append(int(digits))
+            self._take("L")  # Python 2 wrote it
+            if not self._take(","):
+                if len(sizes) == 1:
+                    raise self._error("the shape is no tuple")
+                self._expect(")")
+                break
+        return tuple(sizes)
+
+    def _digits(self) -> str:
+        self._skip()
+        end = self._at
+        while self._text[end : end + 1].isdecimal() and self._text[end].isascii():
+            end += 1
+        digits = self._text[self._at : end]
+        if not 0 < len(digits) <= _DIGITS:
+            raise self._error("the shape holds something other than natural numbers")
+        self._at = end
+        return digits
+
+    def _quoted(self) -> str:
+        """Read a text between quotation marks; none of the header's has one inside."""
+        self._expect("'")
+        end = self._text.find("'", self._at)
+        if end < 0:
+            raise self._error("a quotation mark has no end")
+        found = self._text[self._at : end]
+        self._at = end + 1
+        return found
+
+    def _skip(self) -> None:
+        while self._text[self._at : self._at + 1] in _BLANKS and self._at < len(self._text):
+            self._at += 1
+
+    def _take(self, word: str) -> bool:
+        """Pass over a word, if it stands here."""
+        self._skip()
+        if not self._text.startswith(word, self._at):
+            return False
+        self._at += len(word)
+        return True
+
+    def _expect(self, word: str) -> None:
+        if not self._take(word):
+            raise self._error(f"character {self._at} should be {word!r}")
+
+    def _error(self, reason: str) -> BadArrayHeader:
+        return _malformed(self._where, reason)
 
 
 def _malformed(where: str, reason: str) -> BadArrayHeader:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from flambeau import nn, optim
 from flambeau.nn import functional, modules
+from flambeau.nn.modules import linear
 from flambeau.nn.modules.module import Module
 from flambeau.optim import lr_scheduler, swa_utils
 from flambeau.optim.lr_scheduler.scheduler import LRScheduler
@@ -19,6 +20,8 @@ GENERATOR: Final = "torch._C.Generator"
 _MOVED: Final = {
     "parameter_container": "container",
     "margin_loss": "loss",
+    "multihead": "activation",
+    "rnn_cells": "rnn",
     "unpooling": "pooling",
     "fractional_pooling": "pooling",
 }
@@ -28,7 +31,6 @@ _WITHOUT_FILES: Final = (optim.Adafactor, optim.Muon)
 
 # Classes that PyTorch makes beside a public one, which differ from it in nothing that a file holds.
 _BESIDE: Final[dict[str, type]] = {
-    "torch.nn.modules.linear.NonDynamicallyQuantizableLinear": nn.Linear,
     "torch.optim.lr_scheduler._LRScheduler": LRScheduler,
 }
 
@@ -56,6 +58,7 @@ def _public(room: Any, base: type) -> list[type]:
 CLASSES: Final[dict[str, type]] = {
     **{_layer(kind): kind for kind in _public(modules, Module)},
     "torch.nn.parallel.data_parallel.DataParallel": nn.DataParallel,
+    "torch.nn.modules.linear.NonDynamicallyQuantizableLinear": linear.NonDynamicallyQuantizableLinear,
     **{_optimizer(kind): kind for kind in _public(optim, Optimizer) if kind is not optim.Optax},  # PyTorch has none
     "torch.optim.swa_utils.AveragedModel": swa_utils.AveragedModel,
     **{f"torch.optim.lr_scheduler.{kind.__name__}": kind for kind in _public(lr_scheduler, LRScheduler)},

@@ -92,16 +92,7 @@ def multi_head_attention_forward(
     if not batched:
         query, key, value = _with_batch(query, key, value)
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
-    key_padding_mask = canonical_mask(
-        key_padding_mask, "key_padding_mask", query.dtype, None if attn_mask is None else attn_mask.dtype, "attn_mask"
-    )
-    if is_causal and attn_mask is None:
-        raise RuntimeError(_NO_MASK)
-    if is_causal and key_padding_mask is None and not need_weights:
-        attn_mask = None  # the hint says it all
-    else:
-        attn_mask = canonical_mask(attn_mask, "attn_mask", query.dtype)
-        is_causal = is_causal and key_padding_mask is None
+    key_padding_mask, attn_mask, is_causal = _canonical(query, key_padding_mask, attn_mask, is_causal, need_weights)
     _check_sizes(query, key, value, embed_dim_to_check, num_heads, use_separate_proj_weight)
     separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
     q, k, v = _projected((query, key, value), in_proj_weight, separate, in_proj_bias)
@@ -125,6 +116,20 @@ def multi_head_attention_forward(
     if batched:
         return result, weights
     return result.squeeze(1), None if weights is None else weights.squeeze(0)
+
+
+def _canonical(
+    query: Tensor, padding: Tensor | None, mask: Tensor | None, is_causal: bool, need_weights: bool
+) -> tuple[Tensor | None, Tensor | None, bool]:
+    """The two masks as numbers to add to the scores, and whether the hint stands for the second."""
+    padding = canonical_mask(
+        padding, "key_padding_mask", query.dtype, None if mask is None else mask.dtype, "attn_mask"
+    )
+    if is_causal and mask is None:
+        raise RuntimeError(_NO_MASK)
+    if is_causal and padding is None and not need_weights:
+        return padding, None, True  # the hint says it all
+    return padding, canonical_mask(mask, "attn_mask", query.dtype), is_causal and padding is None
 
 
 class _Heads:

@@ -131,7 +131,8 @@ class MultiheadAttention(Module):
                 init.xavier_normal_(learned)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({"_qkv_same_embed_dim": True, **state})
+        super().__setstate__(state)
+        self.__dict__.setdefault("_qkv_same_embed_dim", True)
 
     def forward(
         self,
