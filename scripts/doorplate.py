@@ -33,8 +33,9 @@ MODULES: dict[str, set[str]] = {
     "dtypes/layouts.py": {"LAYOUTS", "MEMORY_FORMATS"},
     "dtypes/limits.py": set(),
     "differentiation/modes.py": set(),
-    "serialization/loading.py": set(),
+    "serialization/loading.py": {"built"},
     "serialization/saving.py": {"prepared"},
+    "inspection/configuration.py": set(),
     "inspection/summary.py": {"Row", "Summary"},
     "transforms/vmap.py": set(),
     **{

@@ -9,8 +9,9 @@ import numpy as np
 
 import flambeau as torch
 from flambeau.nn import functional
-from flambeau.primitives.recurrence import lstm_layer
-from flambeau.tensors.core import call
+from flambeau.primitives.recurrence import recurrent_layer
+from flambeau.runtime.compiling import traced
+from flambeau.runtime.cost import _counted
 from flambeau.testing import compilations
 
 RNG = np.random.default_rng(0)
@@ -112,15 +113,55 @@ def test_transformer_block_with_attention() -> None:
     agree(recorded(ours, parameters, [x]), expected(theirs, parameters, [x]))
 
 
-def test_lstm_scan() -> None:
-    steps, batch, size = 12, 4, 16
-    parameters = [array(4 * size, size), array(4 * size, size), array(4 * size)]
-    inputs = [array(steps, batch, size), np.zeros((batch, size), np.float32), np.zeros((batch, size), np.float32)]
+STEPS, BATCH, SIZE = 12, 4, 16
+LSTM_SHAPES = [(4 * SIZE, SIZE), (4 * SIZE, SIZE), (4 * SIZE,), (4 * SIZE,)] * 2
 
-    def ours(p: list[Any], x: Any, hidden: Any, cell: Any) -> Any:
-        return call(lstm_layer, (x, hidden, cell, *p))[0].square().mean()
 
-    def theirs(p: list[Any], x: Any, hidden: Any, cell: Any) -> Any:
-        return (lstm_layer.lower(x, hidden, cell, *p)[0] ** 2).mean()
+def stacked(layer: Callable[..., Any]) -> Callable[..., Any]:
+    """The loss of an LSTM of two layers in JAX."""
 
-    agree(recorded(ours, parameters, inputs), expected(theirs, parameters, inputs))
+    def loss(p: list[Any], x: Any) -> Any:
+        zeros = jnp.zeros((BATCH, SIZE), jnp.float32)
+        for start in (0, 4):
+            x = layer((x, zeros, zeros, *p[start : start + 4]))
+        return (x**2).mean()
+
+    return loss
+
+
+def test_lstm_layer_runs_its_loops_once() -> None:
+    parameters, x = [array(*shape) for shape in LSTM_SHAPES], array(STEPS, BATCH, SIZE)
+    model = torch.nn.LSTM(SIZE, SIZE, 2)
+    names = [name for name, _ in model.named_parameters()]
+
+    def ours(p: list[Any], x: Any) -> Any:
+        return torch.func.functional_call(model, dict(zip(names, p, strict=True)), (x,))[0].square().mean()
+
+    theirs = stacked(lambda operands: recurrent_layer.lower(operands, "LSTM", False, True, False, False)[0])
+    agree(recorded(ours, parameters, [x]), expected(theirs, parameters, [x]))
+
+
+def test_lstm_layer_costs_no_more_than_the_gradient_jax_finds() -> None:
+    """With every round counted: a loop for the gradients, with the products of the weights' gradients outside it."""
+    avals = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in LSTM_SHAPES]
+    x = jax.ShapeDtypeStruct((STEPS, BATCH, SIZE), jnp.float32)
+
+    def scanned(operands: Any) -> Any:
+        x, hidden, cell, *p = operands
+
+        def step(state: Any, projected: Any) -> Any:
+            hidden, cell = state
+            i, f, g, o = jnp.split(projected + jnp.matmul(hidden, p[1].T) + p[3], 4, axis=-1)
+            cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
+            hidden = jax.nn.sigmoid(o) * jnp.tanh(cell)
+            return (hidden, cell), hidden
+
+        return jax.lax.scan(step, (hidden, cell), jnp.matmul(x, p[0].T) + p[2])[1]
+
+    counts = [
+        _counted(traced(jax.value_and_grad(stacked(layer)), (avals, x)))
+        for layer in (lambda items: recurrent_layer.lower(items, "LSTM", False, True, False, False)[0], scanned)
+    ]
+    agree(*counts)
+    products = 2 * STEPS * BATCH * SIZE * 4 * SIZE
+    assert counts[0] > 11 * products  # three passes over two products of two layers, without the input's own gradient

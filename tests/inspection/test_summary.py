@@ -12,9 +12,7 @@ from flambeau.base.config import config
 from flambeau.cli.civilnet import CivilNet
 from flambeau.graph.record import PENDING
 from flambeau.nn.modules.module import register_module_forward_pre_hook
-from flambeau.primitives.recurrence import lstm_layer
 from flambeau.runtime.force import RUNS, WATCHERS
-from flambeau.tensors.core import call
 from flambeau.testing import compilations
 
 CIVILNET = """\
@@ -158,9 +156,9 @@ def test_every_round_of_a_scan_is_counted():
     steps, batch, size = 12, 4, 16
 
     def scan(self, x):
-        state = torch.zeros(batch, size)
-        weights = (torch.zeros(4 * size, size), torch.zeros(4 * size, size), torch.zeros(4 * size))
-        return call(lstm_layer, (x, state, state, *weights))[0]
+        state = torch.zeros(1, batch, size)
+        weights = [torch.zeros(4 * size, size), torch.zeros(4 * size, size)]
+        return torch.lstm(x, (state, state), weights, False, 1, 0.0, False, False, False)[0]
 
     found = torch.summary(Calling(scan), (steps, batch, size)).flops
     products = 2 * 2 * steps * batch * size * 4 * size

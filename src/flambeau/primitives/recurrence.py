@@ -1,38 +1,268 @@
-"""Recurrent layers as one scan each."""
+"""Recurrent layers: one loop over the time steps for each layer and direction.
+
+What does not depend on the step before is done for all steps at once, outside the loop: the projection of the inputs,
+and, on the way back, the gradients of the weights, which JAX's own gradient of a scan would add up step by step.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from flambeau.dtypes.kinds import from_numpy_dtype
+from flambeau.primitives.activation import wide
+from flambeau.primitives.cells import CELLS, lstm_output
 from flambeau.primitives.primitive import Array, primitive
 
-__all__ = ["lstm_layer"]
+__all__ = ["recurrent_cell", "recurrent_layer"]
 
 
-@primitive(residuals=True, grad_name="LstmBackward0")
-def lstm_layer(
-    x: Array, hidden: Array, cell: Array, input_weight: Array, hidden_weight: Array, bias: Array
-) -> tuple[Array, Array, Array]:
-    """One layer of an LSTM in one direction.
+class State(NamedTuple):
+    """What goes from step to step: (batch, hidden_size) each; only LSTMs have a memory, PyTorch's cell state."""
 
-    Args:
-        x: input, (steps, batch, input_size).
-        hidden, cell: first states, (batch, hidden_size).
-        input_weight, hidden_weight: (4 * hidden_size, input_size) and (4 * hidden_size, hidden_size); the gates in
-            PyTorch's order: input, forget, cell, output.
-        bias: (4 * hidden_size,), the sum of both of PyTorch's.
+    hidden: Array
+    memory: Array | None
+
+
+class Weights(NamedTuple):
+    """Weights of a layer in one direction, shaped as PyTorch's; what a layer does not have is None."""
+
+    input: Array
+    hidden: Array
+    input_bias: Array | None
+    hidden_bias: Array | None
+    projection: Array | None
+
+
+class Packing(NamedTuple):
+    """Where the steps of packed sequences lie.
+
+    Attributes:
+        plan: (2, rows) whole numbers: for each step how many sequences it has, and its first row; zeros follow.
+        steps: number of steps, so that it is not part of the program.
+    """
+
+    plan: Array
+    steps: Array
+
+
+# ``(step, first state, arrays by step, whether to begin at the end) -> (last state, results by step)``, as lax.scan.
+_Loop = Callable[[Callable[[Any, Any], Any], Any, Any, bool], tuple[Any, Any]]
+
+
+# -- the layer -----------------------------------------------------------------------------------------------------
+
+
+@primitive(residuals=True, variadic=True, grad_name="RecurrentLayerBackward0")
+def recurrent_layer(
+    inputs: tuple[Any, ...], kind: str, reverse: bool, biased: bool, projected: bool, packed: bool
+) -> tuple[Array, ...]:
+    """One recurrent layer in one direction.
+
+    Takes (x, hidden state, memory of an LSTM, input weight, hidden weight, both biases if ``biased``, the projection's
+    weight if ``projected``, plan and number of steps if ``packed``). x is (steps, batch, input_size), or (rows,
+    input_size) if packed; gates lie in PyTorch's order.
 
     Returns:
-        Output of every step, (steps, batch, hidden_size), and the last states.
+        Output of every step, shaped as x, the last hidden state, and the last memory of an LSTM.
     """
-    projected = jnp.matmul(x, input_weight.T) + bias
-    recurrent = hidden_weight.T
+    operands = list(inputs)
+    packing = Packing(operands[-2], operands[-1].value) if packed else None
+    x, state, weights = _grouped(operands[: -2 if packed else None], kind, biased, projected)
+    _check(x, state, weights)
+    x, state, weights = jax.tree.map(wide, (x, state, weights))
+    rows = x.shape[0]
+    if packed:
+        # A step reads and writes as many rows as the batch has; those of the last ones may lie behind the end.
+        x = jnp.pad(x, ((0, state.hidden.shape[0]), (0, 0)))
+    outputs, last = _layer(kind, reverse, x, state, weights, packing)
+    results = (outputs[:rows], last.hidden, last.memory)
+    return tuple(item.astype(inputs[0].dtype) for item in results if item is not None)
 
-    def step(state: tuple[Array, Array], gates: Array) -> tuple[tuple[Array, Array], Array]:
-        before, memory = state
-        enter, forget, candidate, leave = jnp.split(gates + jnp.matmul(before, recurrent), 4, axis=-1)
-        memory = jax.nn.sigmoid(forget) * memory + jax.nn.sigmoid(enter) * jnp.tanh(candidate)
-        after = jax.nn.sigmoid(leave) * jnp.tanh(memory)
-        return (after, memory), after
 
-    (hidden, cell), outputs = jax.lax.scan(step, (hidden, cell), projected)
-    return outputs, hidden, cell
+def _grouped(operands: Sequence[Array], kind: str, biased: bool, projected: bool) -> tuple[Array, State, Weights]:
+    """Operands in their order as what they are."""
+    rest = iter(operands)
+    x, state = next(rest), State(next(rest), next(rest) if kind == "LSTM" else None)
+    matrices = next(rest), next(rest)
+    biases = (next(rest), next(rest)) if biased else (None, None)
+    return x, state, Weights(*matrices, *biases, next(rest) if projected else None)
+
+
+def _check(x: Array, state: State, weights: Weights) -> None:
+    """Raise RuntimeError, in PyTorch's words, where sizes or data types do not fit."""
+    for operand, weight in ((x, weights.input), (state.hidden, weights.hidden)):
+        if operand.dtype != weight.dtype:
+            names = [from_numpy_dtype(item.dtype).tensor_type.removesuffix("Tensor") for item in (operand, weight)]
+            raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {names[0]} and {names[1]}")
+        if operand.shape[-1] != weight.shape[-1]:
+            rows = math.prod(operand.shape[:-1])
+            shapes = f"{rows}x{operand.shape[-1]} and {weight.shape[1]}x{weight.shape[0]}"
+            raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({shapes})")
+    if x.shape[0] == 0:
+        raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _layer(
+    kind: str, reverse: bool, x: Array, state: State, weights: Weights, packing: Packing | None
+) -> tuple[Array, State]:
+    return _forward(kind, reverse, x, state, weights, packing)[0]
+
+
+def _forward(
+    kind: str, reverse: bool, x: Array, state: State, weights: Weights, packing: Packing | None
+) -> tuple[tuple[Array, State], Any]:
+    """Outputs and last state, and what the way back needs."""
+    cell = CELLS[kind]
+    recurrent = weights.hidden.T
+
+    def step(before: State, projected: Array) -> tuple[State, Any]:
+        carried = _plus(jnp.matmul(before.hidden, recurrent), weights.hidden_bias)
+        kept, output, memory = cell.forward(projected, carried, before.hidden, before.memory)
+        if weights.projection is not None:
+            output = jnp.matmul(output, weights.projection.T)
+        return State(output, memory), (output, kept, before)
+
+    projected = _plus(jnp.matmul(x, weights.input.T), weights.input_bias)
+    last, (outputs, kept, before) = _loop(packing)(step, state, projected, reverse)
+    return (outputs, last), (x, weights, packing, kept, before)
+
+
+def _backward(kind: str, reverse: bool, residuals: Any, wanted: tuple[Array, State]) -> tuple[Any, ...]:
+    """Gradients of the input, the first state and the weights, from those of the outputs and the last state."""
+    x, weights, packing, kept, before = residuals
+    cell = CELLS[kind]
+
+    def step(later: State, given: Any) -> tuple[State, Any]:
+        wanted, kept, before = given
+        hidden = later.hidden + wanted
+        output = hidden if weights.projection is None else jnp.matmul(hidden, weights.projection)
+        projected, carried, direct, memory = cell.backward(kept, before.hidden, before.memory, output, later.memory)
+        earlier = State(_plus(jnp.matmul(carried, weights.hidden), direct), memory)
+        apart = None if carried is projected else carried
+        return earlier, (projected, apart, None if weights.projection is None else hidden)
+
+    outputs, last = wanted
+    first, (projected, carried, hidden) = _loop(packing)(step, last, (outputs, kept, before), not reverse)
+    if carried is None:
+        carried = projected
+    biased = weights.input_bias is not None
+    gradients = Weights(
+        _product(projected, x),
+        _product(carried, before.hidden),
+        _total(projected) if biased else None,
+        _total(carried) if biased else None,
+        None if hidden is None else _product(hidden, lstm_output(kept, before.memory)),
+    )
+    return jnp.matmul(projected, weights.input), first, gradients, None
+
+
+_layer.defvjp(_forward, _backward)
+
+
+def _plus(x: Array, other: Array | None) -> Array:
+    return x if other is None else x + other
+
+
+def _flat(x: Array) -> Array:
+    return x.reshape(-1, x.shape[-1])
+
+
+def _total(gradients: Array) -> Array:
+    return jnp.sum(_flat(gradients), 0)
+
+
+def _product(gradients: Array, inputs: Array) -> Array:
+    """Gradient of a weight: the sum over all rows of gradient times input.
+
+    XLA's CPU takes nearly twice as long for the product whose result is (gates, inputs), so it is given the other one;
+    without the barrier it would turn that around again.
+    """
+    return jax.lax.optimization_barrier(jnp.matmul(_flat(inputs).T, _flat(gradients))).T
+
+
+# -- loops over steps ----------------------------------------------------------------------------------------------
+
+
+def _loop(packing: Packing | None) -> _Loop:
+    """The loop over steps as ``lax.scan`` is one, or as packed sequences need it."""
+    if packing is None:
+        return lambda step, state, arrays, reverse: jax.lax.scan(step, state, arrays, reverse=reverse)
+    return partial(_over_packed, packing)
+
+
+def _over_packed(
+    packing: Packing, step: Callable[[Any, Any], Any], state: Any, arrays: Any, reverse: bool
+) -> tuple[Any, Any]:
+    """A scan over packed rows: each step takes a stretch as long as the batch, and leaves what is no longer its own.
+
+    The sequences of a step are the first ones of the batch, so that those which have ended, or not begun when going
+    backward, keep their state.
+    """
+    plan, steps = packing
+    batch = state.hidden.shape[0]
+    rows = jnp.arange(batch)[:, None]
+    shapes = jax.eval_shape(step, state, jax.tree.map(lambda item: item[:batch], arrays))[1]
+    length = jax.tree.leaves(arrays)[0].shape[0]
+    made = jax.tree.map(lambda item: jnp.zeros((length, *item.shape[1:]), item.dtype), shapes)
+
+    def body(index: Array, current: Any) -> Any:
+        state, made = current
+        turn = jnp.where(reverse, steps - 1 - index, index)
+        start = plan[1, turn]
+        own = rows < jnp.where(index < steps, plan[0, turn], 0)
+        stretch = jax.tree.map(lambda item: jax.lax.dynamic_slice_in_dim(item, start, batch), arrays)
+        new, results = step(state, stretch)
+
+        def put(whole: Array, part: Array) -> Array:
+            old = jax.lax.dynamic_slice_in_dim(whole, start, batch)
+            return jax.lax.dynamic_update_slice_in_dim(whole, jnp.where(own, part, old), start, 0)
+
+        return jax.tree.map(lambda new, old: jnp.where(own, new, old), new, state), jax.tree.map(put, made, results)
+
+    closed, constants = jax.closure_convert(body, jnp.zeros((), steps.dtype), (state, made))
+    return _repeated(closed, plan.shape[1], steps, (state, made), constants)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _repeated(body: Callable[..., Any], limit: int, count: Array, state: Any, constants: Any) -> Any:
+    """``state = body(index, state, *constants)``, as often as ``count``, which is not known before running, says."""
+    return jax.lax.fori_loop(0, count, lambda index, state: body(index, state, *constants), state)
+
+
+def _repeated_forward(body: Callable[..., Any], limit: int, count: Array, state: Any, constants: Any) -> Any:
+    """For second derivatives: ``limit`` times, as JAX cannot go back through a loop of unknown length."""
+
+    def all_times(state: Any, constants: Any) -> Any:
+        return jax.lax.fori_loop(0, limit, lambda index, state: body(index, state, *constants), state)
+
+    return jax.vjp(all_times, state, constants)
+
+
+def _repeated_backward(body: Callable[..., Any], limit: int, pull: Callable[..., Any], wanted: Any) -> Any:
+    return (None, *pull(wanted))
+
+
+_repeated.defvjp(_repeated_forward, _repeated_backward)
+
+
+# -- the cell ------------------------------------------------------------------------------------------------------
+
+
+@primitive(variadic=True, grad_name="RecurrentCellBackward0")
+def recurrent_cell(inputs: tuple[Array, ...], kind: str, biased: bool) -> Any:
+    """One step of a layer.
+
+    Takes (x, hidden state, memory of an LSTM, input weight, hidden weight, both biases if ``biased``), x as (batch,
+    input_size). Returns the new hidden state, and the new memory of an LSTM.
+    """
+    x, state, weights = _grouped([wide(item) for item in inputs], kind, biased, projected=False)
+    projected = _plus(jnp.matmul(x, weights.input.T), weights.input_bias)
+    carried = _plus(jnp.matmul(state.hidden, weights.hidden.T), weights.hidden_bias)
+    _, output, memory = CELLS[kind].forward(projected, carried, state.hidden, state.memory)
+    kind_of = inputs[0].dtype
+    return output.astype(kind_of) if memory is None else (output.astype(kind_of), memory.astype(kind_of))

@@ -110,6 +110,7 @@ from flambeau.nn.functional.margin import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
+from flambeau.nn.functional.multihead import multi_head_attention_forward
 from flambeau.nn.functional.normalization import (
     batch_norm,
     group_norm,
@@ -263,6 +264,7 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",

@@ -12,7 +12,7 @@ from flambeau.nn.parameter import Parameter, UninitializedParameter
 from flambeau.tensors.creation import empty
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Bilinear", "Identity", "LazyLinear", "Linear"]
+__all__ = ["Bilinear", "Identity", "LazyLinear", "Linear", "NonDynamicallyQuantizableLinear"]
 
 
 class Identity(Module):
@@ -87,6 +87,10 @@ class Linear(Module):
     def extra_repr(self) -> str:
         """Sizes, and whether there is a bias."""
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class NonDynamicallyQuantizableLinear(Linear):
+    """The ``Linear`` inside ``MultiheadAttention``, under the name PyTorch shows for it."""
 
 
 class Bilinear(Module):
