@@ -50,8 +50,9 @@ REPLICATION = {
 
 @primitive(saves=(), grad_name="CopySlices")
 def pad_circular(x: Array, pads: tuple[tuple[int, int], ...]) -> Array:
-    """Continue every axis with its other end."""
-    return _gathered(x, pads, "wrap")
+    """Continue every axis with its other end: that of what is left, where negative amounts cut off."""
+    kept = [slice(max(-before, 0), size - max(-after, 0)) for size, (before, after) in zip(x.shape, pads, strict=True)]
+    return _gathered(x[tuple(kept)], tuple([(max(before, 0), max(after, 0)) for before, after in pads]), "wrap")
 
 
 @primitive(saves=(), grad_name="CopySlices", variadic=True)

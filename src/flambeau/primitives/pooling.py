@@ -267,7 +267,7 @@ def _adaptive_max_pool(x: Array, outputs: tuple[int, ...]) -> tuple[Array, Array
     for offset, count in enumerate(reversed(outputs), 1):
         axis = x.ndim - offset
         bounds = _bounds(x.shape[axis], count)
-        length = max(stop - start for start, stop in bounds)
+        length = max((stop - start for start, stop in bounds), default=1)
         places = [np.array([min(start + step, stop - 1) for start, stop in bounds]) for step in range(length)]
         parts = [jnp.take(value, place, axis) for place in places]
         found = [jnp.take(positions, place, axis) for place in places]

@@ -25,7 +25,7 @@ def _unit(x: Array, axis: int, least: Array) -> Array:
 def cosine_similarity(x: Array, y: Array, eps: Any, axis: int) -> Array:
     """Cosine of the angle between vectors along an axis of the common shape."""
     first, second = promoted(x, y)
-    shape = broadcast(x.shape, y.shape)
+    shape = broadcast(x.shape, y.shape) or (1,)
     where = normalize_axis(axis, len(shape))
     first, second = jnp.broadcast_to(first, shape), jnp.broadcast_to(second, shape)
     least = eps.value.astype(first.dtype)

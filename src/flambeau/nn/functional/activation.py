@@ -293,8 +293,15 @@ def rrelu(
 ) -> Tensor:
     """Leaky ReLU whose slope is drawn from [lower, upper) in training, and its middle otherwise.
 
+    The slopes are drawn on the device, from a key that the default generator gives.
+
+    Raises:
+        RuntimeError: ``lower`` is more than ``upper``.
+
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.rrelu.html
     """
+    if lower > upper:
+        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training:
         return _apply("rrelu_middle", input, inplace, (lower + upper) / 2)
     key = device_key(None, input.device)

@@ -381,10 +381,9 @@ def lp_pool3d(
 
 def _outputs(name: str, input: Tensor, output_size: Any, rank: int) -> tuple[int, ...]:
     """Sizes of the result; None keeps a size."""
-    sizes = (output_size,) * rank if output_size is None or isinstance(output_size, int) else tuple(output_size)
-    if len(sizes) != rank:
-        raise RuntimeError(f"{name}: output_size must be {rank}")
     shape = input.shape
+    _check_output_rank(name, output_size, len(shape), rank)
+    sizes = (output_size,) * rank if output_size is None or isinstance(output_size, int) else tuple(output_size)
     if len(shape) not in (rank + 1, rank + 2):
         if rank == 1:
             raise RuntimeError(_WRONG_RANK.format(len(shape), name))
@@ -396,7 +395,39 @@ def _outputs(name: str, input: Tensor, output_size: Any, rank: int) -> tuple[int
                 f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
                 f"{list(shape)} with dimension {axis} being empty"
             )
-    return tuple([own if size is None else int(size) for size, own in zip(sizes, shape[-rank:], strict=True)])
+    found = tuple([own if size is None else int(size) for size, own in zip(sizes, shape[-rank:], strict=True)])
+    if min(found) < 0:
+        raise RuntimeError(_negative(name, shape, found))
+    return found
+
+
+def _check_output_rank(name: str, output_size: Any, dimensions: int, rank: int) -> None:
+    """Raise, in PyTorch's words, unless there is a size for each pooled dimension."""
+    if output_size is None and rank == 1:
+        raise TypeError(f"{name}(): argument 'output_size' (position 2) must be tuple of ints, not NoneType")
+    if output_size is None or isinstance(output_size, int):
+        return
+    count = len(output_size)
+    if rank > 1 and dimensions <= count:
+        raise ValueError(f"Input dimension should be at least {count + 1}")
+    if count == rank:
+        return
+    if rank == 1:
+        raise RuntimeError(f"{name}() argument 'output_size' should contain one int (got {count})")
+    if "max" in name:
+        raise RuntimeError(f"{name}(): internal error: output_size.size() must be {rank}")
+    raise RuntimeError(f"{name}: output_size must be {rank}")
+
+
+def _negative(name: str, shape: Sequence[int], sizes: tuple[int, ...]) -> str:
+    """PyTorch's words for a negative size; it pools one dimension as two."""
+    rank = len(sizes)
+    flat = (1, *sizes) if rank == 1 else sizes
+    if "max" in name:
+        return f"Trying to create tensor with negative dimension {min(sizes)}: {[*shape[:-rank], *flat]}"
+    parts = ", ".join(map(str, flat[:2])) + "".join([f",{size}" for size in flat[2:]])
+    label = f"adaptive_avg_pool{len(flat)}d: elements of output_size must be greater than or equal to 0"
+    return f"{label} but received {{{parts}}}"
 
 
 def _adaptive_avg_pool(rank: int, input: Tensor, output_size: Any) -> Tensor:
