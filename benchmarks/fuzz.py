@@ -25,8 +25,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from flambeau.base.errors import LoadError
-from flambeau.checkpoint import read
-from tests.hostile.corpus import CORPUS, Sample, text_of
+from tests.hostile.corpus import CORPUS, Sample
 
 SECONDS = 5
 MEMORY = 512 << 20  # bytes a worker may grow by, whatever it reads
@@ -125,7 +124,7 @@ def outcome(sample: Sample, data: bytes, sealed: bool) -> str:
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     _watching = True
     try:
-        found = text_of(read(data))
+        found = sample.read(data)
     except LoadError:
         result = "refused"
     except TooSlowError:
@@ -153,7 +152,7 @@ def work(job: tuple[int, int, str]) -> tuple[dict[str, Counter[str]], dict[str, 
     signal.signal(signal.SIGALRM, ring)
     samples = [sample for sample in CORPUS if not only or sample.container in only.split(",")]
     for sample in samples:
-        text_of(read(sample.data))
+        sample.read(sample.data)
     for codec in ("ascii", "latin1", "raw_unicode_escape", "unicode_escape", "utf-8"):
         "".encode(codec)  # Python loads its codecs when they are first used
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

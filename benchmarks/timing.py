@@ -20,7 +20,8 @@ def interleaved(
         sides: for each name a function that does the work the given number of times, and waits for the end.
         block: seconds a block takes, so that each side finds its caches and threads warm.
         rounds: blocks of each side.
-        clock: what tells the time; ``time.process_time`` for processor time.
+        clock: `time.process_time` counts the processor's time instead: on a machine that others use, only that means
+            anything, and only on one thread, because threads that wait for each other count, too.
 
     Returns:
         For each name the seconds one piece of work took, block by block.

@@ -18,7 +18,7 @@ MODULES: dict[str, set[str]] = {
     "tensors/ranges.py": set(),
     "tensors/legacy.py": {"Legacy"},
     "tensors/random.py": {"Random", "device_key", "fork_rng", "default_generator"},
-    "tensors/generator.py": {"device_key", "fork_rng"},
+    "tensors/generator.py": {"device_key", "fork_rng", "keys_after"},
     "tensors/printing.py": {"Printing", "Which", "get_printoptions", "printoptions", "tensor_text"},
     "base/shapes.py": {
         "broadcast",
@@ -33,10 +33,14 @@ MODULES: dict[str, set[str]] = {
     "dtypes/layouts.py": {"LAYOUTS", "MEMORY_FORMATS"},
     "dtypes/limits.py": set(),
     "differentiation/modes.py": set(),
-    "serialization/loading.py": set(),
+    "serialization/loading.py": {"built"},
     "serialization/saving.py": {"prepared"},
+    "inspection/configuration.py": set(),
     "inspection/summary.py": {"Row", "Summary"},
     "transforms/vmap.py": set(),
+    "amp/state.py": {"is_autocast_available", "is_present", "kept"},
+    "autograd/anomaly_mode.py": {"detect_anomaly", "set_detect_anomaly"},
+    "amp/autocast_mode.py": {"custom_bwd", "custom_fwd", "is_autocast_available"},
     **{
         str(path.relative_to(SOURCE)): set()
         for path in sorted((SOURCE / "functions").glob("[a-z]*.py"))
@@ -46,10 +50,10 @@ MODULES: dict[str, set[str]] = {
 
 # Functions of nn.functional that PyTorch has at its top, too.
 FUNCTIONAL = (
-    "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear celu conv1d conv2d conv3d cosine_similarity "
-    "dropout embedding feature_alpha_dropout feature_dropout group_norm hardshrink instance_norm layer_norm "
-    "log_softmax max_pool1d max_pool2d pairwise_distance pixel_shuffle pixel_unshuffle prelu rms_norm rrelu selu "
-    "softmax threshold"
+    "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear celu channel_shuffle conv1d conv2d conv3d "
+    "conv_tbc cosine_similarity dropout embedding feature_alpha_dropout feature_dropout group_norm hardshrink "
+    "instance_norm layer_norm log_softmax max_pool1d max_pool2d native_channel_shuffle pairwise_distance pdist "
+    "pixel_shuffle pixel_unshuffle prelu rms_norm rrelu selu softmax threshold"
 ).split()
 
 

@@ -13,10 +13,13 @@ from flambeau._names import HOMES
 __version__ = "0.1.0"
 
 _SUBMODULES = (
+    "__future__",
+    "amp",
     "autograd",
     "cuda",
     "func",
     "linalg",
+    "models",
     "nn",
     "optim",
     "random",

@@ -45,7 +45,7 @@ def test_row_071_shapes_that_do_not_match(torch):
         "\tsize mismatch for weight: copying a param with shape torch.Size([5, 3]) from checkpoint, the shape in "
         "current model is torch.Size([4, 3])."
     )
-    with raises(RuntimeError, text):
+    with raises_like(RuntimeError, text):
         torch.nn.Linear(3, 4).load_state_dict({"weight": torch.ones(5, 3), "bias": torch.ones(4)})
 
 

@@ -16,7 +16,7 @@ ROOM = Path(checkpoint.__file__).parent
 FILES = sorted(ROOM.glob("*.py"))
 PERMITTED = set(
     "argparse codecs collections contextlib dataclasses datetime decimal errno flambeau fractions functools io "
-    "itertools math ml_dtypes mmap numpy os pathlib secrets stat struct sys threading types typing uuid zlib".split()
+    "itertools json math ml_dtypes mmap numpy os pathlib stat struct sys threading types typing uuid zlib".split()
 )
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "setattr", "delattr", "globals", "locals"}
 

@@ -167,7 +167,7 @@ CRAFTED: list[tuple[type[LoadError], str, bytes]] = [
     (ChecksumMismatch, "record 't/data.pkl' is damaged", checkpoint(ONE).replace(ONE, pickled(b"K\x02"))),
     (ChecksumMismatch, "record 't/version' is damaged", checkpoint(ONE).replace(b"3\n", b"2\n")),
     (MissingRecord, "no record 'data/0'", checkpoint(TENSOR)),
-    (NotACheckpoint, "no record 'data.pkl'", zip_bytes([Part("t/arr.npy", b"x")])),
+    (NotACheckpoint, "no record 'data.pkl'", zip_bytes([Part("t/arr.txt", b"x")])),
     (NotACheckpoint, "not in the folder 't/'", zip_bytes([*parts_of(ONE), Part("other/x", b"x")])),
     (NotACheckpoint, "not in the folder", zip_bytes([Part("data.pkl", ONE)])),
     (UnsupportedContainer, "TorchScript archive", zip_bytes([*parts_of(ONE), Part("t/constants.pkl", ONE)])),

@@ -57,8 +57,8 @@ def test_a_name_that_is_not_there() -> None:
 
 
 ROOMS = (
-    "autograd nn nn.functional nn.init nn.utils nn.utils.rnn optim optim.lr_scheduler random serialization testing "
-    "utils utils.data".split()
+    "amp autograd nn nn.functional nn.init nn.utils nn.utils.rnn optim optim.lr_scheduler optim.swa_utils random "
+    "serialization testing utils utils.data".split()
 )
 
 

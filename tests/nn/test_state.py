@@ -108,7 +108,7 @@ FAILURES = {
     "shape": (
         lambda net: {**{key: value * 0 - 1 for key, value in net.state_dict().items()}, "second.mean": torch.zeros(9)},
         "Error(s) in loading state_dict for Net:\n\tsize mismatch for second.mean: copying a param with shape "
-        "torch.Size([9]) from checkpoint, the shape in current model is torch.Size([3]).",
+        "torch.Size([9]) from checkpoint, the shape in current model is torch.Size([3]).\n\tFix: ",
     ),
     "no tensor": (
         lambda net: {**{key: value * 0 - 1 for key, value in net.state_dict().items()}, "second.mean": 3},
@@ -126,7 +126,7 @@ def test_a_failing_load_changes_nothing(name, assign):
     before, objects = values(net), list(net.parameters())
     with pytest.raises(RuntimeError, match="Error") as caught:
         net.load_state_dict(make(net), assign=assign)
-    assert str(caught.value) == text
+    assert str(caught.value).startswith(text)
     assert values(net) == before
     assert all(old is new for old, new in zip(objects, net.parameters(), strict=True))
 

@@ -10,7 +10,6 @@ import pytest
 import flambeau as torch
 from flambeau.optim import SGD, Adam, AdamW, Optimizer
 from flambeau.optim.optimizer import register_optimizer_step_post_hook
-from flambeau.primitives.primitive import NON_DIFFERENTIABLE
 from flambeau.runtime.force import RUNS
 from flambeau.runtime.report import COMPILATIONS
 
@@ -82,16 +81,6 @@ def test_a_failed_load_changes_nothing():
     with pytest.raises(ValueError, match="doesn't match the size of optimizer's group"):
         optimizer.load_state_dict({"state": {}, "param_groups": [{"params": [0, 1]}]})
     assert optimizer.state_dict() == before
-
-
-@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
-def test_taped_steps_are_refused_by_name(kind: Any):
-    with pytest.raises(NotImplementedError, match="differentiable=True is not supported"):
-        kind([weight(1.0)], differentiable=True)
-
-
-def test_updates_are_listed_as_not_differentiable():
-    assert {"sgd_update", "adam_update"} <= NON_DIFFERENTIABLE
 
 
 def test_copies_and_pickles():

@@ -35,8 +35,8 @@ def shown(value: Any) -> Any:
 
 
 def plain(text: str) -> str:
-    """Text without what differs by nature: addresses, and the library's own name in paths of classes."""
-    return re.sub(r"flambeau\.", "torch.", re.sub(r"0x[0-9a-f]+", "0x", text))
+    """Text without what differs by nature: addresses, the library's own name in paths of classes, mending advice."""
+    return re.sub(r"flambeau\.", "torch.", re.sub(r"0x[0-9a-f]+", "0x", re.sub(r"\n\tFix: .*", "", text)))
 
 
 def same(function: Callable[[Any], Any]) -> None:

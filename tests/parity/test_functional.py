@@ -67,6 +67,9 @@ CASES: dict[str, tuple[Any, ...]] = {
     "linear vector": (lambda t, x, w, b: t.nn.functional.linear(x, w, b), X[0], draw(5, 4), draw(5)),
     "linear batch": (lambda t, x, w, b: t.nn.functional.linear(x, w, b), draw(2, 3, 4), draw(5, 4), draw(5)),
     "linear batch no bias": (lambda t, x, w: t.nn.functional.linear(x, w), draw(2, 3, 4), draw(5, 4)),
+    "linear one row": (lambda t, x, w, b: t.nn.functional.linear(x, w, b), X[:1], draw(5, 4), draw(5)),
+    "linear one row of a batch": (lambda t, x, w: t.nn.functional.linear(x, w), draw(1, 1, 4), draw(5, 4)),
+    "linear vector by row": (lambda t, x, w: t.nn.functional.linear(x, w), X[0], draw(4)),
     "linear row": (lambda t, x, w: t.nn.functional.linear(x, w), X, draw(4)),
     "bilinear": (lambda t, x, y, w, b: t.nn.functional.bilinear(x, y, w, b), X, draw(3, 5), draw(2, 4, 5), draw(2)),
     # convolution
@@ -232,6 +235,7 @@ CASES: dict[str, tuple[Any, ...]] = {
 OTHER_NAMES = {
     "instance_norm": "a product and a sum follow",
     "linear row": "a matrix times a vector has a name of its own",
+    "linear vector by row": "a product of two vectors has a name of its own",
     "conv2d unbatched": "the batch dimension is taken off by a view",
     "cross_entropy probabilities": "a quotient by a number has a name of its own",
     "cross_entropy probabilities all": "a quotient by a number has a name of its own",

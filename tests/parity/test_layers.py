@@ -21,6 +21,8 @@ SEQUENCE = draw(2, 4, 6)
 IMAGE = draw(2, 4, 6, 5)
 VOLUME = draw(1, 4, 4, 4, 4)
 INDEX = np.array([[0, 2], [4, 2]])
+LOGS = np.log(RANDOM.dirichlet(np.ones(4), (6, 2))).astype(np.float32)
+LABELS = np.array([[1, 1, 3], [3, 0, 3]])
 
 # The layer's expression, then its inputs (none: it is only made).
 LAYERS: dict[str, tuple[Any, ...]] = {
@@ -127,7 +129,59 @@ LAYERS: dict[str, tuple[Any, ...]] = {
     "SoftMarginLoss()": (ROWS, np.sign(ROWS)),
     "MultiLabelSoftMarginLoss()": (ROWS, np.abs(ROWS) % 1),
     "MultiMarginLoss(margin=0.5)": (ROWS, np.array([0, 5, 2, 2])),
-}
+    "MultiLabelMarginLoss()": (ROWS, np.array([[0, 2, -1, 1, 1, 1]] * 4)),
+    "TripletMarginWithDistanceLoss(margin=0.5, swap=True)": (ROWS, ROWS * 2, ROWS[::-1].copy()),
+    "CTCLoss()": (LOGS, LABELS, np.array([6, 5]), np.array([3, 1])),
+    "CTCLoss(blank=2, reduction='none', zero_infinity=True)": (LOGS, LABELS, np.array([6, 2]), np.array([2, 3])),
+    "LinearCrossEntropyLoss(6, 3)": (ROWS, np.array([0, 2, 1, 1])),
+    "LinearCrossEntropyLoss(6, 3, out_features=(2,), bias=True, weight=torch.ones(3), reduction='sum')": (
+        ROWS, np.array([[0, 2], [1, 1], [0, 0], [2, 1]])),
+    "LinearCrossEntropyLoss(6, 3, options=torch.nn.LinearCrossEntropyOptions(batch_chunk_size=3))": (
+        ROWS, np.array([0, 2, 1, 1])),
+    "AdaptiveLogSoftmaxWithLoss(6, 9, [2, 5], 2.0, head_bias=True)": (ROWS, np.array([0, 8, 3, 4])),
+    "AdaptiveLogSoftmaxWithLoss(6, 9, [3])": (ROWS, np.array([0, 8, 2, 4])),
+    "CosineSimilarity()": (ROWS, ROWS[::-1].copy()),
+    "PairwiseDistance(1.0, keepdim=True)": (ROWS, ROWS[::-1].copy()),
+    "EmbeddingBag(5, 3)": (INDEX,),
+    "EmbeddingBag(5, 3, mode='sum', padding_idx=-3)": (np.array([0, 2, 4, 2]), np.array([0, 3])),
+    "EmbeddingBag(5, 3, 1.0, 1, True, mode='sum', include_last_offset=True)": (
+        np.array([0, 2, 4, 4]), np.array([0, 3, 3, 4])),
+    "EmbeddingBag(5, 3, mode='max', padding_idx=0)": (np.array([[0, 0], [2, 4]]),),
+    "SyncBatchNorm(4)": (IMAGE,),
+    "SyncBatchNorm(6, momentum=None)": (ROWS,),
+    "CrossMapLRN2d(3, alpha=0.1, k=2)": (),
+    "ChannelShuffle(2)": (IMAGE,),
+    "PixelShuffle(2)": (IMAGE,),
+    "PixelUnshuffle(2)": (IMAGE[:, :, :, :4].copy(),),
+    "Fold((3, 4), 2)": (draw(2, 12, 6),),
+    "Unfold((2, 3), padding=1, stride=2)": (IMAGE,),
+    "MaxUnpool1d(2)": (SEQUENCE[:, :, :2].copy(), np.array([[[0, 3]] * 4] * 2)),
+    "MaxUnpool2d((2, 1), stride=2, padding=0)": (IMAGE[:1, :1, :2, :1].copy(), np.array([[[[0], [3]]]])),
+    "MaxUnpool3d(2)": (VOLUME[:, :, :1, :1, :1].copy(), np.array([[[[[3]]]] * 4])),
+    "FractionalMaxPool2d(2, output_ratio=0.5)": (IMAGE,),
+    "FractionalMaxPool2d(2, 3, return_indices=True)": (IMAGE,),
+    "FractionalMaxPool3d(2, (2, 1, 2), _random_samples=torch.zeros(1, 4, 3))": (VOLUME,),
+    "CircularPad1d(2)": (SEQUENCE,),
+    "CircularPad2d((1, 0, 2, 1))": (IMAGE,),
+    "CircularPad3d(1)": (VOLUME,),
+    "ConstantPad1d((1, -2), 3.5)": (SEQUENCE,),
+    "ConstantPad2d(1, 2)": (IMAGE,),
+    "ConstantPad3d((0, 1, 0, 2, 1, 0), 0.5)": (VOLUME,),
+    "ReflectionPad1d(2)": (SEQUENCE,),
+    "ReflectionPad2d((1, 0, 2, 1))": (IMAGE,),
+    "ReflectionPad3d(1)": (VOLUME,),
+    "ReplicationPad1d((3, 0))": (SEQUENCE,),
+    "ReplicationPad2d(2)": (IMAGE,),
+    "ReplicationPad3d((1, 2, 0, 1, 1, 0))": (VOLUME,),
+    "ZeroPad1d(2)": (SEQUENCE,),
+    "ZeroPad2d((1, -1, 2, 0))": (IMAGE,),
+    "ZeroPad3d(1)": (VOLUME,),
+    "Upsample(scale_factor=2, mode='bicubic')": (IMAGE,),
+    "Upsample(scale_factor=(1.5, 2), mode='bilinear', align_corners=True)": (IMAGE,),
+    "Upsample(9, mode='linear', recompute_scale_factor=False)": (SEQUENCE,),
+    "UpsamplingNearest2d((3, 7))": (IMAGE,),
+    "UpsamplingBilinear2d(scale_factor=2)": (IMAGE,),
+}  # fmt: skip
 
 
 def made(library: Any, expression: str) -> Any:
@@ -138,7 +192,7 @@ def made(library: Any, expression: str) -> Any:
 
 def plain(value: Any) -> Any:
     """An attribute as both libraries can compare it."""
-    return str(value) if type(value).__name__ in ("dtype", "device", "Size") else value
+    return str(value) if type(value).__name__ in ("dtype", "device", "Size", "LinearCrossEntropyOptions") else value
 
 
 def passed(library: Any, layer: Any, inputs: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:

@@ -132,3 +132,36 @@ def test_an_optimizer_made_before_holds_the_same_parameters() -> None:
     layer(flambeau.ones(1, 3))
     assert layer.weight is weight
     assert type(weight) is flambeau.nn.Parameter
+
+
+LOADS: dict[str, Callable[[Any], Any]] = {
+    "a state with shapes initializes": lambda t: loaded(t, t.nn.LazyLinear(2), t.nn.Linear(3, 2)),
+    "a lazy state leaves a lazy layer lazy": lambda t: loaded(t, t.nn.LazyLinear(2), t.nn.LazyLinear(2)),
+    "a lazy state for a layer with shapes": lambda t: loaded(t, t.nn.Linear(3, 2), t.nn.LazyLinear(2)),
+    "statistics": lambda t: loaded(t, t.nn.LazyBatchNorm1d(), t.nn.BatchNorm1d(3)),
+}
+
+
+def loaded(library: Any, layer: Any, other: Any) -> list[Any]:
+    told_by_load = layer.load_state_dict(other.state_dict())
+    values = layer.state_dict().values()
+    return [told_by_load, [0 if library.nn.parameter.is_lazy(value) else value.shape for value in values]]
+
+
+@pytest.mark.parametrize("name", LOADS)
+def test_loads(name: str) -> None:
+    same(LOADS[name])
+
+
+def test_a_failed_load_leaves_a_lazy_layer_lazy() -> None:
+    layer = flambeau.nn.Sequential(flambeau.nn.LazyLinear(2), flambeau.nn.Linear(2, 2))
+    state = {
+        **layer.state_dict(),
+        "0.weight": flambeau.ones(2, 3),
+        "0.bias": flambeau.ones(2),
+        "1.bias": flambeau.ones(3),
+    }
+    with pytest.raises(RuntimeError, match=r"size mismatch for 1\.bias"):
+        layer.load_state_dict(state)
+    assert layer[0].has_uninitialized_params()
+    assert layer(flambeau.ones(1, 4)).shape == (1, 2)

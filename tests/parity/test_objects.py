@@ -26,6 +26,7 @@ MORE = (
     "ConvTranspose3d(4, 2, 3)",
     "Dropout1d()",
     "Dropout3d()",
+    "NLLLoss2d()",
     "FeatureAlphaDropout()",
     "InstanceNorm3d(4, affine=True)",
     "LPPool1d(2, 2)",
@@ -98,7 +99,7 @@ def test_every_layer_is_tried() -> None:
     tried = {type(made(flambeau, expression)) for expression in EXPRESSIONS}
     lazy = flambeau.nn.modules.lazy.LazyModuleMixin  # not described alike: our uninitialized parameters keep their type
     layers = {kind for kind in CLASSES.values() if issubclass(kind, flambeau.nn.Module) and not issubclass(kind, lazy)}
-    assert layers - tried == set()
+    assert layers - tried == {flambeau.optim.swa_utils.AveragedModel}  # has a test of its own
 
 
 def test_every_name_is_that_of_pytorch() -> None:
@@ -253,7 +254,8 @@ def test_the_texts_of_refusals_are_pytorchs() -> None:
 def trained(library: Any, name: str) -> Any:
     library.manual_seed(0)
     model = library.nn.Linear(2, 3)
-    optimizer = getattr(library.optim, name)(model.parameters(), lr=0.1)
+    params = [model.weight] if name == "Muon" else model.parameters()  # of two dimensions
+    optimizer = getattr(library.optim, name)(params, lr=0.1)
     for _ in range(2):
         optimizer.zero_grad()
         model(library.ones(2, 2)).sum().backward()
@@ -261,7 +263,9 @@ def trained(library: Any, name: str) -> Any:
     return model, optimizer
 
 
-OPTIMIZERS = ["SGD", "Adam", "AdamW"]
+OPTIMIZERS = (
+    "ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax Muon NAdam RAdam RMSprop Rprop SGD".split()
+)  # and L-BFGS, which PyTorch cannot load from its own files either
 SCHEDULES: dict[str, tuple[Any, ...]] = {
     "StepLR": (2,),
     "MultiStepLR": ([2],),
@@ -306,6 +310,18 @@ def test_schedule(name: str, writer: Any, reader: Any) -> None:
             schedule.step(*([1.0] if name == "ReduceLROnPlateau" else []))
         rates.append(schedule.optimizer.param_groups[0]["lr"])
     assert rates[0] == pytest.approx(rates[1], rel=1e-12)
+
+
+@DIRECTIONS
+def test_averaged_model(writer: Any, reader: Any) -> None:
+    model = writer.nn.Linear(2, 3)
+    averaged = writer.optim.swa_utils.AveragedModel(model)
+    averaged.update_parameters(model)
+    found = sent(writer, reader, averaged)
+    assert type(found) is reader.optim.swa_utils.AveragedModel
+    assert (found.n_averaged.item(), found.module.weight.tolist()) == (1, model.weight.tolist())
+    found.update_parameters(reader.nn.Linear(2, 3))
+    assert found.n_averaged.item() == 2
 
 
 @DIRECTIONS

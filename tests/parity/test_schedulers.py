@@ -3,9 +3,11 @@
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 
 import flambeau
+from flambeau.runtime.report import COMPILATIONS
 
 torch = pytest.importorskip("torch")
 
@@ -47,8 +49,8 @@ CASES: dict[str, Any] = {
 
 
 def optimizer_of(library: Any, kind: str = "SGD") -> Any:
-    weights = [library.ones(2).requires_grad_() for _ in range(2)]
-    options = {"momentum": 0.9} if kind == "SGD" else {}
+    weights = [library.ones(2, 2).requires_grad_() for _ in range(2)]
+    options = {"momentum": 0.9} if kind in ("SGD", "RMSprop", "Muon") else {}
     groups = [{"params": weights[:1]}, {"params": weights[1:], "lr": 0.5}]
     return getattr(library.optim, kind)(groups, lr=0.1, **options)
 
@@ -88,7 +90,54 @@ def test_rates_and_states_are_pytorchs(name: str, kind: str) -> None:
     assert found == expected
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "chained" not in name and "sequential" not in name])
+# The schedules that move the momentum, which is either a setting of its own or the first of betas.
+MOMENTUM = [(name, kind) for name in ("one cycle", "one cycle linear", "cyclic", "cyclic halved")
+            for kind in ("RMSprop", "NAdam", "RAdam", "Adamax", "Muon")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "kind"), MOMENTUM)
+def test_momentum_moves_with_every_optimizer_that_has_it(name: str, kind: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = run(torch, CASES[name], kind)
+    assert run(flambeau, CASES[name], kind) == expected
+
+
+@pytest.mark.parametrize("kind", ["SGD", "RMSprop", "NAdam", "RAdam", "Adamax", "ASGD", "Adadelta", "Adagrad"])
+def test_a_hundred_steps_of_training_under_a_schedule(kind: str) -> None:
+    name = "step" if kind in ("ASGD", "Adadelta", "Adagrad") else "cyclic"
+    values, compiled = [], 0
+    for library in (flambeau, torch):
+        optimizer = optimizer_of(library, kind)
+        params = [group["params"][0] for group in optimizer.param_groups]
+        scheduler = CASES[name](library.optim.lr_scheduler, optimizer)
+        for number in range(EPOCHS):
+            random = np.random.default_rng(number)
+            for param in params:
+                param.grad = library.tensor(random.standard_normal((2, 2)).astype(np.float32))
+            optimizer.step()
+            scheduler.step()
+            if library is flambeau and number == 0:
+                compiled = len(COMPILATIONS)
+        if library is flambeau:
+            assert len(COMPILATIONS) == compiled, "a schedule compiled another program"
+        values.append([param.detach().numpy() for param in params])
+    for found, expected in zip(*values, strict=True):
+        np.testing.assert_allclose(found, expected, 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("kind", ["Adagrad", "Adadelta", "ASGD", "Adafactor", "Rprop"])
+def test_cycles_need_an_optimizer_with_momentum(kind: str) -> None:
+    texts = []
+    for library in (flambeau, torch):
+        with pytest.raises(ValueError, match="must support momentum or beta1") as caught:
+            CASES["cyclic"](library.optim.lr_scheduler, optimizer_of(library, kind))
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of")  # PyTorch warns of the sequence of chained schedules, too
+@pytest.mark.parametrize("name", CASES)
 def test_resuming(name: str) -> None:
     results = []
     for library in (flambeau, torch):
@@ -153,7 +202,7 @@ PLATEAU: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", PLATEAU)
 def test_plateau(name: str) -> None:
-    losses = [3.0, 2.0, 2.1, 1.99, 1.99, 1.99, 2.5, 1.0, 1.1, 1.2, 1.3, 0.99, 0.9, 0.9, 0.95, 0.9] * 3
+    losses = [3.0, 2.0, 2.1, 1.99, 1.99, 1.99, 2.5, 1.0, 1.1, 1.2, 1.3, 0.99, 0.9, 0.9, 0.95, 0.9] * 7
     results = []
     for library in (flambeau, torch):
         optimizer = optimizer_of(library)

@@ -181,6 +181,26 @@ def test_malformed_schedules_and_generators() -> None:
         loaded(generator + sequence(number(1), b"N", tensor()) + b"b")
 
 
+OPTIONS = new("torch.nn.modules.linear_cross_entropy_options.LinearCrossEntropyOptions")
+BAD_OPTIONS: dict[str, bytes] = {
+    "invalid acc_policy: 'x'": b"]" + b"(\x89NN" + text("x") + b"Ne",
+    "batch_chunk_size must be positive int or None, got 0": b"](\x89K\0N" + text("auto") + b"Ne",
+    "'int' object has no attribute 'partition'": b"](\x89NK\1e",
+    "takes from 1 to 6 positional arguments": b"](NNNNNNe",
+}
+
+
+@pytest.mark.parametrize("words", BAD_OPTIONS)
+def test_malformed_options(words: str) -> None:
+    with pytest.raises(BadPickle, match=f"the state of a LinearCrossEntropyOptions is malformed: .*{words}"):
+        loaded(OPTIONS + BAD_OPTIONS[words] + b"b")
+
+
+def test_options_go_through_a_file() -> None:
+    options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=8, acc_dtype=torch.float32)
+    assert again(options) == options
+
+
 # Registered classes ---------------------------------------------------------------------------------------------------
 
 

@@ -23,8 +23,11 @@ validate_cuda_device validate_hpu_device
 """.split()
 
 
-def test_names_are_pytorchs_and_scan() -> None:
-    assert set(serialization.__all__) == {*NAMES, "BackgroundSave", "scan"}
+OURS = ("BackgroundSave", "load_safetensors", "save_safetensors", "save_shards", "scan")
+
+
+def test_names_are_pytorchs_and_ours() -> None:
+    assert set(serialization.__all__) == {*NAMES, *OURS}
     assert len(NAMES) == 26
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from flambeau.differentiation.modes import set_grad_enabled
-from flambeau.tensors import gradients
+from flambeau.tensors import walks
 from flambeau.tensors.creation import ones_like
 from flambeau.tensors.tensor import Tensor
 from flambeau.transforms.forward import pushed
@@ -230,7 +230,7 @@ def _check_dependence(outputs: Sequence[Tensor], inputs: Sequence[Tensor], api: 
                 f"Output {index} of the user-provided function does not require gradients. The outputs must be "
                 "computed in a differentiable manner from the input when running in strict mode."
             )
-        found = gradients.grad(output, inputs, ones_like(output), retain_graph=True, allow_unused=True)
+        found = walks.grad(output, inputs, ones_like(output), retain_graph=True, allow_unused=True)
         for place, item in enumerate(found):
             if item is None:
                 which = f"Output {index}" if api == "jacobian" else "The output"

@@ -18,6 +18,13 @@ def _cache_folder() -> Path | None:
     return (Path(root) if root else Path.home() / ".cache") / "flambeau" / "programs"
 
 
+def _kernel_folder(programs: Path | None) -> Path | None:
+    """Folder of the native library: inside the folder FLAMBEAU_CACHE names, or beside the default one."""
+    if programs is None:
+        return None
+    return programs / "kernels" if os.environ.get("FLAMBEAU_CACHE") else programs.parent / "kernels"
+
+
 @dataclass(slots=True)
 class Config:
     """Switches of the running process.
@@ -25,16 +32,31 @@ class Config:
     Attributes:
         eager: run every operation at once (``FLAMBEAU_EAGER=1``), for debugging.
         cache: folder of compiled programs kept between processes, or None.
+        kernels: whether native CPU kernels may be used; ``FLAMBEAU_KERNELS=0`` forbids it.
+        kernel_folder: folder of the library they are built into, or None.
+        compiler: C++ compiler to build them with (``CXX``); empty for the first one found.
         pending_limit: number of recorded operations after which they are run without being asked for.
         program_limit: largest number of operations compiled as one program.
         piece_size: size aimed at when a longer graph is run in pieces.
+        color: whether commands may write in colors to a terminal (``NO_COLOR`` and ``TERM=dumb`` say no).
     """
 
     eager: bool
     cache: Path | None
+    kernels: bool
+    kernel_folder: Path | None
+    compiler: str
     pending_limit: int = 20_000
     program_limit: int = 1_000
     piece_size: int = 64
+    color: bool = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-config = Config(eager=os.environ.get("FLAMBEAU_EAGER", "") == "1", cache=_cache_folder())
+_programs = _cache_folder()
+config = Config(
+    eager=os.environ.get("FLAMBEAU_EAGER", "") == "1",
+    cache=_programs,
+    kernels=os.environ.get("FLAMBEAU_KERNELS", "") != "0",
+    kernel_folder=_kernel_folder(_programs),
+    compiler=os.environ.get("CXX", ""),
+)

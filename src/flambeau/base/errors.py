@@ -35,7 +35,32 @@ FlambeauError
 │   │   ├── StorageSizeMismatch                           a storage's bytes are not as many as declared
 │   │   ├── StorageDisagreement                           one storage is described in two ways
 │   │   └── ViewOutOfStorage                              a tensor reaches beyond its storage
+│   ├── BadSafetensors                                    a safetensors file is malformed
+│   │   ├── TruncatedHeader                               it ends before its header does
+│   │   ├── HeaderTooLarge                                its header is longer than the format allows
+│   │   ├── BadHeaderStart                                its header does not begin as one
+│   │   ├── BadHeaderText                                 its header is not JSON, or not UTF-8
+│   │   ├── DuplicateName                                 its header says two things of one name
+│   │   ├── BadMetadata                                   its metadata are not text by name
+│   │   ├── BadEntry                                      a tensor's entry lacks something, or has too much
+│   │   ├── UnknownElementType                            a tensor's type is none of the format's
+│   │   ├── TooManyElements                               a tensor's size cannot be counted
+│   │   ├── TensorSizeMismatch                            a tensor's bytes are not as many as its shape needs
+│   │   ├── TensorOutOfFile                               a tensor's bytes lie beyond the file's end
+│   │   ├── OverlappingTensors                            two tensors claim the same bytes
+│   │   ├── UncoveredBytes                                bytes belong to no tensor
+│   │   └── BadSharing                                    its record of shared tensors is malformed
+│   ├── BadArrayFile                                      an .npy or .npz file is malformed
+│   │   ├── BadArrayHeader                                an array's header is malformed
+│   │   └── ArraySizeMismatch                             an array's bytes are not as many as its shape needs
+│   ├── BadIndex                                          an index of shards is malformed
+│   │   ├── EscapingShard                                 it names a file outside its folder
+│   │   ├── MissingShard                                  it names a file that is not there
+│   │   ├── MissingTensor                                 a shard lacks a tensor that it should hold
+│   │   ├── RepeatedTensor                                a tensor is in two shards
+│   │   └── UnlistedTensor                                a shard holds a tensor that the index does not list
 │   └── UnsupportedTensor          (NotImplementedError)  a kind of tensor that is not read
+├── BadEdit                        (ValueError)           a checkpoint cannot be changed as asked
 └── SaveError                      (RuntimeError)         an object cannot be written as a checkpoint
     ├── CannotSave                 (TypeError)            it holds something that a checkpoint cannot
     │   └── CannotReference        (AttributeError)       a class or function that no import would find
@@ -53,10 +78,21 @@ raises what `open` raises: `FileNotFoundError`, `IsADirectoryError`, `Permission
 
 __all__ = [
     "AmbiguousContainer",
+    "ArraySizeMismatch",
+    "BadArrayFile",
+    "BadArrayHeader",
     "BadCall",
     "BadContainer",
     "BadDeflate",
+    "BadEdit",
+    "BadEntry",
+    "BadHeaderStart",
+    "BadHeaderText",
+    "BadIndex",
+    "BadMetadata",
     "BadPickle",
+    "BadSafetensors",
+    "BadSharing",
     "BadStream",
     "BadTar",
     "BadTensor",
@@ -66,27 +102,41 @@ __all__ = [
     "ChecksumMismatch",
     "CircularReference",
     "DisallowedGlobal",
+    "DuplicateName",
     "DuplicateRecord",
     "EmptyFile",
+    "EscapingShard",
     "FlambeauError",
     "HeaderDisagreement",
+    "HeaderTooLarge",
     "HiddenBytes",
     "LimitExceeded",
     "LoadError",
     "MissingParent",
     "MissingRecord",
+    "MissingShard",
+    "MissingTensor",
     "MultipleEndRecords",
     "NotACheckpoint",
     "OverlappingRecords",
+    "OverlappingTensors",
+    "RepeatedTensor",
     "SaveError",
     "StorageDisagreement",
     "StorageSizeMismatch",
     "StorageTypeConflict",
+    "TensorOutOfFile",
+    "TensorSizeMismatch",
+    "TooManyElements",
     "TrailingBytes",
     "TruncatedFile",
+    "TruncatedHeader",
     "TruncatedPickle",
+    "UncoveredBytes",
     "UndecodableText",
     "UnhashableKey",
+    "UnknownElementType",
+    "UnlistedTensor",
     "UnsafeMember",
     "UnsupportedCompression",
     "UnsupportedContainer",
@@ -233,8 +283,108 @@ class ViewOutOfStorage(BadTensor):
     """A tensor reaches beyond the end of its storage."""
 
 
+class BadSafetensors(LoadError):
+    """The safetensors file is malformed."""
+
+
+class TruncatedHeader(BadSafetensors):
+    """The file ends before its header does."""
+
+
+class HeaderTooLarge(BadSafetensors):
+    """The header is longer than the format allows."""
+
+
+class BadHeaderStart(BadSafetensors):
+    """The header does not begin as one."""
+
+
+class BadHeaderText(BadSafetensors):
+    """The header is not JSON, or not UTF-8."""
+
+
+class DuplicateName(BadSafetensors):
+    """The header says two things of one name."""
+
+
+class BadMetadata(BadSafetensors):
+    """The metadata are not text by name."""
+
+
+class BadEntry(BadSafetensors):
+    """A tensor's entry in the header lacks something, or has something that does not belong there."""
+
+
+class UnknownElementType(BadSafetensors):
+    """A tensor's type is none of the format's."""
+
+
+class TooManyElements(BadSafetensors):
+    """A tensor has more elements than can be counted in 63 bits of bytes."""
+
+
+class TensorSizeMismatch(BadSafetensors):
+    """A tensor's bytes are not as many as its shape and type need."""
+
+
+class TensorOutOfFile(BadSafetensors):
+    """A tensor's bytes lie beyond the end of the file."""
+
+
+class OverlappingTensors(BadSafetensors):
+    """Two tensors claim the same bytes."""
+
+
+class UncoveredBytes(BadSafetensors):
+    """Bytes of the file belong to no tensor."""
+
+
+class BadSharing(BadSafetensors):
+    """What the file's metadata say about shared tensors is malformed."""
+
+
+class BadArrayFile(LoadError):
+    """The .npy or .npz file is malformed."""
+
+
+class BadArrayHeader(BadArrayFile):
+    """An array's header is malformed."""
+
+
+class ArraySizeMismatch(BadArrayFile):
+    """An array's bytes are not as many as its shape and type need."""
+
+
+class BadIndex(LoadError):
+    """The index of shards is malformed."""
+
+
+class EscapingShard(BadIndex):
+    """The index names a file outside its folder."""
+
+
+class MissingShard(BadIndex):
+    """The index names a file that is not there."""
+
+
+class MissingTensor(BadIndex):
+    """A shard lacks a tensor that the index says it holds."""
+
+
+class RepeatedTensor(BadIndex):
+    """A tensor is in two shards."""
+
+
+class UnlistedTensor(BadIndex):
+    """A shard holds a tensor that the index does not list."""
+
+
 class UnsupportedTensor(LoadError, NotImplementedError):
     """A kind of tensor that is not read: sparse, quantized, nested, ..."""
+
+
+class BadEdit(FlambeauError, ValueError):
+    """A checkpoint cannot be changed as asked; nothing was written."""
 
 
 class SaveError(FlambeauError, RuntimeError):

@@ -2,8 +2,11 @@
 
 from flambeau.checkpoint.builders import Builders as Builders
 from flambeau.checkpoint.builders import Known as Known
+from flambeau.checkpoint.numpy_writer import write_npy as write_npy
+from flambeau.checkpoint.numpy_writer import write_npz as write_npz
 from flambeau.checkpoint.reader import Checkpoint as Checkpoint
 from flambeau.checkpoint.reader import read as read
+from flambeau.checkpoint.reader import read_safetensors as read_safetensors
 from flambeau.checkpoint.records import CallRecord as CallRecord
 from flambeau.checkpoint.records import DeviceRecord as DeviceRecord
 from flambeau.checkpoint.records import DtypeRecord as DtypeRecord
@@ -13,10 +16,12 @@ from flambeau.checkpoint.records import ObjectRecord as ObjectRecord
 from flambeau.checkpoint.records import SizeRecord as SizeRecord
 from flambeau.checkpoint.records import StorageRecord as StorageRecord
 from flambeau.checkpoint.records import TensorRecord as TensorRecord
+from flambeau.checkpoint.safetensors_writer import write_safetensors as write_safetensors
 from flambeau.checkpoint.scanning import NamedGlobal as NamedGlobal
 from flambeau.checkpoint.scanning import Scan as Scan
 from flambeau.checkpoint.scanning import scan as scan
 from flambeau.checkpoint.script import ScriptRecord as ScriptRecord
+from flambeau.checkpoint.shard_writer import write_shards as write_shards
 from flambeau.checkpoint.special_records import MetaRecord as MetaRecord
 from flambeau.checkpoint.special_records import NestedRecord as NestedRecord
 from flambeau.checkpoint.special_records import QuantizedRecord as QuantizedRecord

@@ -9,7 +9,6 @@ Source: https://man7.org/linux/man-pages/man2/open.2.html (O_TMPFILE), https://l
 
 import errno
 import os
-import secrets
 import stat
 import threading
 from collections.abc import Generator
@@ -134,7 +133,7 @@ def _folder(folder: str) -> Generator[int | None]:
 
 def _replace(target: str, old: os.stat_result | None, folder: int | None) -> Generator[SyncedFile]:
     """Yield a new file, then put it in the old one's place; take it away again if anything fails."""
-    temporary = os.path.join(os.path.dirname(target), f".flambeau-{secrets.token_hex(6)}.tmp")
+    temporary = os.path.join(os.path.dirname(target), f".flambeau-{os.urandom(6).hex()}.tmp")
     descriptor, named = _create(temporary, folder)
     try:
         with open(descriptor, "wb") as file:

@@ -8,6 +8,10 @@ from typing import Final
 __all__ = [
     "COLLISIONS",
     "DIMENSIONS",
+    "HEADER_BYTES",
+    "HEADER_ENTRY",
+    "HEADER_NAMES",
+    "INDEX_BYTES",
     "INFLATED_BYTES_FREE",
     "INFLATE_RATIO",
     "KEY_PARTS",
@@ -51,3 +55,9 @@ SCRIPT_NAME_LENGTH: Final = 10_000  # characters in the name of such a place
 
 # Tensors
 DIMENSIONS: Final = 64  # dimensions of a tensor: NumPy's own limit
+
+# Headers and indexes written as JSON
+HEADER_BYTES: Final = 100_000_000  # bytes of a safetensors header: the format's own limit
+HEADER_ENTRY: Final = 4_096  # characters of what a safetensors header says of one tensor
+HEADER_NAMES: Final = 500_000  # names in one object: tensors of a file, entries of its metadata or of an index
+INDEX_BYTES: Final = 32_000_000  # bytes of an index of shards

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from flambeau.base.errors import BadPickle
+from flambeau.checkpoint.builders import Builders
+from flambeau.checkpoint.contents import READERS
 from flambeau.checkpoint.elements import ELEMENTS, STORAGES
 from flambeau.checkpoint.narrowing import as_tuple
 from flambeau.checkpoint.records import GlobalRecord
-from flambeau.checkpoint.sniff import LEGACY_MAGICS
+from flambeau.checkpoint.sniff import LEGACY_MAGICS, NPY, NPZ, without_pickle
 from flambeau.checkpoint.source import ByteSource
 from flambeau.checkpoint.zip_reader import ZipReader
 
@@ -17,7 +19,6 @@ __all__ = ["Part", "parts_of"]
 _LEGACY_PICKLES: Final = 5  # magic number, protocol, system, object, keys of the storages
 _BLOCK: Final = 512  # bytes of a header in a tar file, and what its members are padded to
 _PICKLED: Final = (".pkl", ".pickle")
-_HEADER: Final = 100_000_000  # bytes of a safetensors header at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,19 @@ def parts_of(source: ByteSource) -> tuple[str, Iterator[Part]]:
 
     Raises:
         BadZip: the archive is malformed.
+        BadArrayFile: an array of NumPy's is malformed.
+        UnsupportedTensor: an array of NumPy's holds objects, which are pickles of any kind.
     """
     head = bytes(source.view(0, min(source.size, _BLOCK)))
+    kind = without_pickle(head)
+    if kind is not None:
+        if kind in (NPZ, NPY):
+            READERS[kind](source, Builders())  # which refuses arrays of objects: these are pickles
+        return kind, iter(())
     if head.startswith(b"PK\x03\x04"):
         return "zip archive", _of_zip(source)
     if head[257:262] == b"ustar":
         return "tar file", _of_tar(source)
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= min(_HEADER, source.size):
-        return "safetensors file", iter(())
     legacy = head.startswith(LEGACY_MAGICS)
     follow = _counted(_LEGACY_PICKLES) if legacy else _until_the_end
     part = Part("the file", lambda: bytes(source.view(0, source.size)), follow)

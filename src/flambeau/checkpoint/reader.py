@@ -8,18 +8,20 @@ from flambeau.checkpoint.budget import Budget
 from flambeau.checkpoint.builders import Builders
 from flambeau.checkpoint.byte_order import ByteOrder
 from flambeau.checkpoint.container import LEGACY, SCRIPT, TAR, ZIP, Container, Outside
+from flambeau.checkpoint.contents import READERS, Contents
 from flambeau.checkpoint.context import Context
 from flambeau.checkpoint.legacy_container import LegacyContainer
 from flambeau.checkpoint.python2 import python2_encoding
 from flambeau.checkpoint.rebuild import Rebuilder
 from flambeau.checkpoint.records import StorageRecord
 from flambeau.checkpoint.script import ScriptRebuilder, script_refusal
-from flambeau.checkpoint.sniff import sniff
+from flambeau.checkpoint.shards import read_shards
+from flambeau.checkpoint.sniff import INDEX, SAFETENSORS, sniff
 from flambeau.checkpoint.source import ByteSource, ReadableFrom, open_source
 from flambeau.checkpoint.tar_container import TarContainer
 from flambeau.checkpoint.zip_container import ZipContainer
 
-__all__ = ["Checkpoint", "Unknown", "read"]
+__all__ = ["Checkpoint", "Unknown", "read", "read_safetensors"]
 
 Unknown: TypeAlias = Literal["error", "record"]
 
@@ -40,6 +42,7 @@ class Checkpoint:
         byteorder: byte order of the tensors in the file.
         checksums: whether the file holds checksums of its records; one written without them cannot be verified.
         storages: the storages that the object's tensors view, by their keys.
+        metadata: text by name that the file holds beside the object; only safetensors files and indexes of shards do.
     """
 
     obj: Any
@@ -48,6 +51,7 @@ class Checkpoint:
     checksums: bool
     storages: Mapping[str, StorageRecord]
     _verify: Callable[[], None] = field(repr=False)
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def verify(self) -> None:
         """Compare every record of the file with its checksum, now.
@@ -68,6 +72,9 @@ def read(
     unknown: Unknown = "error",
 ) -> Checkpoint:
     """Read a checkpoint that any version of PyTorch, or `write`, wrote. No code of the file's is run or looked up.
+
+    Tensors without a pickle are read as well: safetensors files, NumPy's arrays and archives of them, and an index of
+    shards (``model.safetensors.index.json``) with the files that it names, as one dictionary.
 
     A tensor's bytes are mapped, not read: opening takes the same short time for a small and a large file. Whatever
     describes the object is compared with its checksum at once, a storage when its bytes are first asked for. Files from
@@ -122,7 +129,12 @@ class _Options:
 def _read(source: ReadableFrom, options: _Options, inside: bool = False) -> Checkpoint:
     """Read a checkpoint, or one inside another."""
     with open_source(source, options.mmap) as opened:
-        container = _CONTAINERS[sniff(opened)](opened, options.check)
+        kind = sniff(opened)
+        if kind in READERS:
+            return _without_pickle(kind, READERS[kind](opened, options.build))
+        if kind == INDEX:
+            return _without_pickle(kind, read_shards(opened, source, lambda path: _read(path, options)))
+        container = _CONTAINERS[kind](opened, options.check)
         context = _context(f"{opened.name}: {container.description}", container.byteorder, options)
         if not inside:
             context.nested = lambda data: _read(data, options, inside=True).obj
@@ -131,6 +143,38 @@ def _read(source: ReadableFrom, options: _Options, inside: bool = False) -> Chec
         if not opened.lasting:
             container.load()
     return Checkpoint(obj, container.kind, container.byteorder, container.checksums, outside.records, container.verify)
+
+
+def read_safetensors(source: ReadableFrom, *, mmap: bool = True, build: Builders | None = None) -> Checkpoint:
+    """Read what is known to be a safetensors file, so that each way in which it can be malformed has its own error.
+
+    Args:
+        source: a path; or the file's content; or a file opened in binary mode, which is read from its position on.
+        mmap: map a path's bytes. False reads them now, so that the file may change afterwards.
+        build: what the records in the object become; by default they stay records.
+
+    Raises:
+        BadSafetensors: one of its subclasses, by the reason.
+        UnsupportedTensor: a tensor has a type that PyTorch does not have.
+        OSError: the file cannot be opened.
+
+    Example:
+        >>> header = b'{"ready":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}}'
+        >>> file = len(header).to_bytes(8, "little") + header + bytes((1, 0))
+        >>> read_safetensors(file).obj["ready"].array().tolist()
+        [True, False]
+
+    Source: https://github.com/huggingface/safetensors#format
+    """
+    with open_source(source, mmap) as opened:
+        return _without_pickle(SAFETENSORS, READERS[SAFETENSORS](opened, build or Builders()))
+
+
+def _without_pickle(kind: str, contents: Contents) -> Checkpoint:
+    """Show the contents of a file without a pickle, whose numbers are read in this machine's order already."""
+    return Checkpoint(
+        contents.obj, kind, "little", contents.checksums, contents.storages, contents.verify, contents.metadata
+    )
 
 
 def _context(name: str, byteorder: str, options: _Options) -> Context:

@@ -1,20 +1,17 @@
 """Writing a checkpoint: pickle, then the archive, then in one step the old file's place."""
 
-import io
 import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable
-from typing import BinaryIO, Final, TypeAlias
+from typing import Final
 
-from flambeau.checkpoint.atomic import replacing
 from flambeau.checkpoint.legacy_writer import write_stream
 from flambeau.checkpoint.pickle_writer import Pickled, write_pickle
+from flambeau.checkpoint.sink import WritableTo, writing_to
 from flambeau.checkpoint.zip_writer import ALIGNMENT, ByteSink, ZipWriter
 
 __all__ = ["WritableTo", "prepare", "write"]
-
-WritableTo: TypeAlias = str | os.PathLike[str] | BinaryIO | io.RawIOBase
 
 _FORMAT_VERSION: Final = b"1"
 _VERSION: Final = b"3\n"
@@ -70,24 +67,11 @@ def prepare(
 def _write_pickled(pickled: Pickled, target: WritableTo, legacy: bool) -> None:
     """Write what was described; looks at no object any more."""
     top = _top_of(os.fspath(target)) if isinstance(target, str | os.PathLike) else _TOP
-
-    def put(sink: ByteSink) -> None:
+    with writing_to(target) as sink:
         if legacy:
             write_stream(pickled, sink)
         else:
             _write_archive(pickled, sink, top)
-
-    if isinstance(target, str | os.PathLike):
-        with replacing(target) as file:
-            put(file)
-    elif isinstance(target, io.RawIOBase):
-        buffered = io.BufferedWriter(target)
-        try:
-            put(buffered)
-        finally:
-            buffered.detach()  # else it would close the file, which is the caller's
-    else:
-        put(target)
 
 
 def _top_of(path: str) -> str:

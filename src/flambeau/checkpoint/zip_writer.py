@@ -57,12 +57,12 @@ class ZipWriter:
 
     Args:
         sink: where the bytes go.
-        top: the folder under which every record lies.
+        top: the folder under which every record lies; empty for none.
     """
 
     def __init__(self, sink: ByteSink, top: str) -> None:
         self._sink = sink
-        self._top = top
+        self._prefix = f"{top}/" if top else ""
         self._position = 0
         self._data_start = 0
         self._entries: list[_Entry] = []
@@ -82,7 +82,7 @@ class ZipWriter:
         Raises:
             SaveError: there were more or fewer bytes than `size`.
         """
-        raw_name = f"{self._top}/{name}".encode()
+        raw_name = f"{self._prefix}{name}".encode()
         flags = _UTF8 | (_HAS_DESCRIPTOR if size else 0)
         offset = self._position
         self._write_header(raw_name, flags, size)

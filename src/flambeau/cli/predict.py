@@ -4,8 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from flambeau.cli.images import prepared
-
 __all__ = ["add_parser", "run"]
 
 _BAR = 30
@@ -23,6 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the most likely class and the probability of each; returns the exit status."""
     # Here, so that --help answers without loading JAX.
     from flambeau.cli.civilnet import CivilNet
+    from flambeau.cli.images import prepared
     from flambeau.cli.training import is_checkpoint
     from flambeau.differentiation.modes import no_grad
     from flambeau.nn import functional as F

@@ -10,11 +10,6 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
-from flambeau.cli import curves
-from flambeau.cli.images import digits, folder
-
 if TYPE_CHECKING:
     from flambeau.cli.training import Training
 
@@ -57,7 +52,12 @@ def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; returns the exit status, 130 when interrupted."""
-    from flambeau.cli.training import Training  # here, so that --help answers without loading JAX
+    # Here, so that --help and the commands for checkpoints answer without loading these, or JAX.
+    from tqdm import tqdm
+
+    from flambeau.cli import curves
+    from flambeau.cli.images import digits, folder
+    from flambeau.cli.training import Training
 
     started = time.monotonic()
     images = digits() if arguments.data is None else folder(arguments.data)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from flambeau.differentiation.differentiate import differentiate
 from flambeau.differentiation.modes import MODE
-from flambeau.differentiation.points import Point
+from flambeau.differentiation.points import Point, exits_of
 from flambeau.differentiation.tape import Edge, GradFn, Tracked, tape_position
 from flambeau.graph.node import Aval, Node, Operation
 from flambeau.graph.record import MAPPING, PENDING, record
@@ -120,7 +120,7 @@ class Batch:
             outputs: the results for one example.
             axes: where the examples go in each.
         """
-        exits = _exits([item.edge for item in outputs], self._start) if MODE.grad else []
+        exits = exits_of([item.edge for item in outputs], self._start) if MODE.grad else []
         return _whole(self.size, self.sources, exits, outputs, axes)
 
 
@@ -258,22 +258,6 @@ def _whole(
         Tracked(part, None if function is None or item.edge is None else (function, index))
         for index, (part, item) in enumerate(zip(parts, outputs, strict=True))
     ]
-
-
-def _exits(edges: Sequence[Edge | None], start: int) -> list[Edge]:
-    """Where the tape leaves what was recorded since ``start``."""
-    exits: dict[Edge, None] = {}
-    seen: set[int] = set()
-    stack = [edge for edge in edges if edge is not None]
-    while stack:
-        edge = stack.pop()
-        function = edge[0]
-        if not isinstance(function, GradFn) or function.serial < start:
-            exits[edge] = None
-        elif id(function) not in seen:
-            seen.add(id(function))
-            stack.extend([item for item in function.edges if item is not None])
-    return list(exits)
 
 
 class _BatchedGradFn(GradFn):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
+from flambeau.differentiation.anomaly import WATCHES
 from flambeau.differentiation.modes import MODE
 from flambeau.differentiation.tape import Edge, GradFn, Tracked, taped
 from flambeau.graph.node import Aval
@@ -189,7 +190,10 @@ class _Walk:
             return
         if function.pre_hooks:
             gradients = _run_function_hooks(function.pre_hooks, gradients)
-        results = function.pull(gradients, want, self.create)
+        if WATCHES:
+            results = WATCHES[0].pulled(function, lambda: function.pull(gradients, want, self.create))
+        else:
+            results = function.pull(gradients, want, self.create)
         if function.post_hooks:
             results = _run_function_hooks(function.post_hooks, results, gradients)
         for edge, result in zip(function.edges, results, strict=True):

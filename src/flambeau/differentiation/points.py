@@ -5,7 +5,7 @@ from typing import Any
 
 from flambeau.differentiation.tape import Edge, GradFn, Tracked
 
-__all__ = ["Point", "connected"]
+__all__ = ["Point", "connected", "exits_of"]
 
 
 class Point(GradFn):
@@ -45,3 +45,19 @@ def connected(edges: Iterable[Edge | None]) -> bool:
             return True
         stack.extend([edge[0] for edge in target.edges if edge is not None])
     return False
+
+
+def exits_of(edges: Sequence[Edge | None], start: int) -> list[Edge]:
+    """Where the tape leaves what was recorded since ``start``."""
+    exits: dict[Edge, None] = {}
+    seen: set[int] = set()
+    stack = [edge for edge in edges if edge is not None]
+    while stack:
+        edge = stack.pop()
+        function = edge[0]
+        if not isinstance(function, GradFn) or function.serial < start:
+            exits[edge] = None
+        elif id(function) not in seen:
+            seen.add(id(function))
+            stack.extend([item for item in function.edges if item is not None])
+    return list(exits)

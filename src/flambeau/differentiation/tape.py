@@ -4,14 +4,26 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
+from flambeau.differentiation.anomaly import WATCHES
 from flambeau.differentiation.modes import MODE
 from flambeau.graph.node import Node, Operation
 from flambeau.graph.record import record, record_operation
 from flambeau.primitives.primitive import Primitive, picks, pullback, saved_positions
 from flambeau.primitives.residuals import residual_pullback, with_residuals
 
-__all__ = ["Edge", "GradFn", "Leaf", "Tracked", "Versioned", "tape", "tape_position",
-           "tape_with_residuals", "taped"]  # fmt: skip
+__all__ = [
+    "Edge",
+    "GradFn",
+    "Leaf",
+    "Tracked",
+    "Versioned",
+    "check_unchanged",
+    "freed",
+    "tape",
+    "tape_position",
+    "tape_with_residuals",
+    "taped",
+]
 
 _serial = count()
 
@@ -98,6 +110,8 @@ class GradFn:
         self.pre_hooks: dict[int, Callable[..., Any]] | None = None
         self.post_hooks: dict[int, Callable[..., Any]] | None = None
         self.metadata: dict[str, Any] | None = None
+        if WATCHES:
+            WATCHES[0].recorded(self)
 
     # -- what PyTorch shows of it ------------------------------------------------------------------------------
 
@@ -126,8 +140,9 @@ class GradFn:
         node = record_operation(back, inputs)
         results: list[Tracked | None] = [None] * len(wanted)
         edge: GradFn | None = None
-        if create:
-            edge = tape(back, inputs, (*self.saved_edges, *[item.edge for item in given]))
+        edges = (*self.saved_edges, *[item.edge for item in given]) if create else ()
+        if any(edges):
+            edge = tape(back, inputs, edges)
         parts = picks(node) if len(wrt) > 1 else (node,)
         for index, (position, part) in enumerate(zip(wrt, parts, strict=True)):
             results[position] = Tracked(part, None if edge is None else (edge, index))
@@ -145,20 +160,9 @@ class GradFn:
     def unpacked(self) -> Sequence[Any]:
         """What was saved; raises RuntimeError if it was released, or changed in place since."""
         if self.saved is None:
-            raise RuntimeError(
-                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
-                "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or "
-                "if you need to access saved tensors after calling backward."
-            )
+            raise freed()
         for storage, version, aval in self.guards:
-            if storage.version != version:
-                kind = f"torch.{aval.dtype.tensor_type} {list(aval.shape)}"
-                raise RuntimeError(
-                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"[{kind}] is at version {storage.version}; expected version {version} instead. Hint: keep the "
-                    "value it had with .clone() before changing it, or use the operation that is not in place."
-                )
+            check_unchanged(storage, version, aval)
         return self.saved
 
     def release(self) -> None:
@@ -166,6 +170,27 @@ class GradFn:
         self.saved = None
         self.saved_edges = ()
         self.guards = ()
+
+
+def freed() -> RuntimeError:
+    """The error, in PyTorch's words, for reading what the tape saved after it was released."""
+    return RuntimeError(
+        "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+        "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
+        "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access "
+        "saved tensors after calling backward."
+    )
+
+
+def check_unchanged(storage: Versioned, version: int, aval: Any) -> None:
+    """Raise RuntimeError, in PyTorch's words, if something saved was written in place since."""
+    if storage.version != version:
+        kind = f"torch.{aval.dtype.tensor_type} {list(aval.shape)}"
+        raise RuntimeError(
+            "one of the variables needed for gradient computation has been modified by an inplace operation: "
+            f"[{kind}] is at version {storage.version}; expected version {version} instead. Hint: keep the "
+            "value it had with .clone() before changing it, or use the operation that is not in place."
+        )
 
 
 class ResidualGradFn(GradFn):

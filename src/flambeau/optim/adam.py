@@ -3,20 +3,25 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from flambeau.devices.device import CPU, device
-from flambeau.differentiation.modes import no_grad
-from flambeau.differentiation.tape import Tracked
-from flambeau.dtypes.kinds import DTYPES, dtype
-from flambeau.graph.node import Aval, Node, leaf
-from flambeau.optim.applying import check_options, check_rate, dispatch, update, value_of, zeros_of
+from flambeau.optim.applying import sign_of, stepped, update, zeros_of
+from flambeau.optim.counting import buckets, complete, count_place, next_count, scalar_tensor, write_scalars
 from flambeau.optim.optimizer import Optimizer, ParamsT
-from flambeau.primitives.update import adam_update
-from flambeau.tensors.core import wrap_array
+from flambeau.optim.settings import check_betas, check_not_negative, check_options, check_rate
+from flambeau.primitives.update_rules import adam_update
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["Adam"]
+
+# Settings that older versions did not have.
+_ADDED = {
+    "amsgrad": False,
+    "maximize": False,
+    "foreach": None,
+    "capturable": False,
+    "differentiable": False,
+    "decoupled_weight_decay": False,
+    "fused": None,
+}
 
 
 class Adam(Optimizer):
@@ -78,13 +83,9 @@ class Adam(Optimizer):
     ) -> None:
         check_rate(lr)
         _check_tensor_settings(lr, betas, bool(foreach) and not capturable)
-        if not 0.0 <= eps:
-            raise ValueError(f"Invalid epsilon value: {eps}")
-        for index, beta in enumerate((betas[0], betas[1])):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
-        if not 0.0 <= weight_decay:
-            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        check_not_negative("epsilon", eps)
+        check_betas(betas)
+        check_not_negative("weight_decay", weight_decay)
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -103,74 +104,41 @@ class Adam(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        for group in self.param_groups:
-            group.setdefault("amsgrad", False)
-            group.setdefault("maximize", False)
-            group.setdefault("foreach", None)
-            group.setdefault("capturable", False)
-            group.setdefault("differentiable", False)
-            group.setdefault("decoupled_weight_decay", False)
-            group.setdefault("fused", None)
-            for param in group["params"]:
-                count = self.state[param].get("step") if param in self.state else None
-                if count is not None and not isinstance(count, Tensor):
-                    self.state[param]["step"] = _count_tensor(count, _count_place(group, param))
+        complete(self, _ADDED)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; returns what ``closure``, which computes the loss anew, returns.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html#torch.optim.Adam.step
         """
-        loss = value_of(closure)
-        with no_grad():
-            written = [first for group in self.param_groups for first in self._update(group)]
-        dispatch(written)
-        return loss
+        return stepped(self.param_groups, closure, self._update)
 
     def _update(self, group: dict[str, Any]) -> list[Tensor]:
         """Record a group's update; returns a parameter of each operation."""
-        decay = float(group["weight_decay"])
+        rate, decay = float(group["lr"]), float(group["weight_decay"])
         decoupled = bool(group["decoupled_weight_decay"])
         flags = (decay != 0, decoupled, bool(group["maximize"]))
-        sign = -1.0 if group["maximize"] else 1.0
-        rate = float(group["lr"])
         mean_share, square_share = map(float, group["betas"])
+        kept = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
         written: list[Tensor] = []
-        for (_, count), (rows, steps) in self._rows(group).items():
+        for bucket in buckets(self.state, group, kept, _start):
+            count = next_count(bucket.values[0])
             size = rate / (1 - mean_share**count)
             correction = (1 - square_share**count) ** 0.5
             shrink = 1 - rate * decay if decoupled else decay
             numbers = (
-                sign, size, shrink, 1 - mean_share, square_share, 1 - square_share, correction, float(group["eps"])
-            )  # fmt: skip
-            written.append(update(adam_update, numbers, rows, flags))
-            _write_count(steps, count)
+                sign_of(group),
+                size,
+                shrink,
+                1 - mean_share,
+                square_share,
+                1 - square_share,
+                correction,
+                float(group["eps"]),
+            )
+            written.append(update(adam_update, numbers, bucket.rows, flags))
+            write_scalars(bucket.scalars, count)
         return written
-
-    def _rows(self, group: dict[str, Any]) -> dict[tuple[device, float], tuple[list[tuple[Tensor, ...]], list[Tensor]]]:
-        """Parameters, gradients and states, and the counts of steps, by device and by the count after this step."""
-        found: dict[tuple[device, float], tuple[list[tuple[Tensor, ...]], list[Tensor]]] = {}
-        states, amsgrad = self.state, group["amsgrad"]
-        rows: list[tuple[Tensor, ...]] = []
-        steps: list[Tensor] = []
-        last: Node | None = None
-        place: device | None = None
-        for param in group["params"]:
-            gradient = param.grad
-            if gradient is None:
-                continue
-            state = states[param]
-            if not state:
-                _start(state, param, group)
-            step: Tensor = state["step"]
-            node, where = step.read(), param.device
-            if node is not last or where is not place:  # parameters of a group nearly always agree
-                last, place = node, where
-                rows, steps = found.setdefault((where, _next_count(step)), ([], []))
-            row = (param, gradient, state["exp_avg"], state["exp_avg_sq"])
-            rows.append((*row, state["max_exp_avg_sq"]) if amsgrad else row)
-            steps.append(step)
-        return found
 
 
 def _check_tensor_settings(lr: Any, betas: Any, foreach: bool) -> None:
@@ -188,42 +156,9 @@ def _check_tensor_settings(lr: Any, betas: Any, foreach: bool) -> None:
                 raise ValueError(f"Tensor betas[{index}] must be 1-element")
 
 
-# -- the count of steps: a tensor whose value stays with the host, so that reading it waits for nothing -------------
-
-
-def _count_place(group: dict[str, Any], param: Tensor) -> device:
-    """Where PyTorch keeps the count."""
-    return param.device if group["capturable"] or group["fused"] else CPU
-
-
-def _count_node(count: float, kind: dtype, place: device) -> Node:
-    return leaf(np.array(count, kind.numpy), Aval.of((), kind, place))
-
-
-def _count_tensor(count: float, place: device) -> Tensor:
-    kind = DTYPES["float32"]
-    return wrap_array(np.array(count, kind.numpy), kind, place)
-
-
-def _next_count(step: Tensor) -> float:
-    """The count after one more step, as its type holds it."""
-    return float(step.host() + step.dtype.numpy.type(1))
-
-
-def _write_count(steps: list[Tensor], count: float) -> None:
-    """Set counts; those of one type and place share one value."""
-    nodes: dict[Aval, Node] = {}
-    for step in steps:
-        aval = step.aval
-        node = nodes.get(aval)
-        if node is None:
-            node = nodes[aval] = _count_node(count, aval.dtype, aval.device)
-        step.write(Tracked(node, None))
-
-
 def _start(state: dict[str, Any], param: Tensor, group: dict[str, Any]) -> None:
     """A parameter's state before its first step."""
-    state["step"] = _count_tensor(0.0, _count_place(group, param))
+    state["step"] = scalar_tensor(0.0, count_place(group, param), group["fused"])
     state["exp_avg"] = zeros_of(param)
     state["exp_avg_sq"] = zeros_of(param)
     if group["amsgrad"]:

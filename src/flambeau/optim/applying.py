@@ -6,16 +6,26 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from flambeau.devices.device import device
-from flambeau.differentiation.modes import enable_grad
+from flambeau.differentiation.modes import enable_grad, no_grad
 from flambeau.differentiation.tape import Tracked
 from flambeau.graph.record import record
 from flambeau.primitives.primitive import picks
-from flambeau.primitives.update import Update
+from flambeau.primitives.update import Flags, Update
 from flambeau.runtime.force import force
 from flambeau.tensors.core import wrap_array
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Buckets", "Rows", "check_options", "check_rate", "dispatch", "update", "value_of", "zeros_of"]
+__all__ = [
+    "Buckets",
+    "Rows",
+    "dispatch",
+    "filled",
+    "sign_of",
+    "stepped",
+    "update",
+    "value_of",
+    "zeros_of",
+]
 
 Rows: TypeAlias = list[tuple[Tensor, ...]]
 """For each parameter: itself, its gradient, its states."""
@@ -24,7 +34,29 @@ Buckets: TypeAlias = dict[tuple[device, bool], Rows]
 """Rows that one operation can update, by device and by a property of their states."""
 
 
-def update(primitive: Update, numbers: Sequence[float], rows: Rows, flags: tuple[bool, ...]) -> Tensor:
+def stepped(
+    groups: Sequence[dict[str, Any]],
+    closure: Callable[[], Any] | None,
+    update_group: Callable[[dict[str, Any]], Sequence[Tensor]],
+) -> Any:
+    """A step of an optimizer: every group's update is recorded, and all of them started as one program.
+
+    Args:
+        groups: the optimizer's groups.
+        closure: computes the loss anew, with gradients, before the update.
+        update_group: records a group's update; returns a parameter of each operation.
+
+    Returns:
+        What ``closure`` returned, or None.
+    """
+    loss = value_of(closure)
+    with no_grad():
+        written = [first for group in groups for first in update_group(group)]
+    dispatch(written)
+    return loss
+
+
+def update(primitive: Update, numbers: Sequence[float], rows: Rows, flags: Flags) -> Tensor:
     """Record one update of several parameters and write its results; call it where nothing is taped.
 
     Args:
@@ -52,10 +84,27 @@ def dispatch(written: Sequence[Tensor]) -> None:
     force([tensor.read() for tensor in written])
 
 
-def zeros_of(param: Tensor) -> Tensor:
-    """A state of zeros, known at once: a first step is then the same program as the later ones."""
+def filled(param: Tensor, value: complex, shape: tuple[int, ...] | None = None) -> Tensor:
+    """A state of one value, known at once: a first step is then the same program as the later ones.
+
+    Args:
+        param: the parameter, whose type and place it has.
+        value: the value.
+        shape: its shape; by default the parameter's.
+    """
     aval = param.aval
-    return wrap_array(np.zeros(aval.shape, aval.dtype.numpy), aval.dtype, aval.device)
+    array = np.full(aval.shape if shape is None else shape, value, aval.dtype.numpy)
+    return wrap_array(array, aval.dtype, aval.device)
+
+
+def zeros_of(param: Tensor) -> Tensor:
+    """A state of zeros, one for each element of a parameter."""
+    return filled(param, 0)
+
+
+def sign_of(group: dict[str, Any]) -> float:
+    """What a group's gradients are multiplied by: -1 to climb."""
+    return -1.0 if group["maximize"] else 1.0
 
 
 def value_of(closure: Callable[[], Any] | None) -> Any:
@@ -64,24 +113,3 @@ def value_of(closure: Callable[[], Any] | None) -> Any:
         return None
     with enable_grad():
         return closure()
-
-
-def check_rate(rate: Any) -> None:
-    """Raise ValueError, in PyTorch's words, unless this can be a learning rate."""
-    if isinstance(rate, Tensor) and rate.numel() != 1:
-        raise ValueError("Tensor lr must be 1-element")
-    if rate < 0.0:
-        raise ValueError(f"Invalid learning rate: {rate}")
-
-
-def check_options(foreach: bool | None, fused: bool | None, differentiable: bool) -> None:
-    """Check how an optimizer is asked to run: any way gives the one compiled program, except the taped one."""
-    if fused and differentiable:
-        raise RuntimeError("`fused` does not support `differentiable`")
-    if fused and foreach:
-        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    if differentiable:
-        raise NotImplementedError(
-            "differentiable=True is not supported: an optimizer's step is not taped; to differentiate through an "
-            "update write it with tensor operations"
-        )

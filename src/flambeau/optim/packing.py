@@ -12,8 +12,15 @@ __all__ = ["PER_ELEMENT", "packed", "unpacked"]
 
 # What optimizers remember of every element of a parameter, and so in its shape.
 PER_ELEMENT = frozenset(
-    "acc_delta ax exp_avg exp_avg_sq exp_inf grad_avg max_exp_avg_sq momentum_buffer prev square_avg".split()
+    "acc_delta ax exp_avg exp_avg_sq exp_inf grad_avg max_exp_avg_sq momentum_buffer prev square_avg step_size sum "
+    "variance".split()
 )
+
+# Names among them that an optimizer of the user's may well give to a single number.
+COMMON_NAMES = frozenset(("step_size", "sum", "variance"))
+
+# What Adafactor remembers of the rows and columns of a matrix: its shape with one length left out.
+PER_LINE: dict[str, int] = {"row_var": -1, "col_var": -2}
 
 Group = dict[str, Any]
 
@@ -60,14 +67,26 @@ def unpacked(state_dict: Mapping[str, Any], groups: Sequence[Group]) -> tuple[di
 
 def _check_shapes(value: Any, param: Tensor, name: Any) -> None:
     """Refuse state of another shape than its parameter, which would fail, or worse, in the next step."""
-    for kind in PER_ELEMENT & value.keys() if isinstance(value, dict) else ():
+    for kind in (PER_ELEMENT | PER_LINE.keys()) & value.keys() if isinstance(value, dict) else ():
         item = cast("dict[str, Any]", value)[kind]
-        if isinstance(item, Tensor) and item.shape != param.shape:
+        if not isinstance(item, Tensor) or (kind in COMMON_NAMES and item.dim() == 0):
+            continue
+        if tuple(item.shape) != _shape_of(kind, param):
             raise ValueError(
                 f"loaded state dict: {kind!r} of parameter {name!r} has shape {tuple(item.shape)}, but the parameter "
                 f"has shape {tuple(param.shape)}; nothing was loaded. Leave the parameter's entry out of 'state' to "
                 "begin it anew"
             )
+
+
+def _shape_of(kind: str, param: Tensor) -> tuple[int, ...]:
+    """The shape of what is remembered of a parameter."""
+    shape = list(param.shape)
+    if kind in PER_LINE:
+        if len(shape) < 2:
+            return ()
+        shape[PER_LINE[kind]] = 1
+    return tuple(shape)
 
 
 def _fitted(value: Any, param: Tensor, group: Group, key: Any = None) -> Any:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from flambeau.differentiation.modes import no_grad
-from flambeau.optim.applying import Buckets, check_options, check_rate, dispatch, update, value_of, zeros_of
+from flambeau.optim.applying import Buckets, sign_of, stepped, update, zeros_of
 from flambeau.optim.optimizer import Optimizer, ParamsT
-from flambeau.primitives.update import sgd_update
+from flambeau.optim.settings import check_options
+from flambeau.primitives.update_rules import sgd_update
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["SGD"]
@@ -66,7 +66,10 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        check_rate(lr)
+        if isinstance(lr, Tensor) and lr.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        if lr < 0.0:
+            raise ValueError(f"Invalid learning rate: {lr}")
         if momentum < 0.0:
             raise ValueError(f"Invalid momentum value: {momentum}")
         if weight_decay < 0.0:
@@ -101,23 +104,18 @@ class SGD(Optimizer):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html#torch.optim.SGD.step
         """
-        loss = value_of(closure)
-        with no_grad():
-            written = [first for group in self.param_groups for first in self._update(group)]
-        dispatch(written)
-        return loss
+        return stepped(self.param_groups, closure, self._update)
 
     def _update(self, group: dict[str, Any]) -> list[Tensor]:
         """Record a group's update; returns a parameter of each operation."""
         momentum = float(group["momentum"])
         decay = float(group["weight_decay"])
         flags = (decay != 0, bool(group["nesterov"]), bool(group["maximize"]))
-        sign = -1.0 if group["maximize"] else 1.0
         written: list[Tensor] = []
         for (_, fresh), rows in self._rows(group, momentum != 0).items():
             # A first direction is the gradient itself. Times -0.0, because -0.0 + g is g, to its sign of zero.
             shares = (-0.0, 1.0) if fresh else (momentum, 1.0 - float(group["dampening"]))
-            numbers = (sign, float(group["lr"]), decay, momentum, *shares)
+            numbers = (sign_of(group), float(group["lr"]), decay, momentum, *shares)
             written.append(update(sgd_update, numbers, rows, flags))
         return written
 

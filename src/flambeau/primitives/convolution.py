@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import from_numpy_dtype
+from flambeau.kernels.convolution import Geometry, convolved, places, pulled_back, serves
 from flambeau.primitives.primitive import Array, Primitive
 
 __all__ = ["convolution", "convolution_transpose"]
@@ -108,20 +109,36 @@ def _convolution(
     _check_channels(x, weight, bias, groups, transposed=False)
     _check_sizes(x, weight, padding, dilation)
 
+    before, after = zip(*padding, strict=True)
+    counts = map(places, x.shape[2:], weight.shape[2:], stride, dilation, before, after)
+    shape = (x.shape[0], weight.shape[0], *counts)
+    geometry = Geometry(x.shape, weight.shape, shape, stride, dilation, before, after, groups)
+    if serves(geometry, x.dtype):
+        return convolved(x, weight, bias, geometry, _plain)
+    return _biased(_plain(x, weight, geometry), bias)
+
+
+def _plain(x: Array, weight: Array, geometry: Geometry) -> Array:
+    """The convolution in plain XLA, without a bias."""
+    stride, dilation = geometry.stride, geometry.dilation
+    padding = tuple(zip(geometry.before, geometry.after, strict=True))
+
     def direct(x: Array, weight: Array) -> Array:
         return jax.lax.conv_general_dilated(
-            x, weight, stride, padding, (1,) * len(stride), dilation, _layout(len(stride)), groups
+            x, weight, stride, padding, (1,) * len(stride), dilation, _layout(len(stride)), geometry.groups
         )
 
     def columns(x: Array, weight: Array) -> Array:
         # Without the barrier, what made x is computed once for every place in the window.
         return _columns(jax.lax.optimization_barrier(x), weight, stride, padding, dilation)
 
-    if groups == 1 and x.size and prod(weight.shape[1:]) <= _FEW_PRODUCTS:
-        result: Array = jax.lax.platform_dependent(x, weight, cpu=columns, default=direct)
-    else:
-        result = direct(x, weight)
-    return result if bias is None else result + bias.reshape(-1, *(1,) * len(stride))
+    if geometry.groups == 1 and x.size and prod(weight.shape[1:]) <= _FEW_PRODUCTS:
+        return jax.lax.platform_dependent(x, weight, cpu=columns, default=direct)
+    return direct(x, weight)
+
+
+def _biased(x: Array, bias: Array | None) -> Array:
+    return x if bias is None else x + bias.reshape(-1, *(1,) * (x.ndim - 2))
 
 
 def _convolution_transpose(
@@ -137,6 +154,9 @@ def _convolution_transpose(
     bias = inputs[2] if len(inputs) == 3 else None
     _check_types(x, weight, bias)
     _check_channels(x, weight, bias, groups, transposed=True)
+    geometry = _transposed_geometry(x, weight, stride, padding, output_padding, dilation, groups)
+    if serves(geometry, x.dtype):
+        return _biased(pulled_back(x, weight, geometry, _plain), bias)
     channels, outputs = weight.shape[0], weight.shape[1]
     grouped = weight.reshape(groups, channels // groups, *weight.shape[1:])
     swapped = jnp.swapaxes(grouped, 1, 2).reshape(groups * outputs, channels // groups, *weight.shape[2:])
@@ -148,7 +168,27 @@ def _convolution_transpose(
     result = jax.lax.conv_general_dilated(
         x, flipped, (1,) * len(stride), pads, stride, dilation, _layout(len(stride)), groups
     )
-    return result if bias is None else result + bias.reshape(-1, *(1,) * len(stride))
+    return _biased(result, bias)
+
+
+def _transposed_geometry(
+    x: Array,
+    weight: Array,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    output_padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int,
+) -> Geometry:
+    """Sizes of the convolution whose gradient this is."""
+    sizes = tuple(
+        (size - 1) * jump - 2 * pad + step * (window - 1) + extra + 1
+        for size, window, jump, pad, extra, step in zip(
+            x.shape[2:], weight.shape[2:], stride, padding, output_padding, dilation, strict=True
+        )
+    )
+    result = (x.shape[0], weight.shape[1] * groups, *sizes)
+    return Geometry(result, weight.shape, x.shape, stride, dilation, padding, padding, groups)
 
 
 def _made(name: str, lower: Any) -> Primitive:

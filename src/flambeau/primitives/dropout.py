@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives.primitive import Array, primitive
 
-__all__ = ["alpha_dropout", "dropout", "gumbel"]
+__all__ = ["alpha_dropout", "dropout"]
 
 # What a dropped element of a SELU network becomes: -scale * alpha.
 _SATURATION = -1.7580993408473766
@@ -51,10 +51,3 @@ def alpha_dropout(x: Array, key: Array, probability: Any, by_channel: bool) -> A
     shift = -scale * p * _SATURATION
     dropped = jnp.where(kept, x, jnp.asarray(_SATURATION, x.dtype))
     return dropped * scale.astype(x.dtype) + shift.astype(x.dtype)
-
-
-@primitive(differentiable=False)
-def gumbel(like: Array, key: Array) -> Array:
-    """Noise of the standard Gumbel distribution, shaped like an array."""
-    noise = jax.random.gumbel(jax.random.wrap_key_data(key, impl="threefry2x32"), like.shape, jnp.float32)
-    return noise.astype(like.dtype)

@@ -1,4 +1,4 @@
-"""Embedding: rows of a table, and one-hot vectors."""
+"""Embedding: rows of a table, one by one or in bags, and one-hot vectors."""
 
 import jax
 import jax.numpy as jnp
@@ -6,30 +6,78 @@ import jax.numpy as jnp
 from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives.primitive import Array, Scalar, primitive
 
-__all__ = ["embedding", "one_hot", "renormalized_rows"]
+__all__ = ["embedding", "embedding_bag", "one_hot", "renormalized_rows"]
 
 
-@primitive(saves=(1,), grad_name="EmbeddingBackward0")
-def embedding(weight: Array, index: Array, padding: int, by_frequency: bool) -> Array:
-    """``weight[index]``; no gradient flows to row ``padding`` (-1: none). A row out of range is NaN."""
+def _check_index(index: Array, name: str) -> None:
     if not jnp.issubdtype(index.dtype, jnp.integer) or index.dtype.itemsize < 4:
-        name = from_numpy_dtype(index.dtype).tensor_type
-        kind = "CPUBoolType" if name == "BoolTensor" else f"torch.{name}"
+        given = from_numpy_dtype(index.dtype).tensor_type
+        kind = "CPUBoolType" if given == "BoolTensor" else f"torch.{given}"
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-            f"{kind} instead (while checking arguments for embedding)"
+            f"{kind} instead (while checking arguments for {name})"
         )
-    if weight.ndim != 2:
-        raise RuntimeError("'weight' must be 2-D")
+
+
+def _rows(weight: Array, index: Array, by_frequency: bool) -> Array:
+    """``weight[index]``, a row out of range being NaN; by frequency, gradients are divided by a row's uses."""
     count = weight.shape[0]
     rows = jnp.take(weight, jnp.where(index < 0, count, index), axis=0, mode="fill", fill_value=jnp.nan)
-    if padding >= 0:
-        rows = jnp.where((index == padding)[..., None], jax.lax.stop_gradient(rows), rows)
     if not by_frequency:
         return rows
     often = jnp.zeros(count, weight.dtype).at[index.reshape(-1)].add(1)
     share = 1 / jnp.take(often, index, axis=0)[..., None]
     return rows * share + jax.lax.stop_gradient(rows * (1 - share))
+
+
+@primitive(saves=(1,), grad_name="EmbeddingBackward0")
+def embedding(weight: Array, index: Array, padding: int, by_frequency: bool) -> Array:
+    """``weight[index]``; no gradient flows to row ``padding`` (-1: none). A row out of range is NaN."""
+    _check_index(index, "embedding")
+    if weight.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    rows = _rows(weight, index, by_frequency)
+    return jnp.where((index == padding)[..., None], jax.lax.stop_gradient(rows), rows) if padding >= 0 else rows
+
+
+@primitive(variadic=True, grad_name="EmbeddingBagBackward0")
+def embedding_bag(inputs: tuple[Array, ...], mode: str, padding: int, by_frequency: bool, last_is_end: bool) -> Array:
+    """Sum, mean or maximum of the rows in each bag: takes (weight, index, offsets, factors of the rows if any).
+
+    Args:
+        inputs: (rows, width), (N,), (B,) with the place where each bag begins, and (N,).
+        mode: ``"sum"``, ``"mean"`` or ``"max"``; of an empty bag all are 0.
+        padding: a row that does not count (-1: none).
+        by_frequency: whether a row's gradient is divided by how often it is used.
+        last_is_end: whether the last offset is the end of the last bag.
+    """
+    weight, index, offsets, *factors = inputs
+    _check_index(index, "embedding_bag")
+    _check_index(offsets, "embedding_bag")
+    bags = offsets.shape[0] - last_is_end
+    place = jnp.arange(index.shape[0], dtype=offsets.dtype)
+    bag = jnp.searchsorted(offsets, place, side="right") - 1
+    bag = jnp.where((index == padding) & (padding >= 0), bags, bag)  # what stands past the last bag is left out
+    if mode == "max":
+        return _largest(weight, index, bag, bags)
+    rows = _rows(weight, index, by_frequency)
+    total = jax.ops.segment_sum(rows * factors[0][:, None] if factors else rows, bag, bags)
+    if mode == "sum":
+        return total
+    count = jax.ops.segment_sum(jnp.ones(index.shape, weight.dtype), bag, bags)
+    return total / jnp.maximum(count, 1)[:, None]
+
+
+def _largest(weight: Array, index: Array, bag: Array, bags: int) -> Array:
+    """The largest rows of each bag, column by column; the gradient goes to the first of equal ones."""
+    total = index.shape[0]
+    rows = jax.lax.stop_gradient(_rows(weight, index, by_frequency=False))
+    best = jnp.take(jax.ops.segment_max(rows, bag, bags), bag, axis=0, mode="clip")
+    place = jnp.where((rows == best) | jnp.isnan(rows), jnp.arange(total)[:, None], total)
+    first = jax.ops.segment_min(place, bag, bags)
+    found = first < total
+    row = jnp.take(index, jnp.where(found, first, 0), mode="clip") if total else jnp.zeros(first.shape, index.dtype)
+    return jnp.where(found, jnp.take_along_axis(weight, row, 0, mode="fill", fill_value=jnp.nan), 0)
 
 
 @primitive(differentiable=False)

@@ -13,6 +13,7 @@ __all__ = [
     "POINTWISE",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "multi_label_margin",
     "multi_margin",
     "nll_loss",
     "nll_loss_2d",
@@ -178,3 +179,21 @@ def multi_margin(inputs: tuple[Any, ...], power: int, reduction: str) -> Array:
     if rest:
         losses = losses * jnp.sum(jnp.where(chosen, rest[0], 0), 1, keepdims=True)
     return reduced(jnp.sum(losses, 1) / classes, reduction)
+
+
+@primitive(saves=(0, 1), grad_name="MultilabelMarginLossBackward0")
+def multi_label_margin(x: Array, target: Array, reduction: str) -> Array:
+    """Sum over labels and other classes of max(0, 1 - x[label] + x[class]), over the number of classes.
+
+    The labels of a row are those before its first -1.
+    """
+    if x.dtype not in (jnp.float32, jnp.float64):
+        raise unsupported("multilabel_margin_loss_forward_out_frame", x)
+    classes = x.shape[1]
+    counts = jnp.cumprod(target >= 0, 1).astype(bool)
+    chosen = counts[..., None] & (target[..., None] == jnp.arange(classes, dtype=target.dtype))
+    own = jnp.sum(jnp.where(chosen, x[:, None], 0), 2)
+    distance = 1 - own[..., None] + x[:, None]
+    other = ~jnp.any(chosen, 1)[:, None] & counts[..., None]
+    losses = jnp.where((distance > 0) & other, distance, 0)
+    return reduced(jnp.sum(losses, (1, 2)) / classes, reduction)

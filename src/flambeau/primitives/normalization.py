@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from flambeau.primitives.activation import unsupported, wide
 from flambeau.primitives.primitive import Array, Scalar, primitive
@@ -13,6 +14,7 @@ __all__ = [
     "batch_norm_train",
     "group_norm",
     "layer_norm",
+    "map_sums",
     "moved_average",
     "neighbor_means",
     "rms_norm",
@@ -132,3 +134,16 @@ def neighbor_means(x: Array, size: int) -> Array:
     padded = jnp.pad(x, pads)
     parts = [jax.lax.slice_in_dim(padded, start, start + x.shape[1], 1, 1) for start in range(size)]
     return sum(parts[1:], parts[0]) / size
+
+
+@primitive(saves=(), grad_name="CrossMapLRN2dBackward")
+def map_sums(x: Array, size: int) -> Array:
+    """Sums over ``size`` neighboring channels (dimension 1), in which PyTorch leaves the first channel once it is in.
+
+    Its running sum drops the channel that leaves the window, but never the first one.
+    """
+    reach = int((size - 1) / 2 + 1)
+    channels = np.arange(x.shape[1])
+    distance = channels[:, None] - channels
+    near = (np.abs(distance) < reach) | ((channels[:, None] == 0) & (distance <= -reach))
+    return jnp.einsum("nchw,cd->ndhw", x, jnp.asarray(near, x.dtype))

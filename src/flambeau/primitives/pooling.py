@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from flambeau.kernels.pooling import halves, spread
 from flambeau.primitives.activation import unsupported, wide
 from flambeau.primitives.primitive import Array, Primitive
 
@@ -126,13 +127,42 @@ def _check_max_type(x: Array) -> None:
         raise unsupported("max_pool2d", x)
 
 
-def _max_pool(x: Array, windows: tuple[Window, ...]) -> Array:
-    """Largest value of each window over the last ``len(windows)`` axes."""
-    _check_max_type(x)
+def _max_axes(x: Array, windows: tuple[Window, ...]) -> Array:
+    """Largest value of each window, one axis after the other."""
     for offset, window in enumerate(reversed(windows), 1):
         axis = x.ndim - offset
         x = _max_axis(x, axis, window, x.shape[axis])
     return x
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _max_halves(x: Array, windows: tuple[Window, ...]) -> Array:
+    """The same by 2 x 2, whose gradient has a kernel."""
+    return _max_axes(x, windows)
+
+
+def _max_halves_forward(x: Array, windows: tuple[Window, ...]) -> tuple[Array, tuple[Array]]:
+    return _max_axes(x, windows), (x,)
+
+
+def _max_halves_backward(windows: tuple[Window, ...], saved: tuple[Array], gradient: Array) -> tuple[Array]:
+    return (spread(saved[0], gradient, partial(_max_axes_backward, windows)),)
+
+
+def _max_axes_backward(windows: tuple[Window, ...], x: Array, gradient: Array) -> Array:
+    return jax.vjp(lambda x: _max_axes(x, windows), x)[1](gradient)[0]
+
+
+_max_halves.defvjp(_max_halves_forward, _max_halves_backward)
+
+
+def _max_pool(x: Array, windows: tuple[Window, ...]) -> Array:
+    """Largest value of each window over the last ``len(windows)`` axes."""
+    _check_max_type(x)
+    by_two = tuple(Window(2, 2, 0, 1, size // 2) for size in x.shape[-2:])
+    if windows == by_two and halves(x.shape, x.dtype):
+        return _max_halves(x, windows)
+    return _max_axes(x, windows)
 
 
 def _max_positions(x: Array, windows: tuple[Window, ...]) -> Array:

@@ -4,11 +4,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from flambeau.base.shapes import broadcast, normalize_axis
+from flambeau.primitives.activation import unsupported
 from flambeau.primitives.primitive import Array, primitive, promoted
+from flambeau.primitives.reduction import vector_norm
 
-__all__ = ["cosine_similarity"]
+__all__ = ["cosine_similarity", "pdist"]
 
 
 def _unit(x: Array, axis: int, least: Array) -> Array:
@@ -27,3 +30,12 @@ def cosine_similarity(x: Array, y: Array, eps: Any, axis: int) -> Array:
     first, second = jnp.broadcast_to(first, shape), jnp.broadcast_to(second, shape)
     least = eps.value.astype(first.dtype)
     return jnp.sum(_unit(first, where, least) * _unit(second, where, least), where)
+
+
+@primitive(grad_name="PdistBackward0")
+def pdist(x: Array, order: float) -> Array:
+    """Distances between the rows of a matrix, each pair once: of row 0 to all others, of row 1 to those after it..."""
+    if x.dtype not in (jnp.float32, jnp.float64):
+        raise unsupported("pdist", x)
+    first, second = np.triu_indices(x.shape[0], 1)
+    return vector_norm.lower(x[first] - x[second], order, (1,), False, None)

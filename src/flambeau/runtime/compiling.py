@@ -49,10 +49,11 @@ def device_of(cut: Cut) -> device:
 
 def program_for(cut: Cut) -> Program:
     """The compiled program of this structure; compiled, and noted, the first time."""
-    found = _programs.get(cut.key)
+    key = (config.kernels, cut.key)
+    found = _programs.get(key)
     if found is None:
         found = _compile(cut)
-        _programs[cut.key] = found
+        _programs[key] = found
     return found
 
 

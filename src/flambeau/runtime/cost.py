@@ -9,6 +9,7 @@ from jax.extend.core import jaxpr_as_fun
 from flambeau.devices.backend import jax_device
 from flambeau.devices.device import CPU
 from flambeau.graph.node import Node, Operation
+from flambeau.kernels.library import set_aside
 from flambeau.runtime.compiling import device_of, traced, traced_program
 from flambeau.runtime.cut import Cut
 
@@ -25,7 +26,7 @@ def flops(operation: Operation) -> int:
     if found is None:
         cut = _alone(operation)
         place = device_of(cut)
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), set_aside():  # XLA cannot count what a native kernel computes
             found = _counted(traced_program(cut, jax_device(CPU if place.type == "meta" else place)))
         operation.derived["flops"] = found
     return found

@@ -17,7 +17,7 @@ from flambeau.runtime.cut import Cut, needed, program_of
 from flambeau.runtime.pieces import pieces
 from flambeau.runtime.placement import fetched, placed
 
-__all__ = ["RUNS", "WATCHERS", "constant", "force", "force_all", "host_value", "transferred"]
+__all__ = ["RUNS", "WATCHERS", "constant", "finish_all", "force", "force_all", "host_value", "transferred"]
 
 _lock = RLock()
 
@@ -53,6 +53,12 @@ def force_all() -> None:
         PENDING[:] = [node for node in PENDING if not _on_meta(node.aval)]
         while PENDING:
             force([PENDING[-1]])
+
+
+def finish_all() -> None:
+    """Run everything pending, and wait for every value of every device."""
+    force_all()
+    jax.block_until_ready(jax.live_arrays())
 
 
 def _on_meta(aval: Any) -> bool:

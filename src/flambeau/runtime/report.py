@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flambeau.graph.node import Node
+from flambeau.kernels.library import flops
 
 __all__ = ["COMPILATIONS", "Compilation", "note_compilation"]
 
@@ -31,8 +32,8 @@ class Compilation:
 
     @property
     def flops(self) -> float:
-        """Floating-point operations one run takes, as XLA counts them."""
-        return float(self.program.cost_analysis()["flops"])
+        """Floating-point operations one run takes, as XLA counts them, and those of native CPU kernels."""
+        return float(self.program.cost_analysis()["flops"]) + flops(self.program.as_text())
 
     def __str__(self) -> str:
         return f"{self.operations} operations in {self.seconds:.2f} s: {self.reason}"

@@ -29,6 +29,7 @@ from flambeau.serialization.places import (
     validate_hpu_device,
 )
 from flambeau.serialization.registry import add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals
+from flambeau.serialization.safetensors import load_safetensors, save_safetensors, save_shards
 from flambeau.serialization.saving import save
 from flambeau.serialization.scanning import get_unsafe_globals_in_checkpoint, scan
 
@@ -47,12 +48,15 @@ __all__ = [
     "get_safe_globals",
     "get_unsafe_globals_in_checkpoint",
     "load",
+    "load_safetensors",
     "location_tag",
     "mkdtemp",
     "normalize_storage_type",
     "register_package",
     "safe_globals",
     "save",
+    "save_safetensors",
+    "save_shards",
     "scan",
     "set_crc32_options",
     "set_default_load_endianness",

@@ -6,7 +6,7 @@ from typing import Any, Final
 from flambeau import nn, optim
 from flambeau.nn import functional, modules
 from flambeau.nn.modules.module import Module
-from flambeau.optim import lr_scheduler
+from flambeau.optim import lr_scheduler, swa_utils
 from flambeau.optim.lr_scheduler.scheduler import LRScheduler
 from flambeau.optim.optimizer import Optimizer
 from flambeau.tensors.generator import Generator
@@ -16,7 +16,15 @@ __all__ = ["CLASSES", "FUNCTIONS", "GENERATOR", "NAMES"]
 GENERATOR: Final = "torch._C.Generator"
 
 # Files of ours whose classes stand in another file of PyTorch's.
-_MOVED: Final = {"parameter_container": "container"}
+_MOVED: Final = {
+    "parameter_container": "container",
+    "margin_loss": "loss",
+    "unpooling": "pooling",
+    "fractional_pooling": "pooling",
+}
+
+# Optimizers whose files PyTorch hides.
+_WITHOUT_FILES: Final = (optim.Adafactor, optim.Muon)
 
 # Classes that PyTorch makes beside a public one, which differ from it in nothing that a file holds.
 _BESIDE: Final[dict[str, type]] = {
@@ -33,6 +41,8 @@ def _layer(kind: type) -> str:
 
 def _optimizer(kind: type) -> str:
     """Full name of an optimizer in PyTorch."""
+    if kind in _WITHOUT_FILES:
+        return f"torch.optim.{kind.__name__}"
     return f"torch.optim.{kind.__module__.rpartition('.')[2]}.{kind.__name__}"
 
 
@@ -46,8 +56,10 @@ def _public(room: Any, base: type) -> list[type]:
 CLASSES: Final[dict[str, type]] = {
     **{_layer(kind): kind for kind in _public(modules, Module)},
     "torch.nn.parallel.data_parallel.DataParallel": nn.DataParallel,
-    **{_optimizer(kind): kind for kind in _public(optim, Optimizer)},
+    **{_optimizer(kind): kind for kind in _public(optim, Optimizer) if kind is not optim.Optax},  # PyTorch has none
+    "torch.optim.swa_utils.AveragedModel": swa_utils.AveragedModel,
     **{f"torch.optim.lr_scheduler.{kind.__name__}": kind for kind in _public(lr_scheduler, LRScheduler)},
+    _layer(nn.LinearCrossEntropyOptions): nn.LinearCrossEntropyOptions,
 }
 
 # Full name in files -> our function. Files hold them as values: an activation that a layer was told to use.

@@ -1,5 +1,6 @@
 """Layers, optimizers and schedules of PyTorch's in a file become ours: made without constructors, then checked."""
 
+import dataclasses
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -10,6 +11,7 @@ from flambeau.checkpoint import Known, ObjectRecord
 from flambeau.checkpoint.narrowing import shown
 from flambeau.checkpoint.records import GlobalRecord
 from flambeau.devices.device import device
+from flambeau.nn.modules.linear_cross_entropy_options import LinearCrossEntropyOptions
 from flambeau.nn.modules.module import Module
 from flambeau.optim.optimizer import Optimizer
 from flambeau.serialization.classes import CLASSES, FUNCTIONS, GENERATOR
@@ -41,6 +43,7 @@ def instances(flush: Callable[[], None]) -> dict[str, Known]:
     kind: type[Any]
     for name, kind in CLASSES.items():
         build = _build_module if issubclass(kind, Module) else build_settled
+        build = _build_options if kind is LinearCrossEntropyOptions else build
         known[name] = Known(value=kind, new=_maker(name, kind), build=build)
     known[GENERATOR] = Known(value=Generator, call=_make_generator, build=build_generator)
     return known
@@ -77,6 +80,17 @@ def _build_module(target: object, state: object) -> None:
     for name in [name for name in fields if name.endswith("_hooks")]:
         fields[name] = _checked_hooks(kind, name, fields[name])
     _set(target, fields)
+
+
+def _build_options(target: object, state: object) -> None:
+    """Give the options of a loss their fields, once a constructor has accepted them."""
+    values = cast("list[Any]", state) if isinstance(state, list) else []
+    try:
+        made = LinearCrossEntropyOptions(*values)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise BadPickle(f"the state of a {type(target).__name__} is malformed: {error}") from error
+    for field in dataclasses.fields(made):
+        object.__setattr__(target, field.name, getattr(made, field.name))
 
 
 def _checked_hooks(kind: str, name: str, hooks: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, BinaryIO, Final, cast
 
@@ -36,7 +37,7 @@ from flambeau.tensors.core import Core, call_view, made, wrap_array
 from flambeau.tensors.parameter import Parameter
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["load"]
+__all__ = ["built", "load"]
 
 _AT_ONCE: Final = 1 << 20  # bytes of a storage that is read, and compared with its checksum, while the file is opened
 
@@ -55,6 +56,10 @@ def load(
 
     Layers, optimizers and schedules of PyTorch's become ours, so a whole model made of them loads as a model. Classes
     of yours are made if they were registered with ``serialization.add_safe_globals``: nothing is imported for a file.
+
+    Tensors without a pickle are loaded as well, told by what is in the file: safetensors files, NumPy's ``.npz`` and
+    ``.npy``, and an index of shards (``model.safetensors.index.json``, ``pytorch_model.bin.index.json``) with the files
+    that it names, as one dictionary.
 
     Args:
         f: a path, or a file opened for reading in binary mode.
@@ -99,11 +104,26 @@ def load(
         raise TypeError(f"load() got an unexpected keyword argument '{strange[0]}'")
     if mmap and not isinstance(f, (str, os.PathLike)):
         raise ValueError("f must be a file path in order to use the mmap argument")
-    builder = _Builder(map_location, unknown == "record")
     encoding = cast("str | None", pickle_load_args.get("encoding"))
-    built = read(f, mmap=mmap is not False, build=builder.builders(), encoding=encoding, unknown=unknown)
+
+    def read_with(builders: Builders) -> Any:
+        return read(f, mmap=mmap is not False, build=builders, encoding=encoding, unknown=unknown).obj
+
+    return built(read_with, map_location, unknown == "record")
+
+
+def built(read_with: Callable[[Builders], Any], map_location: MapLocation, as_records: bool = False) -> Any:
+    """Read an object with tensors in the place of records.
+
+    Args:
+        read_with: reads it, with the hooks that it is given.
+        map_location: where tensors go, as for ``load``.
+        as_records: whether what is not supported stays a record.
+    """
+    builder = _Builder(map_location, as_records)
+    obj = read_with(builder.builders())
     builder.finish()
-    return built.obj
+    return obj
 
 
 class _Builder:

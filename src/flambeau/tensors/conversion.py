@@ -19,7 +19,7 @@ from flambeau.tensors.core import Core, Storage, call, wrap_array
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Conversion", "attributes", "set_attributes"]
+__all__ = ["Conversion", "attributes", "destination", "set_attributes"]
 
 
 def _typed(name: str) -> "Callable[[Conversion], Tensor]":
@@ -222,7 +222,7 @@ class Conversion(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to.html
         """
-        kind, place, copy = _destination(args, kwargs)
+        kind, place, copy = destination(args, kwargs)
         _check_format(kwargs.get("memory_format"), len(self.shape))
         result = cast("Tensor", self)
         if place is not None and place != self.device:
@@ -387,7 +387,7 @@ _FLAGS = ("non_blocking", "copy")
 _PYTHON = {bool: "bool", int: "int64", float: "float64", complex: "complex128"}
 
 
-def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dtype | None, "devices.device | None", bool]:
+def destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dtype | None, "devices.device | None", bool]:
     """Data type and device that the arguments of ``to`` name, and whether a copy is wanted."""
     kind, place = _as_kind(kwargs.get("dtype"), args, kwargs), kwargs.get("device")
     rest = list(args)

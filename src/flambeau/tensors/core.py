@@ -26,7 +26,21 @@ from flambeau.primitives.primitive import Primitive, picks
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Core", "Storage", "call", "call_in_place", "call_view", "made", "operand", "wrap_array"]
+__all__ = [
+    "CASTING",
+    "Core",
+    "Storage",
+    "call",
+    "call_in_place",
+    "call_view",
+    "made",
+    "operand",
+    "operands",
+    "wrap_array",
+]
+
+# What autocast does to the inputs of an operation; empty while no thread is inside ``autocast``.
+CASTING: list[Callable[[str, Sequence[Any], tuple[Any, ...]], Sequence[Any]]] = []
 
 
 class Storage:
@@ -60,6 +74,7 @@ class Core:
     _output_nr: int = 0
     _leaf_hooks: dict[int, Callable[..., Any]] | None = None
     _inference: bool = False
+    _fixed: str | None = None  # why the tensor may not be written in place
 
     kind: ClassVar[type[Any]]  # the class of results: Tensor
 
@@ -170,6 +185,8 @@ class Core:
                 "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
                 "normal tensor before doing inplace update."
             )
+        if self._fixed is not None:
+            raise RuntimeError(self._fixed)
         if self._requires_grad and (self._grad_fn is None or self._grad_fn.is_leaf):
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         base = self._origin()
@@ -178,7 +195,7 @@ class Core:
 
     def alias(self) -> "Tensor":
         """The same elements, off the tape."""
-        result = cast("Tensor", object.__new__(self.kind))
+        result: Tensor = object.__new__(self.kind)
         result._storage = self._storage
         if self._steps is not None:
             result._steps = self._steps
@@ -275,19 +292,27 @@ def operand(value: Any) -> Any:
     raise TypeError(f"unsupported operand: expected a Tensor or a number, but got {type(value).__name__}")
 
 
+def operands(name: str, *inputs: Any) -> Sequence[Any]:
+    """The inputs of a function of several primitives, in the types in which autocast runs it; see ``amp.lists``."""
+    return CASTING[0](name, inputs, ()) if CASTING else inputs
+
+
 # -- calling primitives --------------------------------------------------------------------------------------------
 
 
-def call(primitive: Primitive, inputs: Sequence[Any], static: tuple[Any, ...] = ()) -> Any:
+def call(primitive: Primitive, inputs: Sequence[Any], static: tuple[Any, ...] = (), *, casting: bool = True) -> Any:
     """Record a primitive on tensors and Python numbers; returns a new tensor, or a tuple of them.
 
     Args:
         primitive: what to compute.
         inputs: tensors, and Python numbers (which are inputs of the program, not part of it).
         static: arguments that are part of the formula.
+        casting: whether autocast may change the inputs' types.
     """
     if config.eager or len(PENDING) >= config.pending_limit:
         settle()
+    if CASTING and casting:
+        inputs = CASTING[0](primitive.name, inputs, static)
     values: list[Any] = []
     grad = False
     for item in inputs:
@@ -398,7 +423,7 @@ def call_in_place(tensor: Core, primitive: Primitive, inputs: Sequence[Any], sta
         RuntimeError: the result does not fit (shape or type), or the tensor may not be written (see the tape).
     """
     tensor.check_writable()
-    result = call(primitive, inputs, static)
+    result = call(primitive, inputs, static, casting=False)
     own = tensor.aval
     new = result.aval
     if new.shape != own.shape:

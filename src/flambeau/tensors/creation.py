@@ -13,7 +13,7 @@ from flambeau.dtypes.kinds import dtype, from_numpy_dtype, get_default_dtype, py
 from flambeau.graph.record import forget
 from flambeau.primitives import creation as p
 from flambeau.runtime.force import force_all
-from flambeau.tensors.core import Core, call, wrap_array
+from flambeau.tensors.core import Core, call, operands, wrap_array
 from flambeau.tensors.data import array_of, check_fits, converted
 from flambeau.tensors.options import (
     Device,
@@ -454,6 +454,7 @@ def polar(abs: "Tensor", angle: "Tensor", *, out: Any = None) -> "Tensor":
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.polar.html
     """
+    abs, angle = operands("polar", abs, angle)
     _check_parts(abs, angle)
     return _delivered(call(p.polar, (abs, angle)), out)
 

@@ -1,5 +1,6 @@
 """``Generator``: a host-side random stream as PyTorch's users hold it, and the default one's state."""
 
+import threading
 from collections.abc import Callable
 from collections.abc import Generator as Yields
 from contextlib import contextmanager
@@ -14,6 +15,10 @@ from flambeau.differentiation.tape import Tracked
 from flambeau.dtypes.kinds import DTYPES
 from flambeau.generators.draws import integers
 from flambeau.generators.streams import Stream, default_stream
+from flambeau.graph.node import Node
+from flambeau.graph.record import record
+from flambeau.primitives.barrier import barrier
+from flambeau.primitives.primitive import picks
 from flambeau.tensors.core import Core, made, wrap_array
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ __all__ = [
     "fork_rng",
     "get_rng_state",
     "initial_seed",
+    "keys_after",
     "manual_seed",
     "seed",
     "set_rng_state",
@@ -220,7 +226,34 @@ def device_key(generator: Generator | None = None, device: "str | devices.device
     stream = default_stream() if generator is None else generator.stream
     place = CPU if device is None else devices.as_device(device)
     sizes, examples = lots()
-    return examples(wrap_array(integers(stream, (*sizes, 2), 0, 1 << 32, np.uint32), DTYPES["uint32"], place))
+    words = integers(stream, (*sizes, 2), 0, 1 << 32, np.uint32)
+    return examples(_behind_gate(wrap_array(words, DTYPES["uint32"], place)))
+
+
+class _Gate(threading.local):
+    """The value that the calling thread's keys wait for."""
+
+    node: Node | None = None
+
+
+_GATE = _Gate()
+
+
+@contextmanager
+def keys_after(node: Node) -> Yields[None]:
+    """Have the block's device-side draws wait for a value, so that no program makes them before they are needed."""
+    before, _GATE.node = _GATE.node, node
+    try:
+        yield
+    finally:
+        _GATE.node = before
+
+
+def _behind_gate(key: "Tensor") -> "Tensor":
+    gate = _GATE.node
+    if gate is None or gate.aval.device != key.device:
+        return key
+    return made(picks(record(barrier, (key.read(), gate)))[0])
 
 
 def lots() -> "tuple[tuple[int, ...], Callable[[Tensor], Tensor]]":

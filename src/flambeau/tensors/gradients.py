@@ -1,22 +1,21 @@
-"""Gradients: what ``Tensor`` knows of the tape, and ``backward`` and ``grad``."""
+"""Gradients: what ``Tensor`` knows of the tape."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.base.hooks import RemovableHandle
-from flambeau.differentiation.batching import Batch
-from flambeau.differentiation.differentiate import differentiate
 from flambeau.differentiation.modes import MODE
-from flambeau.differentiation.tape import Edge, GradFn, Tracked, taped
+from flambeau.differentiation.tape import Edge, GradFn, Tracked, Versioned, taped
+from flambeau.graph.node import Aval
 from flambeau.graph.record import record
-from flambeau.primitives.creation import full
 from flambeau.primitives.pointwise import add
 from flambeau.tensors.core import Core, made
+from flambeau.tensors.walks import backward
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Gradients", "backward", "grad"]
+__all__ = ["Gradients"]
 
 _OTHER_TYPE = (
     "attempting to assign a gradient with dtype '{}' to a tensor with grad_dtype '{}'. The gradient must match the "
@@ -45,8 +44,12 @@ class Gradients(Core):
         """Say whether operations on the tensor are taped; returns the tensor.
 
         Raises:
+            TypeError: ``requires_grad`` is no boolean.
             RuntimeError: whole numbers cannot have gradients; a result of a taped operation cannot stop having one.
         """
+        if not isinstance(requires_grad, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # users pass anything
+            name = type(requires_grad).__name__
+            raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {name}")
         if requires_grad and not (self.dtype.is_floating_point or self.dtype.is_complex):
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
         if not requires_grad and self._grad_fn is not None:
@@ -56,7 +59,7 @@ class Gradients(Core):
             )
         if requires_grad and self._inference and not MODE.inference:
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
-        self._requires_grad = bool(requires_grad)
+        self._requires_grad = requires_grad
         return cast("Tensor", self)
 
     @property
@@ -108,6 +111,8 @@ class Gradients(Core):
 
     @data.setter
     def data(self, value: "Tensor") -> None:
+        if self._requires_grad and not (value.dtype.is_floating_point or value.dtype.is_complex):
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         self.take_storage(value)
 
     @property
@@ -138,6 +143,23 @@ class Gradients(Core):
     def _is_view(self) -> bool:
         return self._base is not None
 
+    def guard(self) -> tuple[Versioned, int, Aval]:
+        """What must not be written if the tensor's present value is to be read later: a storage and its version."""
+        return self._storage, self._storage.version, self.aval
+
+    def tape_at(self, edge: Edge, fixed: str | None = None) -> "Tensor":
+        """Have the tensor's gradient go to a place on the tape, whatever it was made from; returns the tensor.
+
+        Args:
+            edge: the place.
+            fixed: text of the error that writing the tensor in place raises; None where it may be written.
+        """
+        self._grad_fn, self._output_nr = edge
+        self._requires_grad = True
+        self._base, self._own_steps = None, ()
+        self._fixed = fixed
+        return cast("Tensor", self)
+
     def backward(
         self,
         gradient: "Tensor | None" = None,
@@ -165,7 +187,13 @@ class Gradients(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.backward.html
         """
-        backward((cast("Tensor", self),), None if gradient is None else (gradient,), retain_graph, create_graph, inputs)
+        backward(
+            (cast("Tensor", self),),
+            None if gradient is None else (gradient,),
+            retain_graph,
+            create_graph,
+            inputs=inputs,
+        )
 
     def accumulate(self, gradient: Tracked) -> None:
         """Add a gradient to ``.grad``, after the tensor's own hooks."""
@@ -284,140 +312,3 @@ def _check_replaced(hook: Any, before: Any, after: Any) -> None:
         raise RuntimeError(f"hook '{name}' has changed the type of value (was {kinds[0]} got {kinds[1]})")
     if tuple(after.shape) != before.shape:
         raise RuntimeError(f"hook '{name}' has changed the size of value")
-
-
-def _root_gradients(tensors: "Sequence[Tensor]", given: "Sequence[Tensor | None] | None") -> list[tuple[Edge, Tracked]]:
-    """Where to start a walk; raises RuntimeError in PyTorch's words."""
-    roots: list[tuple[Edge, Tracked]] = []
-    for index, tensor in enumerate(tensors):
-        edge = tensor.edge()
-        if edge is None:
-            raise RuntimeError(f"element {index} of tensors does not require grad and does not have a grad_fn")
-        gradient = given[index] if given is not None else None
-        if gradient is None:
-            if tensor.numel() != 1:
-                raise RuntimeError("grad can be implicitly created only for scalar outputs")
-            aval = tensor.aval
-            roots.append((edge, Tracked(record(full, (1.0,), (aval.shape, aval.dtype, aval.device)), None)))
-            continue
-        if gradient.shape != tensor.shape:
-            message = f"Mismatch in shape: grad_output[{index}] has a shape of {gradient.shape} and output[{index}] "
-            raise RuntimeError(f"{message}has a shape of {tensor.shape}.")
-        roots.append((edge, Tracked(gradient.read(), gradient.edge())))
-    return roots
-
-
-def backward(
-    tensors: "Sequence[Tensor] | Tensor",
-    grad_tensors: "Sequence[Tensor | None] | Tensor | None" = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    inputs: "Sequence[Tensor] | Tensor | None" = None,
-) -> None:
-    """Add the gradients of ``tensors`` to ``.grad`` of the leaves they were made from; see ``Tensor.backward``.
-
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.autograd.backward.html
-    """
-    roots = _root_gradients(_several(tensors), None if grad_tensors is None else _several(grad_tensors))
-    targets: list[Edge] | None = None
-    if inputs is not None:
-        chosen = _several(inputs)
-        if not chosen:
-            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-        targets = [_edge_of(tensor) for tensor in chosen]
-    found = differentiate(
-        roots,
-        targets=targets,
-        retain=create_graph if retain_graph is None else retain_graph,
-        create=create_graph,
-        accumulate=True,
-    )
-    before = MODE.grad
-    MODE.grad = create_graph
-    try:
-        for tensor in _several(inputs) if inputs is not None else ():
-            if tensor.grad_fn is not None and tensor.edge() in found:
-                tensor.accumulate(found[_edge_of(tensor)])
-    finally:
-        MODE.grad = before
-
-
-def grad(
-    outputs: "Sequence[Tensor] | Tensor",
-    inputs: "Sequence[Tensor] | Tensor",
-    grad_outputs: "Sequence[Tensor | None] | Tensor | None" = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    allow_unused: bool | None = None,
-    is_grads_batched: bool = False,
-    materialize_grads: bool = False,
-) -> "tuple[Tensor | None, ...]":
-    """Gradients of ``outputs`` with respect to ``inputs``, without touching ``.grad``.
-
-    Args:
-        outputs: where to start.
-        inputs: tensors whose gradients are wanted.
-        grad_outputs: gradients of the outputs; may be left out for single elements.
-        retain_graph, create_graph: as for ``Tensor.backward``.
-        allow_unused: give None for an input that the outputs do not depend on, instead of raising.
-        is_grads_batched: whether each of ``grad_outputs`` has another dimension in front, for many walks at once.
-        materialize_grads: give zeros for such an input.
-
-    Raises:
-        RuntimeError: an input was not used and ``allow_unused`` is not set; the tape was freed.
-
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad.html
-    """
-    if is_grads_batched:
-        options = (retain_graph, create_graph, allow_unused, False, materialize_grads)
-        return _batched_grad(grad_outputs, lambda rows: grad(outputs, inputs, rows, *options))
-    roots = _root_gradients(_several(outputs), None if grad_outputs is None else _several(grad_outputs))
-    chosen = _several(inputs)
-    targets = [_edge_of(tensor) for tensor in chosen]
-    found = differentiate(
-        roots, targets=targets, retain=create_graph if retain_graph is None else retain_graph, create=create_graph
-    )
-    results: list[Tensor | None] = [made(*found[edge]) if edge in found else None for edge in targets]
-    unused = [index for index, item in enumerate(results) if item is None]
-    if unused and not (allow_unused or materialize_grads):
-        raise RuntimeError(
-            f"The differentiated Tensor at index {unused[0]} appears to not have been used in the graph. Set "
-            "allow_unused=True if this is the desired behavior."
-        )
-    if materialize_grads:
-        results = [_zeros_like(t) if r is None else r for t, r in zip(chosen, results, strict=True)]
-    return tuple(results)
-
-
-def _batched_grad(
-    given: "Any", one: "Callable[[list[Tensor]], tuple[Tensor | None, ...]]"
-) -> "tuple[Tensor | None, ...]":
-    """Gradients for every row of the outputs' gradients, of a walk recorded for one row."""
-    rows: list[Tensor | None] = [None] if given is None else list(_several(given))
-    tracked = [Tracked(item.read(), item.edge()) for item in rows if item is not None]
-    if len(tracked) < len(rows):
-        raise RuntimeError("is_grads_batched=True needs every one of grad_outputs, with the batch in front")
-    batch = Batch(tracked[0].node.aval.shape[0])
-    examples = [made(*batch.example(item, 0)) for item in tracked]
-    with batch.running():
-        found = one(examples)
-    present = [item for item in found if item is not None]
-    wholes = iter(batch.whole([Tracked(item.read(), item.edge()) for item in present], [0] * len(present)))
-    return tuple([None if item is None else made(*next(wholes)) for item in found])
-
-
-def _zeros_like(tensor: "Tensor") -> "Tensor":
-    aval = tensor.aval
-    return made(record(full, (0.0,), (aval.shape, aval.dtype, aval.device)))
-
-
-def _edge_of(tensor: "Tensor") -> Edge:
-    """A differentiated tensor's place on the tape; raises RuntimeError if it has none."""
-    edge = tensor.edge()
-    if edge is None:
-        raise RuntimeError("One of the differentiated Tensors does not require grad")
-    return edge
-
-
-def _several(tensors: Any) -> Any:
-    return (tensors,) if isinstance(tensors, Core) else tuple(tensors)

@@ -11,7 +11,7 @@ from flambeau.dtypes.kinds import DTYPES
 from flambeau.primitives import indexing as p
 from flambeau.primitives import pointwise
 from flambeau.primitives.movement import basic_index
-from flambeau.tensors.core import Core, call, call_in_place, call_view, operand, wrap_array
+from flambeau.tensors.core import Core, call, call_in_place, call_view, operand, operands, wrap_array
 from flambeau.tensors.numpy_names import accept_numpy_names
 from flambeau.tensors.subscripts import (
     check_positions,
@@ -191,7 +191,8 @@ class Indexing(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.index_copy.html
         """
-        return call(*_index_copied(self, dim, index, source))
+        target, source = operands("index_copy", self, source)
+        return call(*_index_copied(target, dim, index, source))
 
     def index_copy_(self, dim: int, index: "Tensor", source: "Tensor") -> "Tensor":
         """In-place ``index_copy``."""

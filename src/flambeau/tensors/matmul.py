@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flambeau.base.shapes import normalize_axis
 from flambeau.primitives import matmul as p
-from flambeau.tensors.core import Core, call, call_in_place
+from flambeau.tensors.core import Core, call, call_in_place, operands
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -61,10 +61,11 @@ class Matmul(Core):
         if len(self.shape) != 1 or len(tensor.shape) != 1:
             shapes = f"{len(self.shape)}D and {len(tensor.shape)}D tensors"
             raise RuntimeError(f"1D tensors expected, but got {shapes}")
-        if self.dtype is not tensor.dtype:
-            kinds = [item.dtype.tensor_type.removesuffix("Tensor") for item in (self, tensor)]
+        one, other = operands("dot", self, tensor)
+        if one.dtype is not other.dtype:
+            kinds = [item.dtype.tensor_type.removesuffix("Tensor") for item in (one, other)]
             raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {kinds[0]} and {kinds[1]}")
-        return call(p.dot, (self, tensor))
+        return call(p.dot, (one, other))
 
     def vdot(self, other: "Tensor") -> "Tensor":
         """``dot`` with the conjugate of the first. Source: https://docs.pytorch.org/docs/stable/generated/torch.vdot.html."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flambeau.primitives import linalg as primitives
 from flambeau.tensors import return_types
-from flambeau.tensors.core import call
+from flambeau.tensors.core import call, operands
 from flambeau.tensors.joining import cat
 from flambeau.tensors.matmul import chain_matmul
 from flambeau.tensors.norms import check_square
@@ -190,6 +190,7 @@ def vecdot(x: "Tensor", y: "Tensor", *, dim: int = -1) -> "Tensor":
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.vecdot.html
     """
+    x, y = operands("vecdot", x, y)
     return ((x.conj() if x.is_complex() else x) * y).sum(dim)
 
 

@@ -61,7 +61,13 @@ class Parameter(Tensor, metaclass=_ParameterType):
     def __deepcopy__(self, memo: dict[int, Any]) -> "Parameter":
         found = memo.get(id(self))
         if found is None:
-            found = memo[id(self)] = type(self)(made(self.read()), self.requires_grad)
+            copy = made(self.read())  # nodes never change: a new cell with the same one is a copy
+            if type(self) is Parameter:
+                found = object.__new__(Parameter)
+                found._storage, found._requires_grad = copy._storage, self._requires_grad
+            else:
+                found = type(self)(copy, self.requires_grad)
+            memo[id(self)] = found
         return found
 
     def __repr__(self, *, tensor_contents: str | None = None) -> str:

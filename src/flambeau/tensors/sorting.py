@@ -8,7 +8,7 @@ from flambeau.base.shapes import normalize_axis
 from flambeau.dtypes.kinds import DTYPES
 from flambeau.primitives import sorting as p
 from flambeau.tensors import return_types
-from flambeau.tensors.core import Core, call, operand, wrap_array
+from flambeau.tensors.core import Core, call, operand, operands, wrap_array
 from flambeau.tensors.creation import as_tensor
 from flambeau.tensors.numpy_names import accept_numpy_names
 from flambeau.tensors.return_types import Results
@@ -214,6 +214,7 @@ def _nonempty(name: str, tensor: Core, dim: int) -> int:
 
 
 def _quantile(name: str, tensor: "Tensor", q: Any, dim: int | None, keepdim: bool, interpolation: str) -> "Tensor":
+    (tensor,) = operands("quantile", tensor)
     if tensor.dtype.name not in ("float32", "float64"):
         raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
     if not tensor.numel():

@@ -3,6 +3,6 @@
 Source: https://docs.pytorch.org/docs/stable/data.html
 """
 
-from flambeau.utils import data, hooks
+from flambeau.utils import checkpoint, data, hooks
 
-__all__ = ["data", "hooks"]
+__all__ = ["checkpoint", "data", "hooks"]

@@ -41,14 +41,20 @@ from flambeau.nn.functional.activation import (
     threshold,
     threshold_,
 )
-from flambeau.nn.functional.attention import scaled_dot_product_attention
+from flambeau.nn.functional.attention import (
+    scaled_dot_product_attention,
+)
 from flambeau.nn.functional.convolution import (
     conv1d,
     conv2d,
     conv3d,
+    conv_tbc,
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
+)
+from flambeau.nn.functional.ctc import (
+    ctc_loss,
 )
 from flambeau.nn.functional.dropout import (
     alpha_dropout,
@@ -58,7 +64,28 @@ from flambeau.nn.functional.dropout import (
     dropout3d,
     feature_alpha_dropout,
 )
-from flambeau.nn.functional.linear import bilinear, linear
+from flambeau.nn.functional.folding import (
+    fold,
+    unfold,
+)
+from flambeau.nn.functional.fractional_pooling import (
+    fractional_max_pool2d,
+    fractional_max_pool2d_with_indices,
+    fractional_max_pool3d,
+    fractional_max_pool3d_with_indices,
+)
+from flambeau.nn.functional.grouped import (
+    grouped_mm,
+    scaled_grouped_mm,
+    scaled_mm,
+)
+from flambeau.nn.functional.linear import (
+    bilinear,
+    linear,
+)
+from flambeau.nn.functional.linear_cross_entropy import (
+    linear_cross_entropy,
+)
 from flambeau.nn.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -77,9 +104,11 @@ from flambeau.nn.functional.margin import (
     hinge_embedding_loss,
     margin_ranking_loss,
     multi_margin_loss,
+    multilabel_margin_loss,
     multilabel_soft_margin_loss,
     soft_margin_loss,
     triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 from flambeau.nn.functional.multihead import multi_head_attention_forward
 from flambeau.nn.functional.normalization import (
@@ -91,7 +120,9 @@ from flambeau.nn.functional.normalization import (
     normalize,
     rms_norm,
 )
-from flambeau.nn.functional.padding import pad
+from flambeau.nn.functional.padding import (
+    pad,
+)
 from flambeau.nn.functional.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -115,9 +146,35 @@ from flambeau.nn.functional.pooling import (
     max_pool3d,
     max_pool3d_with_indices,
 )
-from flambeau.nn.functional.similarity import cosine_similarity, pairwise_distance
-from flambeau.nn.functional.sparse import embedding, one_hot
-from flambeau.nn.functional.vision import interpolate, pixel_shuffle, pixel_unshuffle, upsample
+from flambeau.nn.functional.sampling import (
+    affine_grid,
+    grid_sample,
+)
+from flambeau.nn.functional.similarity import (
+    cosine_similarity,
+    pairwise_distance,
+    pdist,
+)
+from flambeau.nn.functional.sparse import (
+    embedding,
+    embedding_bag,
+    one_hot,
+)
+from flambeau.nn.functional.unpooling import (
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
+from flambeau.nn.functional.vision import (
+    channel_shuffle,
+    interpolate,
+    native_channel_shuffle,
+    pixel_shuffle,
+    pixel_unshuffle,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -129,6 +186,7 @@ __all__ = [
     "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d",
     "adaptive_max_pool3d_with_indices",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -139,15 +197,18 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "celu",
     "celu_",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_tbc",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -155,11 +216,19 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
+    "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool2d_with_indices",
+    "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
+    "grouped_mm",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
@@ -176,6 +245,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
@@ -189,16 +259,22 @@ __all__ = [
     "max_pool2d_with_indices",
     "max_pool3d",
     "max_pool3d_with_indices",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "mse_loss",
     "multi_head_attention_forward",
     "multi_margin_loss",
+    "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
+    "native_channel_shuffle",
     "nll_loss",
     "normalize",
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
@@ -210,6 +286,8 @@ __all__ = [
     "rrelu",
     "rrelu_",
     "scaled_dot_product_attention",
+    "scaled_grouped_mm",
+    "scaled_mm",
     "selu",
     "selu_",
     "sigmoid",
@@ -226,5 +304,9 @@ __all__ = [
     "threshold",
     "threshold_",
     "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
+    "unfold",
     "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]

@@ -8,8 +8,8 @@ from flambeau.base.shapes import normalize_axis
 from flambeau.dtypes.kinds import dtype
 from flambeau.primitives import activation as p
 from flambeau.primitives.activation import ACTIVATIONS, IN_PLACE
-from flambeau.primitives.dropout import gumbel
 from flambeau.tensors.core import call, call_in_place
+from flambeau.tensors.creation import empty
 from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.random import device_key
 from flambeau.tensors.tensor import Tensor
@@ -371,6 +371,8 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
     """A sample of the Gumbel-softmax distribution; one-hot if ``hard``, with the gradient of the soft sample.
 
+    The sample is drawn from the default generator, and is PyTorch's.
+
     Args:
         logits: unnormalized log probabilities, any shape.
         tau: temperature.
@@ -382,7 +384,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     """
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
-    noise = call(gumbel, (logits, device_key(None, logits.device)))
+    noise = -empty(logits.shape, dtype=logits.dtype, device=logits.device).exponential_().log()
     soft = ((logits + noise) / tau).softmax(dim)
     if not hard:
         return soft

@@ -14,6 +14,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_tbc",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
@@ -289,3 +290,52 @@ def conv_transpose3d(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose3d.html
     """
     return _transposed(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """Convolution of sequences whose first dimension is the time.
+
+    Args:
+        input: (time, N, C_in).
+        weight: (kernel, C_in, C_out).
+        bias: (C_out,).
+        pad: zeros added at both ends of the time.
+
+    Returns:
+        (time + 2 pad - kernel + 1, N, C_out).
+
+    Raises:
+        TypeError: the bias is no tensor.
+        RuntimeError: sizes do not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.functional.conv_tbc(torch.ones(3, 1, 1), torch.ones(2, 1, 1), torch.zeros(1)).flatten()
+        tensor([2., 2.])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_tbc.html
+    """
+    if not isinstance(bias, Tensor):
+        raise TypeError(f"conv_tbc(): argument 'bias' (position 3) must be Tensor, not {type(bias).__name__}")
+    _check_tbc(input.shape, weight.shape, bias.shape, pad)
+    result = conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad)
+    return result.permute(2, 0, 1)
+
+
+def _check_tbc(input: Sequence[int], weight: Sequence[int], bias: Sequence[int], pad: int) -> None:
+    """Raise RuntimeError, in PyTorch's words, where sizes do not fit."""
+    if len(input) != 3:
+        raise RuntimeError("Input must have 3 dims: time, batch, in_channel")
+    if len(weight) != 3:
+        raise RuntimeError("Weight tensor must have 3 dims: kernel_width, in_channels, out_channels.")
+    if len(bias) != 1:
+        raise RuntimeError("Bias must be 1-D")
+    if input[2] != weight[1]:
+        raise RuntimeError("Input dim 2 (input channels) is not == dim 1 in the weight tensor")
+    if weight[2] != bias[0]:
+        raise RuntimeError("Bias size must equal dim 2 in the weight tensor (output channels).")
+    steps = input[0] + 2 * pad - weight[0] + 1
+    if steps < 0:
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {steps}: [{steps}, {input[1]}, {weight[2]}]"
+        )

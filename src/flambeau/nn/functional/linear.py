@@ -93,6 +93,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return call(_LINEAR[rank, True], (bias, input, weight))
 
 
+# A name of its own, because autocast does not treat it as a product of matrices.
+_BILINEAR = Primitive("bilinear", p.einsum.lower, checks="others", grad_name=p.einsum.grad_name, variadic=True)
+
+
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x1 @ weight[o] @ x2 + bias[o], for every output feature o.
 
@@ -108,7 +112,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.bilinear.html
     """
     _check_bilinear(input1.shape, input2.shape, weight.shape)
-    result: Any = call(p.einsum, (input1, weight, input2), ("...i,oij,...j->...o",))
+    result: Any = call(_BILINEAR, (input1, weight, input2), ("...i,oij,...j->...o",))
     return result if bias is None else result + bias
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from flambeau.base.shapes import broadcast
 from flambeau.nn.functional.reduction import checked_reduction, resolved_reduction
 from flambeau.primitives import loss as p
-from flambeau.tensors.core import call
+from flambeau.tensors.core import call, operands
 from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.tensor import Tensor
 
@@ -117,6 +117,7 @@ def l1_loss(
     """
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
     _paired(input, target)
+    input, target, weight = operands("l1_loss", input, target, weight)
     losses = (input - target).abs()
     return _reduced(losses, reduction) if weight is None else _weighted(losses, weight, reduction)
 
@@ -188,7 +189,7 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, ignore_
         )
     if weight is not None and weight.dtype is not input.dtype:
         raise RuntimeError(f"expected scalar type {_kind(input)} but found {_kind(weight)}")
-    _check_range(target.read().value, classes, ignore_index)
+    check_range(target.read().value, classes, ignore_index)
 
 
 def _kind(tensor: Tensor) -> str:
@@ -206,7 +207,7 @@ def _check_class_shapes(shape: Sequence[int], goal: Sequence[int]) -> None:
         raise RuntimeError(f"Expected target size {[shape[0], *shape[2:]]}, got {list(goal)}")
 
 
-def _check_range(values: Any, classes: int, ignore_index: int) -> None:
+def check_range(values: Any, classes: int, ignore_index: int) -> None:
     """Raise IndexError for a class out of range, where the classes are on the host; elsewhere the loss is NaN."""
     if not isinstance(values, np.ndarray):
         return
@@ -294,6 +295,7 @@ def cross_entropy(
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     tensor_argument("cross_entropy_loss", 2, target, "target")
+    input, target, weight = operands("cross_entropy", input, target, weight)
     if input.shape == target.shape:
         if not target.is_floating_point():
             raise RuntimeError(f"Expected floating point type for target with class probabilities, got {_kind(target)}")
@@ -393,6 +395,7 @@ def kl_div(
         )
     batch = reduction == "batchmean"
     reduction = checked_reduction("sum" if batch else reduction)
+    input, target = operands("kl_div", input, target)
     losses = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
     total = _reduced(losses, reduction)
     return total / input.shape[0] if batch and input.shape else total
@@ -499,6 +502,7 @@ def poisson_nll_loss(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.poisson_nll_loss.html
     """
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    input, target = operands("poisson_nll_loss", input, target)
     losses = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
         safe = target.masked_fill(target <= 1, 1.0)

@@ -1,6 +1,7 @@
 """Losses with a margin, and of embeddings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +9,8 @@ from flambeau.base.shapes import broadcast
 from flambeau.nn.functional.reduction import checked_reduction, resolved_reduction
 from flambeau.nn.functional.similarity import pairwise_distance
 from flambeau.primitives import loss as p
-from flambeau.tensors.core import call
+from flambeau.primitives.primitive import Primitive
+from flambeau.tensors.core import call, operands
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
@@ -16,13 +18,23 @@ __all__ = [
     "hinge_embedding_loss",
     "margin_ranking_loss",
     "multi_margin_loss",
+    "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "soft_margin_loss",
     "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]
 
 # ``multi_margin_loss`` has an argument p.
 _MULTI_MARGIN = p.multi_margin
+
+# A name of its own, because autocast does not treat it as the loss it is made of.
+_MULTI_LABEL = Primitive(
+    "multilabel_soft_margin_loss",
+    p.binary_cross_entropy_with_logits.lower,
+    grad_name=p.binary_cross_entropy_with_logits.grad_name,
+    variadic=True,
+)
 
 
 def _reduced(losses: Tensor, reduction: str) -> Tensor:
@@ -45,6 +57,7 @@ def hinge_embedding_loss(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hinge_embedding_loss.html
     """
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    input, target = operands("hinge_embedding_loss", input, target)
     near = input.where(target != -1, 0.0)
     far = (margin - input).clamp_min(0).where(target != 1, 0.0)
     return _reduced(far + near, reduction)
@@ -72,6 +85,7 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
             f"{input1.shape!r}, input2: {input2.shape!r}, target: {target.shape!r} "
         )
+    input1, input2, target = operands("margin_ranking_loss", input1, input2, target)
     return _reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)
 
 
@@ -108,6 +122,7 @@ def cosine_embedding_loss(
         sizes = f"{list(input1.shape)} and {list(input2.shape)}"
         kind = f"{rank}D target tensor expects {rank + 1}D input tensors"
         raise RuntimeError(f"{kind}, but found inputs with sizes {sizes}.")
+    input1, input2, target = operands("cosine_embedding_loss", input1, input2, target)
     squares = [(item * item).sum(rank) + 1e-12 for item in (input1, input2)]
     cosine = (input1 * input2).sum(rank) / (squares[0] * squares[1]).sqrt()
     broadcast(target.shape, cosine.shape)
@@ -157,10 +172,53 @@ def triplet_margin_loss(
             "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
             f"anchor {ranks[0]}D, positive {ranks[1]}D, and negative {ranks[2]}D inputs"
         )
+    anchor, positive, negative = operands("triplet_margin_loss", anchor, positive, negative)
     near = pairwise_distance(anchor, positive, p, eps)
     far = pairwise_distance(anchor, negative, p, eps)
     if swap:
         far = far.minimum(pairwise_distance(positive, negative, p, eps))
+    return _reduced((margin + near - far).clamp_min(0), reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """``triplet_margin_loss`` with any distance.
+
+    Args:
+        anchor: (N, ...).
+        positive: what should be near, the same number of dimensions.
+        negative: what should be far, the same number of dimensions.
+        distance_function: takes two tensors and returns their distances; ``pairwise_distance`` if None.
+        margin: how much farther; positive.
+        swap: whether the negative's distance may be measured from the positive, where that is less.
+        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+
+    Raises:
+        ValueError: the margin is not positive, or ``reduction`` is something else.
+        RuntimeError: numbers of dimensions differ.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.triplet_margin_with_distance_loss.html
+    """
+    checked_reduction(reduction)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not anchor.dim() == positive.dim() == negative.dim():
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+            f"anchor {anchor.dim()}D, positive {positive.dim()}D, and negative {negative.dim()}D inputs"
+        )
+    distance = pairwise_distance if distance_function is None else distance_function
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = far.minimum(distance(positive, negative))
     return _reduced((margin + near - far).clamp_min(0), reduction)
 
 
@@ -195,10 +253,53 @@ def multilabel_soft_margin_loss(
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not valid")
     extra = () if weight is None else (weight,)
-    losses: Tensor = call(
-        p.binary_cross_entropy_with_logits, (input, target, *extra), ((weight is not None, False), "none")
-    )
+    losses: Tensor = call(_MULTI_LABEL, (input, target, *extra), ((weight is not None, False), "none"))
     return _reduced(losses.sum(-1) / input.shape[-1], reduction)
+
+
+def multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Sum over labels and other classes of max(0, 1 - input[label] + input[class]), over the number of classes.
+
+    Args:
+        input: scores, (N, C) or (C,).
+        target: labels of each instance, int64, the same shape: those before the first -1 count.
+        size_average: deprecated.
+        reduce: deprecated.
+        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+
+    Raises:
+        RuntimeError: shapes or data types do not fit, or a label on the host is out of range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.functional.multilabel_margin_loss(torch.tensor([0.1, 0.2, 0.4, 0.8]), torch.tensor([3, 0, -1, 1]))
+        tensor(0.8500)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.multilabel_margin_loss.html
+    """
+    reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    shape = input.shape
+    if len(shape) > 2 or 0 in shape[-1:]:
+        message = "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+        raise RuntimeError(f"{message}{list(shape)}")
+    if target.shape != shape:
+        raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(shape)}")
+    if target.dtype.name != "int64":
+        kind = target.dtype.tensor_type.removesuffix("Tensor")
+        raise RuntimeError(f"expected scalar type Long but found {kind}")
+    classes = shape[-1] if shape else 1
+    known: Any = target.read().value
+    if isinstance(known, np.ndarray) and ((known < -1) | (known >= classes)).any():
+        raise RuntimeError("argument #2 'target' is out of range")
+    rows = (-1, classes) if len(shape) < 2 else shape
+    losses: Tensor = call(p.multi_label_margin, (input.reshape(rows), target.reshape(rows)), (reduction,))
+    return losses.reshape(shape[:-1]) if reduction == "none" and len(shape) < 2 else losses
 
 
 def multi_margin_loss(

@@ -8,7 +8,16 @@ from flambeau.primitives import normalization as p
 from flambeau.tensors.core import call, call_in_place
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize", "rms_norm"]
+__all__ = [
+    "batch_norm",
+    "cross_map_lrn",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "local_response_norm",
+    "normalize",
+    "rms_norm",
+]
 
 # ``normalize`` has an argument p.
 _NEIGHBOR_MEANS = p.neighbor_means
@@ -149,7 +158,9 @@ def instance_norm(
     spread = (1, channels) + (1,) * (len(shape) - 2)
     if weight is not None:
         result = result * weight.reshape(spread)
-    return result if bias is None else result + bias.reshape(spread)
+    if bias is not None:
+        result = result + bias.reshape(spread)
+    return result.to(input.dtype)
 
 
 def _check_normalized(
@@ -307,3 +318,15 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     squares = input * input
     means: Tensor = call(_NEIGHBOR_MEANS, (squares,), (int(size),))
     return input / means.mul(alpha).add(k).pow(beta)
+
+
+def cross_map_lrn(input: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    """``x / (k + alpha * mean) ** beta``, as ``nn.CrossMapLRN2d`` has it.
+
+    Raises:
+        ValueError: the input has not four dimensions.
+    """
+    if input.dim() != 4:
+        raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
+    sums: Tensor = call(p.map_sums, (input * input,), (int(size),))
+    return input * sums.mul(alpha / size).add(k).pow(-beta)

@@ -25,6 +25,7 @@ __all__ = [
     "LazyBatchNorm3d",
     "LazyNormBase",
     "NormBase",
+    "SyncBatchNorm",
 ]
 
 
@@ -127,9 +128,9 @@ def counted(count: Tensor) -> Any:
     """Add 1 to a counter, and return it.
 
     It is counted on the host: the counter stays a known number, so that nothing is recorded that nobody asks for.
-    (Inside ``vmap`` over several counters there is no number to know.)
+    (Inside ``vmap`` over several counters, and without values, there is no number to know.)
     """
-    if count.aval.mapped:
+    if count.is_meta or count.aval.mapped:
         return count.add_(1)
     value = np.asarray(count.detach().host()) + 1
     count.write(Tracked(leaf(value.astype(np.int64), count.aval), None))
@@ -220,6 +221,89 @@ class BatchNorm3d(_BatchNorm):
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() != 5:
             raise ValueError(f"expected 5D input (got {input.dim()}D input)")
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalization of (N, C, ...) with the statistics of the whole batch.
+
+    One process sees the whole batch, so that this is batch normalization of any rank.
+
+    Args:
+        num_features: number of channels C.
+        eps: added to the variance.
+        momentum: share of a batch in the running statistics; None for their plain mean over all batches.
+        affine: whether there is a weight (and, with ``bias``, a bias).
+        track_running_stats: whether there are running statistics.
+        process_group: kept as an attribute, and not used.
+        device: where parameters and buffers live.
+        dtype: their data type.
+        bias: whether an affine layer has a bias.
+
+    Raises:
+        ValueError: the input has fewer than two dimensions, or no channels.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SyncBatchNorm.html
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: Any = None,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"expected at least 2D input (got {input.dim()}D input)")
+        if input.size(1) == 0:
+            raise ValueError("SyncBatchNorm number of input channels should be non-zero")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """A model with every batch normalization layer replaced by a ``SyncBatchNorm`` of the same tensors.
+
+        Args:
+            module: the model; its children are replaced in place.
+            process_group: what the new layers keep.
+
+        Returns:
+            The model, or the new layer if it is such a layer itself.
+
+        Example:
+            >>> import flambeau as torch
+            >>> torch.nn.SyncBatchNorm.convert_sync_batchnorm(torch.nn.BatchNorm1d(3))
+            SyncBatchNorm(3, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SyncBatchNorm.html
+        """
+        made = module
+        if isinstance(module, _BatchNorm):
+            made = SyncBatchNorm(
+                module.num_features,
+                module.eps,
+                module.momentum,
+                module.affine,
+                module.track_running_stats,
+                process_group,
+                bias=module.bias is not None,
+            )
+            for name in ("weight", "bias") if module.affine else ():
+                setattr(made, name, getattr(module, name))
+            for name in ("running_mean", "running_var", "num_batches_tracked"):
+                setattr(made, name, getattr(module, name))
+            made.training = module.training
+        for name, child in module.named_children():
+            made.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return made
 
 
 class LazyNormBase(LazyModuleMixin, NormBase):

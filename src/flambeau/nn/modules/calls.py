@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Calls"]
 
 _PRE, _FORWARD, _BACKWARD_PRE, _BACKWARD = GLOBAL.forward_pre, GLOBAL.forward, GLOBAL.backward_pre, GLOBAL.backward
+_WITH_KWARGS, _ALWAYS = GLOBAL.forward_with_kwargs, GLOBAL.forward_always_called
 
 _NO_TENSORS = "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received {}"
 _SILENCED = (
@@ -55,7 +56,26 @@ class Calls(Hooks):
             hooked = getattr(self, missing.args[0])
         if not hooked:
             return self.forward(*args, **kwargs)
-        return _Call(self, args, kwargs).run()
+        if (
+            fields["_backward_hooks"]
+            or fields["_backward_pre_hooks"]
+            or fields["_forward_hooks_always_called"]
+            or _BACKWARD
+            or _BACKWARD_PRE
+            or _ALWAYS
+        ):
+            return _Call(self, args, kwargs).run()
+        if _PRE or fields["_forward_pre_hooks"]:
+            args, kwargs = _after_pre_hooks(self, args, kwargs)
+        result = self.forward(*args, **kwargs)
+        for number, hook in [*_FORWARD.items(), *fields["_forward_hooks"].items()]:
+            if number in fields["_forward_hooks_with_kwargs"] or number in _WITH_KWARGS:
+                replaced = hook(self, args, kwargs, result)
+            else:
+                replaced = hook(self, args, result)
+            if replaced is not None:
+                result = replaced
+        return result
 
     _wrapped_call_impl = _call_impl
     __call__ = _call_impl
@@ -76,8 +96,27 @@ class Calls(Hooks):
             warnings.warn(text, FutureWarning, stacklevel=2)
 
 
+def _after_pre_hooks(module: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """A call's arguments after the hooks that are called before ``forward``."""
+    for number, hook in (*_PRE.items(), *module._forward_pre_hooks.items()):
+        if number not in module._forward_pre_hooks_with_kwargs:
+            replaced = hook(module, args)
+            if replaced is not None:
+                args = cast("Any", replaced if isinstance(replaced, tuple) else (replaced,))
+            continue
+        replaced = hook(module, args, kwargs)
+        if replaced is None:
+            continue
+        if not (isinstance(replaced, tuple) and len(cast("Any", replaced)) == 2):
+            raise RuntimeError(
+                f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
+            )
+        args, kwargs = cast("Any", replaced)
+    return args, kwargs
+
+
 class _Call:
-    """One call of a module that has hooks."""
+    """One call of a module that has backward hooks, or hooks that are called even after an error."""
 
     def __init__(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
         self.module = module
@@ -99,7 +138,7 @@ class _Call:
         module = self.module
         full, older = module._get_backward_hooks()
         pre = module._get_backward_pre_hooks()
-        self._call_pre_hooks()
+        self.args, self.kwargs = _after_pre_hooks(module, self.args, self.kwargs)
         backward = BackwardHooks(module, full, pre) if full or pre else None
         if backward is not None:
             self.args = backward.around_inputs(self.args)
@@ -115,23 +154,6 @@ class _Call:
         if older:
             hook_last_operation(module, older, self.args, self.result)
 
-    def _call_pre_hooks(self) -> None:
-        module = self.module
-        for number, hook in (*_PRE.items(), *module._forward_pre_hooks.items()):
-            if number not in module._forward_pre_hooks_with_kwargs:
-                replaced = hook(module, self.args)
-                if replaced is not None:
-                    self.args = cast("Any", replaced if isinstance(replaced, tuple) else (replaced,))
-                continue
-            replaced = hook(module, self.args, self.kwargs)
-            if replaced is None:
-                continue
-            if not (isinstance(replaced, tuple) and len(cast("Any", replaced)) == 2):
-                raise RuntimeError(
-                    f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
-                )
-            self.args, self.kwargs = cast("Any", replaced)
-
     def _call_hooks(self) -> None:
         module = self.module
         for number, hook in (*_FORWARD.items(), *module._forward_hooks.items()):
@@ -140,7 +162,7 @@ class _Call:
 
     def _call_hook(self, number: int, hook: Any) -> None:
         module = self.module
-        if number in module._forward_hooks_with_kwargs or number in GLOBAL.forward_with_kwargs:
+        if number in module._forward_hooks_with_kwargs or number in _WITH_KWARGS:
             replaced = hook(module, self.args, self.kwargs, self.result)
         else:
             replaced = hook(module, self.args, self.result)
@@ -151,7 +173,7 @@ class _Call:
         """After an error: call the hooks that asked for it; their own errors become warnings."""
         module = self.module
         for label, hooks, always in (
-            ("global module forward hook", _FORWARD, GLOBAL.forward_always_called),
+            ("global module forward hook", _FORWARD, _ALWAYS),
             ("module forward hook", module._forward_hooks, module._forward_hooks_always_called),
         ):
             for number, hook in hooks.items():

@@ -1,14 +1,21 @@
 """``Conversion``: a module to another data type or device; its parameters stay the same objects."""
 
 import warnings
+import weakref
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, cast
 
+from flambeau.__future__ import (
+    get_overwrite_module_params_on_conversion,
+    get_swap_module_params_on_conversion,
+)
+from flambeau.devices.backend import jax_device
 from flambeau.devices.device import as_device, device
 from flambeau.differentiation.modes import no_grad
 from flambeau.dtypes.kinds import DTYPES, dtype
 from flambeau.nn.modules.traversal import Traversal
 from flambeau.nn.parameter import Parameter
+from flambeau.tensors.conversion import destination
 from flambeau.tensors.creation import empty
 from flambeau.tensors.tensor import Tensor
 
@@ -24,43 +31,76 @@ _COMPLEX = (
 )
 
 
+class _Converting:
+    """A function as one conversion of a module applies it: tensors that are one under several names stay one."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        self._function = function
+        self._replaced: dict[int, tuple[weakref.ref[Tensor], Tensor]] = {}
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        return self._function(tensor)
+
+    def parameter(self, parameter: Parameter) -> Parameter:
+        """The parameter, showing its converted elements; another one where it cannot or shall not stay the same."""
+        known = self._known(parameter)
+        if known is not None:
+            return cast("Parameter", known)
+        gradient = parameter.grad
+        converted = self(parameter)
+        swap = get_swap_module_params_on_conversion()
+        result = parameter
+        if not swap and (get_overwrite_module_params_on_conversion() or converted.is_meta != parameter.is_meta):
+            result = Parameter(converted, parameter.requires_grad)
+            self._replaced[id(parameter)] = weakref.ref(parameter), result
+        elif converted is not parameter:
+            parameter.grad = None
+            parameter.data = converted
+        if gradient is not None:
+            result.grad = self._gradient(gradient, swap)
+        return result
+
+    def _gradient(self, gradient: Tensor, swap: bool) -> Tensor:
+        converted = self(gradient)
+        if not swap and (get_overwrite_module_params_on_conversion() or converted.is_meta != gradient.is_meta):
+            return converted.requires_grad_(gradient.requires_grad)
+        if converted is not gradient:
+            gradient.data = converted
+        return gradient
+
+    def buffer(self, buffer: Tensor) -> Tensor:
+        """The converted buffer."""
+        known = self._known(buffer)
+        if known is not None:
+            return known
+        converted = self(buffer)
+        if converted is not buffer:
+            self._replaced[id(buffer)] = weakref.ref(buffer), converted
+        return converted
+
+    def _known(self, tensor: Tensor) -> Tensor | None:
+        """What took the place of a tensor found before, under another name."""
+        before, after = self._replaced.get(id(tensor), (None, None))
+        return after if before is not None and before() is tensor else None
+
+
 class Conversion(Traversal):
     """Methods that convert and move."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Put every parameter, gradient and buffer through a function."""
+        converting = fn if isinstance(fn, _Converting) else _Converting(fn)
         if recurse:
             for module in self.children():
-                module._apply(fn)
+                module._apply(converting)
         with no_grad():
             for name, parameter in self._parameters.items():
                 if parameter is not None:
-                    self._apply_to_parameter(fn, name, parameter)
+                    self._parameters[name] = converting.parameter(parameter)
             for name, buffer in self._buffers.items():
                 if buffer is not None:
-                    self._buffers[name] = fn(buffer)
+                    self._buffers[name] = converting.buffer(buffer)
         return self
-
-    def _apply_to_parameter(self, fn: Callable[[Tensor], Tensor], name: str, parameter: Parameter) -> None:
-        """A parameter shows the new elements and stays the same object, unless it gains or loses its values."""
-        gradient = parameter.grad
-        converted = fn(parameter)
-        if converted.is_meta == parameter.is_meta:
-            if converted is not parameter:
-                parameter.grad = None
-                parameter.data = converted
-        else:
-            parameter = Parameter(converted, parameter.requires_grad)
-            self._parameters[name] = parameter
-        if gradient is None:
-            return
-        new = fn(gradient)
-        if new.is_meta == gradient.is_meta:
-            if new is not gradient:
-                gradient.data = new
-        else:
-            gradient = new.requires_grad_(gradient.requires_grad)
-        parameter.grad = gradient
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Move to a device, or convert floating parameters and buffers to a data type; returns the module.
@@ -69,7 +109,8 @@ class Conversion(Traversal):
         ``to(memory_format=...)``.
 
         Raises:
-            TypeError: the data type holds whole numbers.
+            TypeError: the data type holds whole numbers, or the arguments are none of these.
+            RuntimeError: a copy is asked for.
             NotImplementedError: the module has no values yet: see ``to_empty``.
 
         Example:
@@ -81,7 +122,11 @@ class Conversion(Traversal):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.to
         """
-        place, kind = _destination(args, kwargs)
+        if "tensor" in kwargs:
+            args, kwargs = (kwargs["tensor"], *args), {key: kwargs[key] for key in kwargs if key != "tensor"}
+        kind, place, copy = destination(args, kwargs)
+        if copy:
+            raise RuntimeError(".to() does not accept copy argument")
         if kind is not None:
             if not (kind.is_floating_point or kind.is_complex):
                 raise TypeError(
@@ -111,9 +156,14 @@ class Conversion(Traversal):
             device: where to.
             recurse: whether the modules inside are moved, too.
 
+        Raises:
+            AssertionError: there is no such device.
+
         Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.to_empty
         """
         place = as_device(device)
+        if place.type not in ("cpu", "meta"):
+            jax_device(place)  # raises, before anything is moved, where there is none
         return self._apply(lambda tensor: empty(tensor.shape, dtype=tensor.dtype, device=place), recurse=recurse)
 
     def cpu(self) -> Self:
@@ -210,16 +260,3 @@ def _floating_to(kind: dtype) -> Callable[[Tensor], Tensor]:
         return tensor.to(kind) if tensor.is_floating_point() else tensor
 
     return convert
-
-
-def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[device | None, dtype | None]:
-    """Device and data type that the arguments of ``to`` name."""
-    place, kind = kwargs.get("device"), kwargs.get("dtype")
-    for argument in (*args[:2], kwargs.get("tensor")):
-        if isinstance(argument, dtype):
-            kind = argument
-        elif isinstance(argument, Tensor):
-            place, kind = argument.device, argument.dtype
-        elif isinstance(argument, (str, device)) or type(argument) is int:
-            place = argument
-    return None if place is None else as_device(place), kind

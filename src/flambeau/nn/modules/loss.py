@@ -1,15 +1,31 @@
 """Loss layers: the losses of ``nn.functional``, with their arguments kept."""
 
-from typing import ClassVar
+import warnings
+from math import prod
+from typing import Any, ClassVar
 
 from flambeau.nn import functional as F
-from flambeau.nn.functional.reduction import resolved_reduction
-from flambeau.nn.modules.module import Module
+from flambeau.nn.modules.linear import Linear
+from flambeau.nn.modules.linear_cross_entropy_options import LinearCrossEntropyOptions
+from flambeau.nn.modules.loss_base import Loss as _Loss
+from flambeau.nn.modules.loss_base import WeightedLoss as _WeightedLoss
+from flambeau.nn.modules.margin_loss import (
+    CosineEmbeddingLoss,
+    HingeEmbeddingLoss,
+    MarginRankingLoss,
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
+    SoftMarginLoss,
+    TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
+)
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
+    "CTCLoss",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "GaussianNLLLoss",
@@ -17,42 +33,20 @@ __all__ = [
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "LinearCrossEntropyLoss",
     "MSELoss",
     "MarginRankingLoss",
+    "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
     "NLLLoss",
+    "NLLLoss2d",
     "PoissonNLLLoss",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
 ]
-
-
-class _Loss(Module):
-    """What all losses have: how they are reduced."""
-
-    reduction: str
-
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
-        super().__init__()
-        self.reduction = resolved_reduction(size_average, reduce, reduction)
-
-
-class _WeightedLoss(_Loss):
-    """A loss with weights, which are a buffer."""
-
-    weight: Tensor | None
-
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.register_buffer("weight", weight)
 
 
 class L1Loss(_Loss):
@@ -157,6 +151,29 @@ class NLLLoss(_WeightedLoss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Predictions and targets to their loss."""
         return F.nll_loss(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
+
+
+class NLLLoss2d(NLLLoss):
+    """Deprecated: ``NLLLoss`` takes images, too.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html
+    """
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        warnings.warn(
+            "`NLLLoss2d` has been deprecated. Please use `NLLLoss` instead as a drop-in replacement and see "
+            "https://pytorch.org/docs/main/nn.html#torch.nn.NLLLoss for more details.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        super().__init__(weight, size_average, ignore_index, reduce, reduction)
 
 
 class CrossEntropyLoss(_WeightedLoss):
@@ -267,96 +284,6 @@ class PoissonNLLLoss(_Loss):
         )
 
 
-class HingeEmbeddingLoss(_Loss):
-    """The input where the target is 1, max(0, margin - input) where it is -1.
-
-    See ``nn.functional.hinge_embedding_loss``.
-
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.HingeEmbeddingLoss.html
-    """
-
-    __constants__: ClassVar[list[str]] = ["margin", "reduction"]
-    margin: float
-
-    def __init__(
-        self,
-        margin: float = 1.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Predictions and targets to their loss."""
-        return F.hinge_embedding_loss(input, target, margin=self.margin, reduction=self.reduction)
-
-
-class SoftMarginLoss(_Loss):
-    """``log(1 + exp(-target * input))``; see ``nn.functional.soft_margin_loss``.
-
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SoftMarginLoss.html
-    """
-
-    __constants__: ClassVar[list[str]] = ["reduction"]
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Predictions and targets to their loss."""
-        return F.soft_margin_loss(input, target, reduction=self.reduction)
-
-
-class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """Binary cross entropy of sigmoid(input), its mean over the classes.
-
-    See ``nn.functional.multilabel_soft_margin_loss``.
-
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelSoftMarginLoss.html
-    """
-
-    __constants__: ClassVar[list[str]] = ["reduction"]
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Predictions and targets to their loss."""
-        return F.multilabel_soft_margin_loss(input, target, weight=self.weight, reduction=self.reduction)
-
-
-class MultiMarginLoss(_WeightedLoss):
-    """Mean over the other classes of max(0, margin - input[target] + input[class])^p.
-
-    See ``nn.functional.multi_margin_loss``.
-
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiMarginLoss.html
-    """
-
-    __constants__: ClassVar[list[str]] = ["p", "margin", "reduction"]
-    p: int
-    margin: float
-
-    def __init__(
-        self,
-        p: int = 1,
-        margin: float = 1.0,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(weight, size_average, reduce, reduction)
-        if p not in (1, 2):
-            raise ValueError("only p == 1 and p == 2 supported")
-        if weight is not None and weight.dim() != 1:
-            raise ValueError(f"MultiMarginLoss: expected weight to be None or 1D tensor, got {weight.dim()}D instead")
-        self.p = p
-        self.margin = margin
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Predictions and targets to their loss."""
-        return F.multi_margin_loss(
-            input, target, weight=self.weight, p=self.p, margin=self.margin, reduction=self.reduction
-        )
-
-
 class GaussianNLLLoss(_Loss):
     """0.5 * (log(var) + (input - target)^2 / var); see ``nn.functional.gaussian_nll_loss``.
 
@@ -405,89 +332,120 @@ class BCEWithLogitsLoss(_Loss):
         )
 
 
-class MarginRankingLoss(_Loss):
-    """``max(0, -target * (input1 - input2) + margin)``; see ``nn.functional.margin_ranking_loss``.
+class CTCLoss(_Loss):
+    """Negative log probability of label sequences, over all their alignments; see ``nn.functional.ctc_loss``.
 
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MarginRankingLoss.html
+    Args:
+        blank: the class that is no label.
+        reduction: ``"none"``, ``"mean"`` (of the losses over their numbers of labels) or ``"sum"``.
+        zero_infinity: whether impossible sequences have loss and gradient 0.
+
+    Example:
+        >>> import flambeau as torch
+        >>> log_probs = torch.zeros(4, 1, 2).log_softmax(2)
+        >>> torch.nn.CTCLoss()(log_probs, torch.tensor([[1]]), torch.tensor([4]), torch.tensor([1]))
+        tensor(0.4700)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CTCLoss.html
     """
 
-    __constants__: ClassVar[list[str]] = ["margin", "reduction"]
-    margin: float
+    __constants__: ClassVar[list[str]] = ["blank", "reduction"]
+    blank: int
+    zero_infinity: bool
 
-    def __init__(
-        self,
-        margin: float = 0.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
 
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        """Two inputs, and 1 or -1 for which should be the larger, to their loss."""
-        return F.margin_ranking_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
+    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any) -> Tensor:
+        """Log probabilities (T, N, C), labels and both lengths to their loss."""
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )
 
 
-class CosineEmbeddingLoss(_Loss):
-    """Loss of the cosine between two inputs; see ``nn.functional.cosine_embedding_loss``.
+class LinearCrossEntropyLoss(_WeightedLoss):
+    """A linear map and the cross entropy of its result; see ``nn.functional.linear_cross_entropy``.
 
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineEmbeddingLoss.html
-    """
+    Args:
+        in_features: width of the input.
+        num_classes: number of classes.
+        out_features: sizes of further dimensions of the scores.
+        bias: whether the linear map has a bias.
+        device: where the linear map lives.
+        dtype: its data type.
+        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+        weight: one factor for each class, (num_classes,).
+        ignore_index: a class whose elements do not count; -100 if None.
+        label_smoothing: share, 0 to 1, of the uniform distribution in the target.
+        options: how to divide the work; None computes all scores at once.
 
-    __constants__: ClassVar[list[str]] = ["margin", "reduction"]
-    margin: float
-
-    def __init__(
-        self,
-        margin: float = 0.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
-
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        """Two inputs, and 1 or -1 for whether they are alike, to their loss."""
-        return F.cosine_embedding_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
-
-
-class TripletMarginLoss(_Loss):
-    """``max(0, distance(anchor, positive) - distance(anchor, negative) + margin)``.
+    Attributes:
+        linear: the linear map, a ``Linear`` layer.
 
     Raises:
-        ValueError: the margin is not positive.
+        RuntimeError: the weights' shape does not fit, or ``label_smoothing`` is not within 0 to 1.
 
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginLoss.html
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LinearCrossEntropyLoss.html
     """
 
-    __constants__: ClassVar[list[str]] = ["margin", "p", "eps", "swap", "reduction"]
-    margin: float
-    p: float
-    eps: float
-    swap: bool
+    __constants__: ClassVar[list[str]] = [
+        "num_classes", "out_features", "reduction", "ignore_index", "label_smoothing"
+    ]  # fmt: skip
+    num_classes: int
+    out_features: tuple[int, ...]
+    ignore_index: int | None
+    label_smoothing: float
+    linear: Linear
+    options: LinearCrossEntropyOptions | None
 
     def __init__(
         self,
-        margin: float = 1.0,
-        p: float = 2.0,
-        eps: float = 1e-6,
-        swap: bool = False,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
+        in_features: int,
+        num_classes: int,
+        *,
+        out_features: tuple[int, ...] = (),
+        bias: bool = False,
+        device: Any = None,
+        dtype: Any = None,
         reduction: str = "mean",
+        weight: Tensor | None = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        options: LinearCrossEntropyOptions | None = None,
     ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        if margin <= 0:
-            raise ValueError(f"TripletMarginLoss: expected margin to be greater than 0, got {margin} instead")
-        self.margin = margin
-        self.p = p
-        self.eps = eps
-        self.swap = swap
+        if weight is not None and tuple(weight.shape) != (num_classes,):
+            raise RuntimeError(f"expected weight shape to be {(num_classes,)}, got {tuple(weight.shape)}")
+        if not 0 <= label_smoothing <= 1:
+            raise RuntimeError(f"expected label_smoothing to be in range [0, 1], got {label_smoothing}")
+        super().__init__(weight, reduction=reduction)
+        self.num_classes = num_classes
+        self.out_features = out_features
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        self.linear = Linear(in_features, num_classes * prod(out_features), bias=bias, device=device, dtype=dtype)
+        self.options = options
 
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        """Three inputs to their loss."""
-        return F.triplet_margin_loss(
-            anchor, positive, negative, self.margin, self.p, self.eps, self.swap, reduction=self.reduction
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """(N, in_features), and classes or probabilities, to their loss."""
+        linear, shape = self.linear, (self.num_classes, *self.out_features)
+        return F.linear_cross_entropy(
+            input,
+            linear.weight.reshape(*shape, linear.in_features),
+            target,
+            linear_bias=None if linear.bias is None else linear.bias.reshape(shape),
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            options=self.options,
+        )
+
+    def extra_repr(self) -> str:
+        """The layer's arguments."""
+        return (
+            f"in_features={self.linear.in_features}, num_classes={self.num_classes}, out_features={self.out_features}, "
+            f"bias={self.linear.bias is not None}, reduction={self.reduction}, ignore_index={self.ignore_index}, "
+            f"label_smoothing={self.label_smoothing}, options={self.options}"
         )

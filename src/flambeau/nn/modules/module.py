@@ -1,10 +1,10 @@
 """``Module``: the base class of everything that has parameters, put together from its families."""
 
 from types import FunctionType
-from typing import Any, Final
 
 from flambeau.nn.modules.calls import Calls
 from flambeau.nn.modules.conversion import Conversion
+from flambeau.nn.modules.copying import Copying
 from flambeau.nn.modules.hooks import (
     register_module_backward_hook,
     register_module_buffer_registration_hook,
@@ -15,6 +15,7 @@ from flambeau.nn.modules.hooks import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
+from flambeau.nn.modules.loading import Loading
 from flambeau.nn.modules.state import State, T_destination
 
 __all__ = [
@@ -29,23 +30,8 @@ __all__ = [
     "register_module_parameter_registration_hook",
 ]
 
-# Fields that modules pickled by older versions of PyTorch lack, with what makes their values.
-_LATER_FIELDS: Final = (
-    "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs",
-    "_forward_hooks_with_kwargs",
-    "_forward_hooks_always_called",
-    "_state_dict_hooks",
-    "_state_dict_pre_hooks",
-    "_load_state_dict_pre_hooks",
-    "_load_state_dict_post_hooks",
-    "_non_persistent_buffers_set",
-    "_is_full_backward_hook",
-    "_backward_pre_hooks",
-)
 
-
-class Module(Calls, State, Conversion):
+class Module(Calls, State, Loading, Conversion, Copying):
     """Base class of all layers and models.
 
     A subclass makes its parameters and layers in ``__init__``, after ``super().__init__()``, and says in ``forward``
@@ -98,19 +84,6 @@ class Module(Calls, State, Conversion):
             return f"{self._get_name()}({extra})"
         body = "\n  ".join([*own, *children])
         return f"{self._get_name()}(\n  {body}\n)"
-
-    # -- pickling ----------------------------------------------------------------------------------------------
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__.copy()
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        fields = self.__dict__
-        fields.update(state)
-        missing = [name for name in _LATER_FIELDS if name not in fields]
-        if missing:
-            fresh = Module().__dict__
-            fields.update({name: fresh[name] for name in missing})
 
     def _replicate_for_data_parallel(self) -> "Module":
         """A module of the same class with the same members, whose dictionaries are its own."""

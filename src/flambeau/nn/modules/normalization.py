@@ -5,12 +5,13 @@ from typing import Any, ClassVar
 
 from flambeau.nn import functional as F
 from flambeau.nn import init
+from flambeau.nn.functional.normalization import cross_map_lrn
 from flambeau.nn.modules.module import Module
 from flambeau.nn.parameter import Parameter
 from flambeau.tensors.creation import empty
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
+__all__ = ["CrossMapLRN2d", "GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
 
 
 def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
@@ -218,6 +219,45 @@ class LocalResponseNorm(Module):
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, ...), normalized."""
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        """The layer's arguments."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(Module):
+    """``x / (k + alpha * mean) ** beta``, the mean of x^2 over ``size`` neighboring channels; for old models.
+
+    The first channel counts in the means of all channels after it, as in PyTorch, where nothing takes it out again. The
+    gradient is the derivative of that; PyTorch's is another.
+
+    Args:
+        size: number of neighboring channels.
+        alpha: factor of the mean.
+        beta: exponent.
+        k: added to the mean.
+
+    Raises:
+        ValueError: the input has not four dimensions.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossMapLRN2d.html
+    """
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+    def __init__(self, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W), normalized."""
+        return cross_map_lrn(input, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:
         """The layer's arguments."""

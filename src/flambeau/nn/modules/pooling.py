@@ -5,7 +5,9 @@ from typing import Any, ClassVar, cast
 
 from flambeau.base.constructors import own_constructor
 from flambeau.nn import functional as F
+from flambeau.nn.modules.fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
 from flambeau.nn.modules.module import Module
+from flambeau.nn.modules.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
@@ -18,12 +20,17 @@ __all__ = [
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
 ]
 
 Sizes = int | Sequence[int]

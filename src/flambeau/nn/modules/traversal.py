@@ -1,5 +1,6 @@
 """``Traversal``: walks over modules, their parameters and buffers; each walk is written once, as a generator."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Traversal"]
 
+_REPLICA = (
+    "Calling .zero_grad() from a module created with nn.DataParallel() has no effect. The parameters are copied (in a "
+    "differentiable manner) from the original module. This means they are not leaf nodes in autograd and so don't "
+    "accumulate gradients. If you need gradients in your forward method, consider using autograd.grad instead."
+)
 _DEEPEST = 5_000
 
 
@@ -51,13 +57,14 @@ class Traversal(Members):
                     continue
                 path = before + name
                 if type(child).named_modules is not _OWN_WALK:
-                    yield from child.named_modules(memo=seen, prefix=path, remove_duplicate=remove_duplicate)
+                    yield from child.named_modules(seen, path, remove_duplicate)
                     continue
                 if remove_duplicate:
                     seen.add(child)
                 yield path, child
-                stack.append((path + ".", iter(child._modules.items())))
-                break
+                if child._modules:
+                    stack.append((path + ".", iter(child._modules.items())))
+                    break
             else:
                 stack.pop()
             if len(stack) > _DEEPEST:
@@ -203,6 +210,8 @@ class Traversal(Members):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.zero_grad
         """
+        if getattr(self, "_is_replica", False):
+            warnings.warn(_REPLICA, UserWarning, stacklevel=2)
         for parameter in self.parameters():
             gradient = parameter.grad
             if gradient is None:

@@ -3,14 +3,13 @@
 Source: https://docs.pytorch.org/docs/stable/cuda.html
 """
 
-import numpy as np
-
+from flambeau.cuda import amp
 from flambeau.devices.backend import available, jax_device
 from flambeau.devices.device import as_device, device
-from flambeau.runtime.force import force_all
-from flambeau.runtime.placement import placed
+from flambeau.runtime.force import finish_all
 
 __all__ = [
+    "amp",
     "current_device",
     "device_count",
     "get_device_name",
@@ -70,20 +69,18 @@ def get_device_name(device: Device = None) -> str:
 
 
 def synchronize(device: Device = None) -> None:
-    """Run what is pending, and wait until a GPU has done all that it was given.
+    """Run what is pending, and wait until every value is there; what a stopwatch needs.
 
     Args:
-        device: which one; the first if None.
+        device: a GPU; all devices are waited for.
 
     Raises:
         AssertionError: there is no GPU.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.cuda.synchronize.html
     """
-    place = as_device("cuda" if device is None else device)
-    jax_device(place)
-    force_all()
-    placed(np.zeros(()), place).block_until_ready()
+    jax_device(as_device("cuda" if device is None else device))
+    finish_all()
 
 
 def manual_seed(seed: int) -> None:

@@ -1,0 +1,100 @@
+"""The native library of this process: loaded at most once, on first need; and whether, or why not, it is used."""
+
+import ctypes
+import logging
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import Lock
+
+import jax
+
+from flambeau.base.config import config
+from flambeau.kernels.building import Unavailable, built, toolchain
+
+__all__ = ["TARGETS", "flops", "set_aside", "status", "target", "wanted"]
+
+# The functions of the library that XLA calls.
+TARGETS = ("flambeau_convolution", "flambeau_max_pooling")
+
+_SLOWEST = 0x7  # oneDNN's number for AVX2; below, its convolutions are no faster than XLA's
+_lock = Lock()
+_key: str | None = None
+_reason = ""
+_tried = False
+_aside: ContextVar[bool] = ContextVar("aside", default=False)
+
+
+def wanted() -> bool:
+    """Whether programs may call native kernels, as far as can be told without building them."""
+    if not config.kernels or _aside.get():
+        return False
+    try:
+        toolchain()
+    except Unavailable:
+        return False
+    return True
+
+
+def target(name: str) -> str | None:
+    """The name under which XLA knows a function of the library; None if plain XLA has to do.
+
+    The first call builds the library if it has never been built, and loads it. The name contains a digest of what the
+    library was built from, so that a program kept on disk never meets another version of the function it calls.
+    """
+    global _tried, _key, _reason  # noqa: PLW0603  (once a process)
+    if not wanted():
+        return None
+    with _lock:
+        if not _tried:
+            _tried = True
+            try:
+                _key = _loaded()
+            except Unavailable as problem:
+                _reason = str(problem)
+                logging.getLogger("flambeau").warning("CPU kernels are not used: %s", _reason)
+    return None if _key is None else f"{name}_{_key}"
+
+
+def _loaded() -> str:
+    """Load the library, hand its functions to XLA, return its key."""
+    path, key = built(toolchain())
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as problem:
+        raise Unavailable(f"the library cannot be loaded: {problem}") from None
+    if library.flambeau_instructions() < _SLOWEST:
+        raise Unavailable("the processor has no AVX2")
+    for name in TARGETS:
+        jax.ffi.register_ffi_target(f"{name}_{key}", jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
+    return key
+
+
+@contextmanager
+def set_aside() -> Generator[None]:
+    """Inside, programs are made without native kernels: XLA cannot count what these compute."""
+    token = _aside.set(True)
+    try:
+        yield
+    finally:
+        _aside.reset(token)
+
+
+def flops(program: str) -> int:
+    """Floating-point operations of the native calls in a compiled program's text; XLA counts none for them."""
+    calls = [line for line in program.splitlines() if 'custom_call_target="flambeau_' in line]
+    return sum(2 * int(found) for line in calls for found in re.findall(r"products = (\d+) : i64", line))
+
+
+def status() -> str:
+    """One line: whether native kernels are used, and if not, why."""
+    if not config.kernels:
+        return "off (FLAMBEAU_KERNELS=0)"
+    try:
+        toolchain()
+    except Unavailable as problem:
+        return f"off: {problem}"
+    if target(TARGETS[0]) is None:
+        return f"off: {_reason}"
+    return f"oneDNN, for convolution and max pooling of float32 ({_key})"

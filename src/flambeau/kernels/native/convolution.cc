@@ -1,0 +1,359 @@
+// Convolution and both of its gradients on oneDNN, behind XLA's foreign function interface.
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "geometry.h"
+#include "oneapi/dnnl/dnnl.hpp"
+#include "parallel.h"
+#include "workspace.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace flambeau {
+namespace {
+
+namespace ffi = xla::ffi;
+using dnnl::memory;
+
+constexpr memory::data_type kFloat = memory::data_type::f32;
+
+const dnnl::engine& engine() {
+  static const dnnl::engine* found = new dnnl::engine(dnnl::engine::kind::cpu, 0);
+  return *found;
+}
+
+dnnl::stream& stream() {
+  thread_local dnnl::stream found(engine());
+  return found;
+}
+
+dnnl::primitive_attr scratchpad_by_caller() {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attributes;
+}
+
+size_t padded(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+Sizes strides_of(const Sizes& sizes) {
+  Sizes strides(sizes.size(), 1);
+  for (size_t axis = sizes.size() - 1; axis > 0; --axis) strides[axis - 1] = strides[axis] * sizes[axis];
+  return strides;
+}
+
+// One of the arrays of a tile: how it lies in the caller's memory, and how oneDNN wants it.
+struct Operand {
+  memory::desc theirs, ours;
+  std::optional<dnnl::reorder> move;
+  size_t scratch = 0;
+
+  bool moved() const { return move.has_value(); }
+  size_t bytes() const { return moved() ? padded(ours.get_size()) : 0; }
+
+  void settle(bool result) {
+    if (theirs == ours) return;
+    const memory::desc& from = result ? ours : theirs;
+    const memory::desc& to = result ? theirs : ours;
+    const dnnl::reorder::primitive_desc pd(engine(), from, engine(), to, scratchpad_by_caller());
+    scratch = padded(pd.scratchpad_desc().get_size());
+    move.emplace(pd);
+  }
+
+  void run(void* from, const memory::desc& from_desc, void* to, const memory::desc& to_desc, void* space) const {
+    memory source(from_desc, engine(), from), target(to_desc, engine(), to);
+    memory scratchpad(memory::desc({static_cast<int64_t>(scratch)}, memory::data_type::u8, {1}), engine(), space);
+    move->execute(stream(), {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, target}, {DNNL_ARG_SCRATCHPAD, scratchpad}});
+  }
+  void bring_in(void* from, void* to, void* space) const { run(from, theirs, to, ours, space); }
+  void bring_out(void* from, void* to, void* space) const { run(from, ours, to, theirs, space); }
+};
+
+// oneDNN's primitive for tiles of one size.
+struct Piece {
+  Operand x, weight, y;
+  memory::desc bias, scratchpad;
+  dnnl::primitive work;
+
+  size_t scratch_bytes() const {
+    return std::max({padded(scratchpad.get_size()), x.scratch, weight.scratch, y.scratch});
+  }
+};
+
+// Sizes of a weight as oneDNN has them, with an axis for the groups if there are several.
+Sizes grouped(const Sizes& sizes, int64_t groups) {
+  if (groups == 1) return sizes;
+  Sizes result{groups, sizes[0] / groups};
+  result.insert(result.end(), sizes.begin() + 1, sizes.end());
+  return result;
+}
+
+Sizes with(Sizes sizes, int64_t first, int64_t second) {
+  sizes[0] = first;
+  sizes[1] = second;
+  return sizes;
+}
+
+std::unique_ptr<Piece> piece(Kind kind, const Geometry& shape, const Tile& tile, bool has_bias) {
+  auto made = std::make_unique<Piece>();
+  const Sizes x = with(shape.x, tile.images.size(), tile.channels.size());
+  const Sizes y = with(shape.y, tile.images.size(), tile.outputs.size());
+  const Sizes weight =
+      grouped(with(shape.weight, tile.outputs.size(), tile.channels.size() / tile.groups), tile.groups);
+  Sizes strides = strides_of(shape.weight);
+  if (tile.groups > 1) strides.insert(strides.begin(), strides[0] * (tile.outputs.size() / tile.groups));
+  made->x.theirs = memory::desc(x, kFloat, strides_of(shape.x));
+  made->y.theirs = memory::desc(y, kFloat, strides_of(shape.y));
+  made->weight.theirs = memory::desc(weight, kFloat, strides);
+  if (has_bias) made->bias = memory::desc({tile.outputs.size()}, kFloat, memory::format_tag::x);
+
+  const auto any = memory::format_tag::any;
+  const memory::desc x_any(x, kFloat, any), weight_any(weight, kFloat, any), y_any(y, kFloat, any);
+  Sizes between = shape.dilation;
+  for (int64_t& step : between) --step;
+  const auto attributes = scratchpad_by_caller();
+  const auto direct = dnnl::algorithm::convolution_direct;
+  const auto forward = [&](dnnl::prop_kind purpose) {
+    return dnnl::convolution_forward::primitive_desc(engine(), purpose, direct, x_any, weight_any, made->bias, y_any,
+                                                     shape.stride, between, shape.before, shape.after, attributes);
+  };
+  const auto settle = [&](const auto& pd) {
+    made->scratchpad = pd.scratchpad_desc();
+    made->x.settle(kind == Kind::kData);
+    made->weight.settle(kind == Kind::kWeights);
+    made->y.settle(kind == Kind::kForward);
+  };
+  if (kind == Kind::kForward) {
+    const auto pd = forward(dnnl::prop_kind::forward_training);
+    made->x.ours = pd.src_desc(), made->weight.ours = pd.weights_desc(), made->y.ours = pd.dst_desc();
+    settle(pd);
+    made->work = dnnl::convolution_forward(pd);
+  } else if (kind == Kind::kData) {
+    const dnnl::convolution_backward_data::primitive_desc pd(engine(), direct, x_any, weight_any, y_any, shape.stride,
+                                                             between, shape.before, shape.after,
+                                                             forward(dnnl::prop_kind::forward_training), attributes);
+    made->x.ours = pd.diff_src_desc(), made->weight.ours = pd.weights_desc(), made->y.ours = pd.diff_dst_desc();
+    settle(pd);
+    made->work = dnnl::convolution_backward_data(pd);
+  } else {
+    const dnnl::convolution_backward_weights::primitive_desc pd(
+        engine(), direct, x_any, weight_any, made->bias, y_any, shape.stride, between, shape.before, shape.after,
+        forward(dnnl::prop_kind::forward_training), attributes);
+    made->x.ours = pd.src_desc(), made->weight.ours = pd.diff_weights_desc(), made->y.ours = pd.diff_dst_desc();
+    settle(pd);
+    made->work = dnnl::convolution_backward_weights(pd);
+  }
+  return made;
+}
+
+// A convolution of known sizes, ready to run.
+class Plan {
+ public:
+  Plan(Kind kind, Geometry shape, bool has_bias, int threads)
+      : kind_(kind), shape_(std::move(shape)), has_bias_(has_bias), threads_(threads) {
+    Tiling tiling = flambeau::tiling(kind, shape_, threads);
+    tiles_ = std::move(tiling.tiles);
+    partial_ = tiling.partial;
+    std::map<std::array<int64_t, 3>, const Piece*> known;
+    for (const Tile& tile : tiles_) {
+      const Piece*& found = known[{tile.images.size(), tile.channels.size(), tile.outputs.size()}];
+      if (found == nullptr) {
+        pieces_.push_back(piece(kind, shape_, tile, has_bias));
+        found = pieces_.back().get();
+      }
+      piece_of_.push_back(found);
+    }
+    const Tile& first = tiles_.front();
+    shares_weight_ = kind != Kind::kWeights && tiles_.size() > 1 && first.channels.size() == shape_.channels() &&
+                     first.outputs.size() == shape_.outputs();
+  }
+
+  // Returns what went wrong, or nothing.
+  std::string run(float* x, float* weight, float* y, float* bias, ffi::ThreadPool& pool) const {
+    const Run arrays{x, weight, y, bias};
+    OneThread here;
+    std::map<const Piece*, Workspace> shared;
+    if (shares_weight_) share_weight(arrays, shared);
+    const size_t weights = static_cast<size_t>(elements(shape_.weight));
+    const size_t stride = weights + (has_bias_ ? shape_.outputs() : 0);
+    Workspace parts(partial_ ? (tiles_.size() - 1) * stride * sizeof(float) : 0);
+    std::mutex mutex;
+    std::string error;
+    spread(pool, static_cast<int>(tiles_.size()), threads_, [&](int index) {
+      try {
+        OneThread there;
+        Run own = arrays;
+        if (partial_ && index > 0) {
+          own.weight = reinterpret_cast<float*>(parts.data()) + (index - 1) * stride;
+          own.bias = own.weight + weights;
+        }
+        run_tile(index, own, shared);
+      } catch (const std::exception& problem) {
+        std::lock_guard<std::mutex> lock(mutex);
+        error = problem.what();
+      }
+    });
+    for (size_t index = 1; partial_ && index < tiles_.size(); ++index) {
+      const float* part = reinterpret_cast<const float*>(parts.data()) + (index - 1) * stride;
+      for (size_t at = 0; at < weights; ++at) weight[at] += part[at];
+      for (size_t at = weights; at < stride; ++at) bias[at - weights] += part[at];
+    }
+    return error;
+  }
+
+ private:
+  struct Run {
+    float *x, *weight, *y, *bias;
+  };
+
+  // Every tile reads the whole weight, so it is rearranged once.
+  void share_weight(const Run& arrays, std::map<const Piece*, Workspace>& shared) const {
+    for (const auto& piece : pieces_) {
+      const Operand& weight = piece->weight;
+      if (!weight.moved()) continue;
+      const auto& space = shared.try_emplace(piece.get(), weight.bytes() + weight.scratch).first->second;
+      weight.bring_in(arrays.weight, space.data(), space.data() + weight.bytes());
+    }
+  }
+
+  void run_tile(int index, const Run& arrays, const std::map<const Piece*, Workspace>& shared) const {
+    const Tile& tile = tiles_[index];
+    const Piece& piece = *piece_of_[index];
+    const auto offset = [](const Sizes& sizes, int64_t first, int64_t second) {
+      const Sizes strides = strides_of(sizes);
+      return first * strides[0] + second * strides[1];
+    };
+    float* x = arrays.x + offset(shape_.x, tile.images.begin, tile.channels.begin);
+    float* y = arrays.y + offset(shape_.y, tile.images.begin, tile.outputs.begin);
+    float* weight = arrays.weight +
+                    offset(shape_.weight, tile.outputs.begin, shape_.groups == 1 ? tile.channels.begin : 0);
+    const Workspace space(piece.x.bytes() + piece.weight.bytes() + piece.y.bytes() + piece.scratch_bytes());
+    char* own_x = space.data();
+    char* own_weight = own_x + piece.x.bytes();
+    char* own_y = own_weight + piece.weight.bytes();
+    char* scratch = own_y + piece.y.bytes();
+    const auto found = shared.find(&piece);
+    if (found != shared.end()) own_weight = found->second.data();
+
+    if (kind_ != Kind::kData && piece.x.moved()) piece.x.bring_in(x, own_x, scratch);
+    if (kind_ != Kind::kWeights && piece.weight.moved() && found == shared.end()) {
+      piece.weight.bring_in(weight, own_weight, scratch);
+    }
+    if (kind_ != Kind::kForward && piece.y.moved()) piece.y.bring_in(y, own_y, scratch);
+
+    const auto bound = [](const Operand& operand, void* theirs, void* ours) {
+      return memory(operand.ours, engine(), operand.moved() ? ours : theirs);
+    };
+    std::unordered_map<int, memory> arguments{
+        {kind_ == Kind::kData ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, bound(piece.x, x, own_x)},
+        {kind_ == Kind::kWeights ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, bound(piece.weight, weight, own_weight)},
+        {kind_ == Kind::kForward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, bound(piece.y, y, own_y)},
+        {DNNL_ARG_SCRATCHPAD, memory(piece.scratchpad, engine(), scratch)}};
+    if (has_bias_) {
+      arguments[kind_ == Kind::kWeights ? DNNL_ARG_DIFF_BIAS : DNNL_ARG_BIAS] =
+          memory(piece.bias, engine(), arrays.bias + tile.outputs.begin);
+    }
+    piece.work.execute(stream(), arguments);
+
+    if (kind_ == Kind::kData && piece.x.moved()) piece.x.bring_out(own_x, x, scratch);
+    if (kind_ == Kind::kWeights && piece.weight.moved()) piece.weight.bring_out(own_weight, weight, scratch);
+    if (kind_ == Kind::kForward && piece.y.moved()) piece.y.bring_out(own_y, y, scratch);
+  }
+
+  const Kind kind_;
+  const Geometry shape_;
+  const bool has_bias_;
+  const int threads_;
+  std::vector<Tile> tiles_;
+  std::vector<std::unique_ptr<Piece>> pieces_;
+  std::vector<const Piece*> piece_of_;
+  bool partial_ = false;
+  bool shares_weight_ = false;
+};
+
+// Plans made so far, by all that they depend on. A plan is small, but shapes may be many: past the limit all are
+// dropped.
+std::shared_ptr<const Plan> plan(Kind kind, const Geometry& shape, bool has_bias, int threads) {
+  constexpr size_t kLimit = 1024;
+  static auto* mutex = new std::mutex;
+  static auto* plans = new std::map<Sizes, std::shared_ptr<const Plan>>;
+  Sizes key{static_cast<int64_t>(kind), has_bias, threads, shape.groups};
+  for (const Sizes* sizes :
+       {&shape.x, &shape.weight, &shape.y, &shape.stride, &shape.dilation, &shape.before, &shape.after}) {
+    key.insert(key.end(), sizes->begin(), sizes->end());
+  }
+  {
+    std::lock_guard<std::mutex> lock(*mutex);
+    const auto found = plans->find(key);
+    if (found != plans->end()) return found->second;
+  }
+  OneThread alone;  // how many threads a primitive works on is decided when it is made
+  auto made = std::make_shared<const Plan>(kind, shape, has_bias, threads);
+  std::lock_guard<std::mutex> lock(*mutex);
+  if (plans->size() >= kLimit) plans->clear();
+  return plans->emplace(std::move(key), std::move(made)).first->second;
+}
+
+Sizes sizes_of(ffi::AnyBuffer buffer) { return {buffer.dimensions().begin(), buffer.dimensions().end()}; }
+
+ffi::Error failed(const std::string& reason) {
+  return ffi::Error::Internal("convolution by oneDNN: " + reason + " (FLAMBEAU_KERNELS=0 does without it)");
+}
+
+using Numbers = ffi::Span<const int64_t>;
+
+// kind 0: (x, weight[, bias]) -> y; kind 1: (y, weight) -> x; kind 2: (x, y) -> weight[, bias].
+ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::RemainingRets results, int64_t kind,
+                       int64_t groups, int64_t products, Numbers stride, Numbers dilation, Numbers before,
+                       Numbers after) {
+  const auto what = static_cast<Kind>(kind);
+  const auto first = arguments.get<ffi::AnyBuffer>(0), second = arguments.get<ffi::AnyBuffer>(1);
+  auto result = results.get<ffi::AnyBuffer>(0);
+  if (!first || !second || !result) return ffi::Error::InvalidArgument("convolution: too few arrays");
+  const ffi::AnyBuffer made = **result;
+  const ffi::AnyBuffer x = what == Kind::kData ? made : *first;
+  const ffi::AnyBuffer weight = what == Kind::kWeights ? made : *second;
+  const ffi::AnyBuffer y = what == Kind::kForward ? made : what == Kind::kData ? *first : *second;
+  float* bias = nullptr;
+  if (what == Kind::kForward && arguments.size() > 2) {
+    bias = static_cast<float*>(arguments.get<ffi::AnyBuffer>(2)->untyped_data());
+  }
+  if (what == Kind::kWeights && results.size() > 1) {
+    bias = static_cast<float*>((*results.get<ffi::AnyBuffer>(1))->untyped_data());
+  }
+  const auto listed = [](Numbers numbers) { return Sizes(numbers.begin(), numbers.end()); };
+  Geometry shape{sizes_of(x), sizes_of(weight), sizes_of(y), listed(stride), listed(dilation), listed(before),
+                 listed(after), groups, products};
+  const int threads = std::max<int>(1, static_cast<int>(pool.num_threads()));
+  const auto data = [](ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); };
+  try {
+    const auto ready = plan(what, shape, bias != nullptr, threads);
+    const std::string error = ready->run(data(x), data(weight), data(y), bias, pool);
+    return error.empty() ? ffi::Error::Success() : failed(error);
+  } catch (const std::exception& problem) {
+    return failed(problem.what());
+  }
+}
+
+}  // namespace
+}  // namespace flambeau
+
+#pragma GCC visibility push(default)  // everything else stays in the library
+
+extern "C" int flambeau_instructions() { return static_cast<int>(dnnl_get_effective_cpu_isa()); }
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(flambeau_convolution, flambeau::convolution,
+                              xla::ffi::Ffi::Bind()
+                                  .Ctx<xla::ffi::ThreadPool>()
+                                  .RemainingArgs()
+                                  .RemainingRets()
+                                  .Attr<int64_t>("kind")
+                                  .Attr<int64_t>("groups")
+                                  .Attr<int64_t>("products")
+                                  .Attr<xla::ffi::Span<const int64_t>>("stride")
+                                  .Attr<xla::ffi::Span<const int64_t>>("dilation")
+                                  .Attr<xla::ffi::Span<const int64_t>>("before")
+                                  .Attr<xla::ffi::Span<const int64_t>>("after"));
+#pragma GCC visibility pop

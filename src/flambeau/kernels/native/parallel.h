@@ -1,0 +1,75 @@
+// Work shared with XLA's own threads: no second pool of threads competes for the cores.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "xla/ffi/api/ffi.h"
+
+extern "C" {
+int omp_get_max_threads(void);
+void omp_set_num_threads(int);
+}
+
+namespace flambeau {
+
+// While it lives, oneDNN (whose threads are OpenMP's) works on the calling thread alone.
+class OneThread {
+ public:
+  OneThread() : before_(omp_get_max_threads()) {
+    if (before_ != 1) omp_set_num_threads(1);
+  }
+  ~OneThread() {
+    if (before_ != 1) omp_set_num_threads(before_);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
+// Calls work(0) ... work(count - 1), on the calling thread and on whichever threads of the pool are free.
+//
+// A piece of work belongs to the thread that claims it. The calling thread claims like the others and then waits only
+// for pieces that have been claimed, so it finishes even if no thread of the pool is ever free (as when the caller is
+// the pool's only one). `work` must not throw.
+template <typename Work>
+void spread(xla::ffi::ThreadPool& pool, int count, int threads, const Work& work) {
+  struct Shared {
+    explicit Shared(int count) : count(count) {}
+    const int count;
+    std::atomic<int> next{0};
+    std::atomic<int> done{0};
+    std::mutex mutex;
+    std::condition_variable finished;
+  };
+  auto shared = std::make_shared<Shared>(count);
+  auto claim = [shared, &work] {  // a late helper finds nothing to claim, and does not touch `work`
+    for (int index; (index = shared->next.fetch_add(1)) < shared->count;) {
+      work(index);
+      if (shared->done.fetch_add(1) + 1 == shared->count) {
+        std::lock_guard<std::mutex> lock(shared->mutex);
+        shared->finished.notify_one();
+      }
+    }
+  };
+  const int helpers = std::min(count, threads) - 1;
+  for (int index = 0; index < helpers; ++index) pool.Schedule(decltype(claim)(claim));
+  claim();
+  for (int patience = 2000; patience > 0 && shared->done.load() < count; --patience) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+  if (shared->done.load() < count) {
+    std::unique_lock<std::mutex> lock(shared->mutex);
+    shared->finished.wait(lock, [&] { return shared->done.load() == count; });
+  }
+}
+
+}  // namespace flambeau
