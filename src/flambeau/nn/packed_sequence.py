@@ -149,7 +149,7 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     if permutation is None:
         return None
     order = known(permutation)
-    if order is not None and permutation.dtype is _INT64 and np.array_equal(np.sort(order), np.arange(order.size)):
+    if order is not None and permutation.dtype is _INT64 and np.array_equal(np.sort(order), range(order.size)):
         return wrap_array(np.argsort(order), _INT64, CPU)
     positions = wrap_array(np.arange(permutation.numel()), _INT64, permutation.device)
     return permutation.new_zeros(permutation.shape).scatter_(0, permutation, positions)

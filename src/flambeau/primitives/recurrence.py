@@ -79,8 +79,8 @@ def recurrent_layer(
         # A step reads and writes as many rows as the batch has; those of the last ones may lie behind the end.
         x = jnp.pad(x, ((0, state.hidden.shape[0]), (0, 0)))
     outputs, last = _layer(kind, reverse, x, state, weights, packing)
-    results = (outputs[:rows], last.hidden, last.memory)
-    return tuple(item.astype(inputs[0].dtype) for item in results if item is not None)
+    results = [outputs[:rows], last.hidden, last.memory]
+    return tuple([item.astype(inputs[0].dtype) for item in results if item is not None])
 
 
 def _grouped(operands: Sequence[Array], kind: str, biased: bool, projected: bool) -> tuple[Array, State, Weights]:

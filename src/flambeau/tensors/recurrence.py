@@ -133,7 +133,7 @@ def _called(name: str, kind: str, args: Sequence[Any], kwargs: dict[str, Any]) -
         2 if given["bidirectional"] else 1,
         _packing(given["batch_sizes"], data) if packed else (),
     )
-    batch = int(given["batch_sizes"][0]) if packed else network.data.shape[1]
+    batch = int(given["batch_sizes"].host()[0]) if packed else network.data.shape[1]
     _check_states(states, network.layers * network.directions, batch)
     output, *last = _run(network)
     return (output.transpose(0, 1) if turned else output, *last)

@@ -10,7 +10,7 @@ from flambeau.nn.functional.attention import scaled_dot_product_attention
 from flambeau.nn.functional.dropout import dropout
 from flambeau.nn.functional.linear import linear
 from flambeau.nn.functional.padding import pad
-from flambeau.tensors.creation import zeros, zeros_like
+from flambeau.tensors.creation import zeros_like
 from flambeau.tensors.joining import cat
 from flambeau.tensors.tensor import Tensor
 
@@ -92,7 +92,7 @@ def multi_head_attention_forward(
     if not batched:
         query, key, value = _with_batch(query, key, value)
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
-    key_padding_mask, attn_mask, is_causal = _canonical(query, key_padding_mask, attn_mask, is_causal, need_weights)
+    attn_mask, key_padding_mask, is_causal = _numbers(attn_mask, key_padding_mask, query.dtype, need_weights, is_causal)
     _check_sizes(query, key, value, embed_dim_to_check, num_heads, use_separate_proj_weight)
     separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
     q, k, v = _projected((query, key, value), in_proj_weight, separate, in_proj_bias)
@@ -101,35 +101,20 @@ def multi_head_attention_forward(
     k, v = _more_rows(k, v, bias_k, bias_v, static_k, static_v, mask)
     q, k, v = heads.split(q), _static("k", static_k, k, heads), _static("v", static_v, v, heads)
     if add_zero_attn:
-        nothing = zeros(k.shape[0], 1, heads.size, dtype=k.dtype, device=k.device)
-        k, v = cat([k, nothing], 1), cat([v, nothing.to(v.dtype)], 1)
+        k, v = (pad(item, (0, 0, 0, 1)) for item in (k, v))
         mask.widen()
-    merged = mask.merged(heads, k.shape[1])
-    rate = dropout_p if training else 0.0
+    merged, rate = mask.merged(heads, k.shape[1]), dropout_p if training else 0.0
+    weights = None
     if need_weights:
         mixed, weights = _weighted(q, k, v, merged, rate, is_causal)
-        weights = weights.view(heads.batch, heads.count, heads.length, k.shape[1])
+        weights = weights.view(heads.batch, heads.count, heads.length, -1)
         weights = weights.mean(1) if average_attn_weights else weights
     else:
-        mixed, weights = _unweighted(q, k, v, merged, rate, is_causal, heads), None
+        mixed = _unweighted(q, k, v, merged, rate, is_causal, heads)
     result = linear(heads.join(mixed), out_proj_weight, out_proj_bias)
     if batched:
         return result, weights
     return result.squeeze(1), None if weights is None else weights.squeeze(0)
-
-
-def _canonical(
-    query: Tensor, padding: Tensor | None, mask: Tensor | None, is_causal: bool, need_weights: bool
-) -> tuple[Tensor | None, Tensor | None, bool]:
-    """The two masks as numbers to add to the scores, and whether the hint stands for the second."""
-    padding = canonical_mask(
-        padding, "key_padding_mask", query.dtype, None if mask is None else mask.dtype, "attn_mask"
-    )
-    if is_causal and mask is None:
-        raise RuntimeError(_NO_MASK)
-    if is_causal and padding is None and not need_weights:
-        return padding, None, True  # the hint says it all
-    return padding, canonical_mask(mask, "attn_mask", query.dtype), is_causal and padding is None
 
 
 class _Heads:
@@ -205,6 +190,19 @@ def canonical_mask(
     if mask.is_floating_point():
         return mask
     return zeros_like(mask, dtype=target).masked_fill(mask, -math.inf)
+
+
+def _numbers(
+    attn_mask: Tensor | None, padding: Tensor | None, target: dtype, need_weights: bool, is_causal: bool
+) -> tuple[Tensor | None, Tensor | None, bool]:
+    """Both masks as numbers, and whether the causal one is left to the hint."""
+    other = None if attn_mask is None else attn_mask.dtype
+    padding = canonical_mask(padding, "key_padding_mask", target, other, "attn_mask")
+    if is_causal and attn_mask is None:
+        raise RuntimeError(_NO_MASK)
+    if is_causal and padding is None and not need_weights:
+        return None, None, True
+    return canonical_mask(attn_mask, "attn_mask", target), padding, is_causal and padding is None
 
 
 def _with_batch(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -249,7 +249,7 @@ class RNNBase(Module):
         return self._state_size(input, batch_sizes, self.proj_size or self.hidden_size)
 
     def _state_size(self, input: Tensor, batch_sizes: Tensor | None, size: int) -> tuple[int, int, int]:
-        batch = input.size(0 if self.batch_first else 1) if batch_sizes is None else int(batch_sizes[0])
+        batch = input.size(0 if self.batch_first else 1) if batch_sizes is None else int(batch_sizes.host()[0])
         return (self.num_layers * self._directions, batch, size)
 
     def check_hidden_size(
