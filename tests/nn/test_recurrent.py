@@ -134,6 +134,14 @@ def test_the_layers_convert_and_move_together() -> None:
     assert meta(torch.ones(4, 1, 2, dtype=torch.float64, device="meta"))[0].shape == (4, 1, 3)
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN", "LSTMCell"])
+def test_autocast(kind: str) -> None:
+    layer, x = getattr(nn, kind)(2, 3), torch.ones(4, 2)
+    with torch.autocast("cpu"):
+        for input in (x, x.to(torch.bfloat16)):
+            assert layer(input)[0].dtype == torch.bfloat16
+
+
 def test_a_batch_of_nothing() -> None:
     output, hidden = nn.GRU(2, 3)(torch.zeros(4, 0, 2))
     assert (output.shape, hidden.shape) == ((4, 0, 3), (1, 0, 3))

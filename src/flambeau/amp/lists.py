@@ -11,7 +11,8 @@ from typing import Final
 __all__ = ["BANNED", "RULES", "contracts"]
 
 _PRODUCTS = (
-    "addbmm addmm attention baddbmm bmm convolution convolution_transpose einsum linear lstm_layer matmul matrix_power"
+    "addbmm addmm attention baddbmm bmm convolution convolution_transpose einsum linear matmul matrix_power "
+    "recurrent_cell recurrent_layer"
 )
 _LOSSES = (
     "binary_cross_entropy_with_logits cosine_embedding_loss cross_entropy hinge_embedding_loss huber_loss kl_div "

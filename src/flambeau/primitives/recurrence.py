@@ -78,7 +78,8 @@ def recurrent_layer(
     if packed:
         # A step reads and writes as many rows as the batch has; those of the last ones may lie behind the end.
         x = jnp.pad(x, ((0, state.hidden.shape[0]), (0, 0)))
-    outputs, last = _layer(kind, reverse, x, state, weights, packing)
+    computed: Any = _layer(kind, reverse, x, state, weights, packing)
+    outputs, last = computed
     results = [outputs[:rows], last.hidden, last.memory]
     return tuple([item.astype(inputs[0].dtype) for item in results if item is not None])
 

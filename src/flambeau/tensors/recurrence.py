@@ -8,7 +8,7 @@ import numpy as np
 from flambeau.dtypes.kinds import DTYPES
 from flambeau.primitives.dropout import dropout as dropout_primitive
 from flambeau.primitives.recurrence import recurrent_cell, recurrent_layer
-from flambeau.tensors.core import Core, call, wrap_array
+from flambeau.tensors.core import CASTING, Core, call, wrap_array
 from flambeau.tensors.generator import device_key
 from flambeau.tensors.joining import cat, stack
 
@@ -301,7 +301,7 @@ def _check_cell(input: "Tensor", states: "Sequence[Tensor]", w_ih: "Tensor", w_h
         if state.shape[1] != w_hh.shape[1]:
             found, wanted = state.shape[1], w_hh.shape[1]
             raise RuntimeError(f"hidden{index} has inconsistent hidden_size: got {found}, expected {wanted}")
-    for operand, weight in ((input, w_ih), *[(state, w_hh) for state in states[:1]]):
+    for operand, weight in () if CASTING else ((input, w_ih), (states[0], w_hh)):
         if operand.dtype is not weight.dtype:
             names = [item.dtype.tensor_type.removesuffix("Tensor") for item in (operand, weight)]
             raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {names[0]} and {names[1]}")

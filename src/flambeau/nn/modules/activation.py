@@ -8,6 +8,7 @@ from flambeau.functions import pointwise
 from flambeau.nn import functional as F
 from flambeau.nn import init
 from flambeau.nn.modules.module import Module
+from flambeau.nn.modules.multihead import MultiheadAttention as MultiheadAttention
 from flambeau.nn.parameter import Parameter
 from flambeau.tensors.creation import empty
 from flambeau.tensors.tensor import Tensor

@@ -12,6 +12,7 @@ from flambeau.nn.modules.module import Module
 from flambeau.nn.modules.rnn_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from flambeau.nn.packed_sequence import PackedSequence
 from flambeau.nn.parameter import Parameter
+from flambeau.tensors.core import CASTING
 from flambeau.tensors.creation import empty, zeros
 from flambeau.tensors.recurrence import gru, lstm, rnn_relu, rnn_tanh
 from flambeau.tensors.tensor import Tensor
@@ -231,7 +232,7 @@ class RNNBase(Module):
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """Raise ValueError or RuntimeError where an input does not fit."""
         weight = cast("Tensor", self._flat_weights[0])
-        if input.dtype is not weight.dtype:
+        if input.dtype is not weight.dtype and not CASTING:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert input: "
                 f"input.to({weight.dtype}), or convert model: model.to({input.dtype})"
