@@ -22,6 +22,7 @@ _MOVED: Final = {
     "margin_loss": "loss",
     "multihead": "activation",
     "rnn_cells": "rnn",
+    "transformer_layers": "transformer",
     "unpooling": "pooling",
     "fractional_pooling": "pooling",
 }
