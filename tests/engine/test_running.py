@@ -1,5 +1,6 @@
 """What is run, what is returned, what is compiled."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import flambeau as torch
 from flambeau.base.config import config
 from flambeau.graph.record import PENDING
+from flambeau.runtime import compiling
 from flambeau.runtime.force import RUNS, force_all
 from flambeau.runtime.report import COMPILATIONS
 from flambeau.testing import compilations
@@ -225,3 +227,18 @@ def test_eager_switch_runs_every_operation_at_once() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "27.0"
+
+
+def test_the_number_of_programs_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "programs_kept", 20)
+    start = len(COMPILATIONS)
+    for size in range(1, 61):
+        assert (ones(size, 7) * 3 + 1).sum().item() == 28.0 * size
+    assert len(compiling._programs) <= 20
+    gc.collect()
+    compiled = COMPILATIONS[start:]
+    assert compiled[0].program is None
+    with pytest.raises(RuntimeError, match="the program is no longer kept"):
+        _ = compiled[0].flops
+    assert compiled[-1].flops > 0
+    assert (ones(1, 7) * 3 + 1).sum().item() == 28.0  # compiled again

@@ -38,6 +38,8 @@ class Config:
         pending_limit: number of recorded operations after which they are run without being asked for.
         program_limit: largest number of operations compiled as one program.
         piece_size: size aimed at when a longer graph is run in pieces.
+        programs_kept: number of compiled programs after which the older half is dropped. Each takes about nine memory
+            maps on the CPU, and Linux gives a process 65,530.
         color: whether commands may write in colors to a terminal (``NO_COLOR`` and ``TERM=dumb`` say no).
     """
 
@@ -49,6 +51,7 @@ class Config:
     pending_limit: int = 20_000
     program_limit: int = 1_000
     piece_size: int = 64
+    programs_kept: int = 3_000
     color: bool = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

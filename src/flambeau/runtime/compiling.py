@@ -52,6 +52,9 @@ def program_for(cut: Cut) -> Program:
     key = (config.kernels, cut.key)
     found = _programs.get(key)
     if found is None:
+        if len(_programs) >= config.programs_kept:
+            for old in list(_programs)[: len(_programs) // 2]:
+                del _programs[old]
         found = _compile(cut)
         _programs[key] = found
     return found

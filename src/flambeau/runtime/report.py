@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import ref
 
 from flambeau.graph.node import Node
 from flambeau.kernels.library import flops
@@ -20,7 +21,7 @@ class Compilation:
         seconds: time tracing and compiling took.
         names: names of its primitives, in order.
         inputs: shapes and data types of its inputs, in order.
-        program: JAX's compiled program.
+        program: JAX's compiled program; None once the runtime keeps it no longer.
     """
 
     reason: str
@@ -28,12 +29,20 @@ class Compilation:
     seconds: float
     names: tuple[str, ...]
     inputs: tuple[str, ...]
-    program: Any = field(repr=False, compare=False, default=None)
+    reference: Any = field(repr=False, compare=False, default=lambda: None)
+
+    @property
+    def program(self) -> Any:
+        """JAX's compiled program, as long as the runtime keeps it."""
+        return self.reference()
 
     @property
     def flops(self) -> float:
         """Floating-point operations one run takes, as XLA counts them, and those of native CPU kernels."""
-        return float(self.program.cost_analysis()["flops"]) + flops(self.program.as_text())
+        program = self.program
+        if program is None:
+            raise RuntimeError("the program is no longer kept: ask for its flops before many others are compiled")
+        return float(program.cost_analysis()["flops"]) + flops(program.as_text())
 
     def __str__(self) -> str:
         return f"{self.operations} operations in {self.seconds:.2f} s: {self.reason}"
@@ -49,7 +58,7 @@ def note_compilation(
     names = tuple(node.operation.primitive.name for node in nodes if node.operation is not None)
     inputs = tuple(repr(leaf.aval) for leaf in leaves)
     reason = _reason(names, inputs, len(outputs))
-    COMPILATIONS.append(Compilation(reason, len(nodes), seconds, names, inputs, program))
+    COMPILATIONS.append(Compilation(reason, len(nodes), seconds, names, inputs, ref(program)))
 
 
 def _reason(names: tuple[str, ...], inputs: tuple[str, ...], outputs: int) -> str:
