@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import pytest
 import flambeau as torch
 from flambeau.base.config import config
 from flambeau.graph.record import PENDING
-from flambeau.runtime import compiling
+from flambeau.runtime import compiling, retention
 from flambeau.runtime.force import RUNS, force_all
 from flambeau.runtime.report import COMPILATIONS
 from flambeau.testing import compilations
@@ -242,3 +243,19 @@ def test_the_number_of_programs_kept_is_bounded(monkeypatch: pytest.MonkeyPatch)
         _ = compiled[0].flops
     assert compiled[-1].flops > 0
     assert (ones(1, 7) * 3 + 1).sum().item() == 28.0  # compiled again
+
+
+def test_programs_make_room_before_the_memory_maps_run_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    limit = tmp_path / "max_map_count"
+    limit.write_text("100")
+    monkeypatch.setattr(retention, "_LIMIT", limit)
+    programs = dict.fromkeys(range(64))
+    retention.make_room(programs)
+    assert list(programs) == list(range(32, 64))
+    programs[64] = None
+    retention.make_room(programs)  # between two looks
+    assert len(programs) == 33
+    monkeypatch.setattr(retention, "_LIMIT", tmp_path / "absent")
+    programs = dict.fromkeys(range(64))
+    retention.make_room(programs)
+    assert len(programs) == 64

@@ -38,8 +38,7 @@ class Config:
         pending_limit: number of recorded operations after which they are run without being asked for.
         program_limit: largest number of operations compiled as one program.
         piece_size: size aimed at when a longer graph is run in pieces.
-        programs_kept: number of compiled programs after which the older half is dropped. Each takes about nine memory
-            maps on the CPU, and Linux gives a process 65,530.
+        programs_kept: number of compiled programs after which the older half is dropped.
         color: whether commands may write in colors to a terminal (``NO_COLOR`` and ``TERM=dumb`` say no).
     """
 

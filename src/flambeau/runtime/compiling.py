@@ -16,6 +16,7 @@ from flambeau.graph.node import Aval, Node, Operation
 from flambeau.primitives.primitive import wrapped
 from flambeau.runtime.cut import Cut
 from flambeau.runtime.report import note_compilation
+from flambeau.runtime.retention import make_room
 
 __all__ = ["Program", "device_of", "program_for", "traced", "traced_program"]
 
@@ -52,9 +53,7 @@ def program_for(cut: Cut) -> Program:
     key = (config.kernels, cut.key)
     found = _programs.get(key)
     if found is None:
-        if len(_programs) >= config.programs_kept:
-            for old in list(_programs)[: len(_programs) // 2]:
-                del _programs[old]
+        make_room(_programs)
         found = _compile(cut)
         _programs[key] = found
     return found
