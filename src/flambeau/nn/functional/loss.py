@@ -198,11 +198,11 @@ def _kind(tensor: Tensor) -> str:
 
 def _check_class_shapes(shape: Sequence[int], goal: Sequence[int]) -> None:
     """Raise, in PyTorch's words, where shapes (N, C, ...) and (N, ...) do not fit each other."""
-    if len(shape) == 2 and len(goal) > 1:
-        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if not goal or shape[0] != goal[0]:
         got = goal[0] if goal else 0
         raise ValueError(f"Expected input batch_size ({shape[0]}) to match target batch_size ({got}).")
+    if len(shape) == 2 and len(goal) > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if shape[2:] != goal[1:]:
         raise RuntimeError(f"Expected target size {[shape[0], *shape[2:]]}, got {list(goal)}")
 
