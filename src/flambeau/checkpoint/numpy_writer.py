@@ -5,7 +5,6 @@ Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
 import io
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from numpy.lib import format as npy
 
@@ -17,8 +16,6 @@ from flambeau.checkpoint.sink import WritableTo, writing_to
 from flambeau.checkpoint.zip_writer import ZipWriter
 
 __all__ = ["is_numpy", "write_npy", "write_npz"]
-
-_LONGEST_NAME: Final = 10_000  # characters: a zip archive's names have at most 65,535 bytes
 
 
 def is_numpy(dtype: str) -> bool:

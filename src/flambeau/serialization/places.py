@@ -5,7 +5,7 @@ Source: https://docs.pytorch.org/docs/stable/notes/serialization.html
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from flambeau.checkpoint import StorageRecord
 from flambeau.devices.backend import available, jax_device
@@ -145,7 +145,6 @@ _packages: list[tuple[int, Tagger, Deserializer]] = [
     (priority, partial(_tagged, kind), partial(_restored, kind))
     for priority, kind in ((10, "cpu"), (20, "cuda"), (22, "meta"), (25, "xpu"), (30, "tpu"), (31, "xla"))
 ]
-_OURS: Final = len(_packages)
 
 
 def register_package(priority: int, tagger: Tagger, deserializer: Deserializer) -> None:
