@@ -1,4 +1,4 @@
-"""The same seed in both libraries: a language model and an encoder show the same loss curves."""
+"""The same seed in both libraries shows the same loss curves: texts and images, four models, four optimizers."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ import flambeau
 from flambeau.testing import compilations
 from tests.parity.oracle import torch
 
-STEPS, WORDS, LENGTH, BATCH = 50, 12, 7, 5
+STEPS, WORDS, LENGTH, BATCH, SIDE = 50, 12, 7, 5, 8
 
 
 def text() -> np.ndarray:
@@ -24,12 +24,23 @@ def text() -> np.ndarray:
     return words
 
 
-TEXT = text()
+def images() -> np.ndarray:
+    """Batches of noisy images with a bright square, whose column is what they show."""
+    numbers = np.random.default_rng(6)
+    pictures = numbers.normal(0.0, 0.3, (STEPS, BATCH, 1, SIDE, SIDE))
+    for step, place in np.ndindex(STEPS, BATCH):
+        row, column = numbers.integers(0, SIDE - 2, 2)
+        pictures[step, place, 0, row : row + 3, column : column + 3] += 1.0
+    return pictures.astype(np.float32)
+
+
+TEXT, IMAGES = text(), images()
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "SGD": {"lr": 0.1, "momentum": 0.9},
     "Adam": {"lr": 0.01},
     "AdamW": {"lr": 0.01, "weight_decay": 0.1},
+    "RMSprop": {"lr": 0.001, "momentum": 0.5},
 }
 
 
@@ -71,6 +82,57 @@ def encoder(library: Any) -> Any:
     return Encoder()
 
 
+def convolutional(library: Any) -> Any:
+    """Convolutions with batch normalization that tell which half the square is in."""
+    nn = library.nn
+
+    class Convolutional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(
+                nn.Conv2d(1, 6, 3, padding=1, bias=False),
+                nn.BatchNorm2d(6),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+                nn.Conv2d(6, 8, 3, padding=1),
+                nn.BatchNorm2d(8, momentum=None),
+                nn.ReLU(),
+                nn.Flatten(),
+                nn.Linear(8 * 16, 2),
+            )
+
+        def forward(self, pictures: Any) -> Any:
+            left = pictures[..., : SIDE // 2].sum((1, 2, 3)) > pictures[..., SIDE // 2 :].sum((1, 2, 3))
+            return nn.functional.cross_entropy(self.layers(pictures), left.long())
+
+    return Convolutional()
+
+
+def autoencoder(library: Any) -> Any:
+    """A variational autoencoder, which draws noise at each step."""
+    nn = library.nn
+
+    class Autoencoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encode = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, 32), nn.ReLU())
+            self.mean, self.log_variance = nn.Linear(32, 4), nn.Linear(32, 4)
+            self.decode = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, SIDE * SIDE), nn.Sigmoid())
+
+        def forward(self, pictures: Any) -> Any:
+            hidden = self.encode(pictures)
+            mean, log_variance = self.mean(hidden), self.log_variance(hidden)
+            code = mean + library.randn_like(mean) * library.exp(0.5 * log_variance)
+            seen = pictures.flatten(1).clamp(0, 1)
+            missed = nn.functional.binary_cross_entropy(self.decode(code), seen)
+            return missed - 0.001 * (1 + log_variance - mean**2 - log_variance.exp()).sum(1).mean()
+
+    return Autoencoder()
+
+
+DATA = {language_model: TEXT, encoder: TEXT, convolutional: IMAGES, autoencoder: IMAGES}
+
+
 def losses(library: Any, build: Any, name: str) -> tuple[list[float], list[int]]:
     """The losses of 50 steps, and how many programs Flambeau compiled at each."""
     library.manual_seed(11)
@@ -78,10 +140,10 @@ def losses(library: Any, build: Any, name: str) -> tuple[list[float], list[int]]
     optimizer = getattr(library.optim, name)(model.parameters(), **OPTIMIZERS[name])
     found: list[float] = []
     compiled: list[int] = []
-    for words in TEXT:
+    for batch in DATA[build]:
         with compilations() as programs:
             optimizer.zero_grad()
-            loss = model(library.from_numpy(words))
+            loss = model(library.from_numpy(batch))
             loss.backward()
             optimizer.step()
             found.append(loss.item())
@@ -90,7 +152,7 @@ def losses(library: Any, build: Any, name: str) -> tuple[list[float], list[int]]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize("build", [language_model, encoder])
+@pytest.mark.parametrize("build", DATA)
 def test_loss_curves_agree(build: Any, name: str) -> None:
     expected, _ = losses(torch, build, name)
     found, compiled = losses(flambeau, build, name)
