@@ -15,6 +15,7 @@ from flambeau.base.errors import (
     LimitExceeded,
     OverlappingRecords,
 )
+from flambeau.checkpoint.checksum import crc32
 from flambeau.checkpoint.limits import INFLATE_RATIO, INFLATED_BYTES_FREE
 from flambeau.checkpoint.records import ByteArray
 from flambeau.checkpoint.source import ByteSource
@@ -92,7 +93,7 @@ class ZipRecord:
 
     def _verify(self, array: ByteArray) -> None:
         """Compare bytes with the checksum in the directory."""
-        found = zlib.crc32(array.data)
+        found = crc32(array)
         if found != self._entry.crc:
             raise ChecksumMismatch(
                 f"{self._source.name}: record {self.name!r} is damaged: its checksum should be "
