@@ -141,7 +141,7 @@ def imported(question: Question, packages: dict[str, Path], cache: Path, rounds:
 
 def main() -> None:
     question = Question("startup", __doc__)
-    rounds = 2 if question.quick else 11
+    rounds = 2 if question.quick else 9
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         packages = {"ours": own(folder / "ours")}
