@@ -74,25 +74,29 @@ def requirements(names: tuple[str, ...]) -> set[str]:
 
 
 def environment(folder: Path, names: tuple[str, ...]) -> Path:
-    """A folder with links to distributions and what they require."""
-    folder.mkdir()
+    """A folder with links to distributions and what they require: packages whole, what lies elsewhere file by file."""
+    packages = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    packages.mkdir(parents=True)
     for name in requirements(names):
         for file in metadata.files(name) or []:
-            top = file.parts[0]
-            source = Path(os.fspath(file.locate())).parents[len(file.parts) - 2] if len(file.parts) > 1 else file.locate()
-            if top not in ("..", "__pycache__") and not (folder / top).exists():
-                (folder / top).symlink_to(source)
-    return folder
+            elsewhere = file.parts[0] == ".."
+            depth = len(file.parts) if elsewhere else 1
+            link = Path(os.path.normpath(packages.joinpath(*file.parts[:depth])))
+            source = Path(os.path.normpath(os.fspath(file.locate())))
+            if not link.exists() and "bin" not in file.parts[:-1]:
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(source if depth == len(file.parts) else source.parents[len(file.parts) - 2])
+    return packages
 
 
 def own(folder: Path) -> Path:
     """Our own environment: a copy of this package, compiled, beside what it requires."""
-    environment(folder, OUR_PACKAGES)
+    packages = environment(folder, OUR_PACKAGES)
     import flambeau
 
-    shutil.copytree(Path(flambeau.__path__[0]), folder / "flambeau", ignore=shutil.ignore_patterns("__pycache__"))
-    compileall.compile_dir(folder / "flambeau", quiet=2)
-    return folder
+    shutil.copytree(Path(flambeau.__path__[0]), packages / "flambeau", ignore=shutil.ignore_patterns("__pycache__"))
+    compileall.compile_dir(packages / "flambeau", quiet=2)
+    return packages
 
 
 def seconds(packages: Path, program: str, side: str, cache: Path) -> float:
