@@ -73,7 +73,7 @@ def _vgg(batch: int, bar: float) -> Case:
     return Case(title, "vgg16", vgg16, floats(batch, 3, 224, 224), bar, trains=False, devices=("cpu",))
 
 
-_TINY_RESNET = partial(resnet50, classes=10, widths=(4, 4, 8, 8))
+_TINY_RESNET = partial(resnet50, classes=10, widths=(4, 4, 8, 8), blocks=(1, 1, 1, 1))
 _TINY_GPT = partial(gpt, layers=2, width=16, heads=2, context=8, vocabulary=32)
 _GPT2 = partial(gpt, layers=12, width=768, heads=12, context=1024, vocabulary=50257)
 _BF16: dict[str, Any] = {"precision": "bfloat16", "devices": ("cuda",)}

@@ -1,4 +1,4 @@
-"""The same steps as Equinox users write them: one example a call, ``jax.vmap`` over the batch, ``eqx.filter_jit``, Optax."""
+"""The same steps as Equinox users write them: ``jax.vmap`` over the batch, ``eqx.filter_jit``, Optax."""
 
 from collections.abc import Callable
 from functools import partial

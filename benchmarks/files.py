@@ -150,7 +150,10 @@ def main() -> None:
                     path = Path(folder) / f"{side.split()[0] if side != 'raw bytes' else 'torch'}.bin"
                     found.append(measured(side, task, path, count, size))
             times = {NAMES.get(side, side): [seconds for seconds, _ in found[1:]] for side, found in runs.items()}
-            memory = {NAMES.get(side, side): [grown / (count * size) for _, grown in found[1:]] for side, found in runs.items()}
+            memory = {
+                NAMES.get(side, side): [grown / (count * size) for _, grown in found[1:]]
+                for side, found in runs.items()
+            }
             whom = [NAMES.get(side, side) for side in against]
             question.note(f"{title}, {gigabytes:g} GB", times, against=whom, **(asked if gigabytes == 1 else {}))
             question.note(f"{title}: extra memory / file", memory, unit="x", against=())

@@ -76,9 +76,7 @@ def called_over(question: Question, libraries: dict[str, Any]) -> None:
         for name, library in libraries.items():
             sides[name], sides[f"{name} past"] = called(library, hook)
         times = interleaved(sides, block=0.02 if question.quick else 0.1, rounds=5 if question.quick else 15)
-        over = {
-            name: [a - b for a, b in zip(times[name], times[f"{name} past"], strict=True)] for name in libraries
-        }
+        over = {name: [a - b for a, b in zip(times[name], times[f"{name} past"], strict=True)] for name in libraries}
         question.note(f"`module(x)` over `module.forward(x)`, {title}", over, bar=1.0)
 
 
@@ -96,7 +94,10 @@ def main() -> None:
         for title in sides[OURS]:
             bar = 1.0 if layers == SIZES[0] and "deepcopy" not in title else None
             question.compare(
-                f"`{title}`, {layers:,} layers", {name: works[title] for name, works in sides.items()}, block=0.1, bar=bar
+                f"`{title}`, {layers:,} layers",
+                {name: works[title] for name, works in sides.items()},
+                block=0.1,
+                bar=bar,
             )
     question.finish()
 

@@ -81,7 +81,12 @@ def vgg16(library: Any) -> Any:
     return nn.Sequential(*layers, nn.Flatten(), *head)
 
 
-def resnet50(library: Any, classes: int = 1000, widths: tuple[int, ...] = (64, 128, 256, 512)) -> Any:
+def resnet50(
+    library: Any,
+    classes: int = 1000,
+    widths: tuple[int, ...] = (64, 128, 256, 512),
+    blocks: tuple[int, ...] = (3, 4, 6, 3),
+) -> Any:
     """ResNet-50 for images of 224 x 224."""
     nn = library.nn
 
@@ -107,7 +112,7 @@ def resnet50(library: Any, classes: int = 1000, widths: tuple[int, ...] = (64, 1
     layers: list[Any] = [nn.Conv2d(3, widths[0], 7, 2, 3, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()]
     layers.append(nn.MaxPool2d(3, 2, 1))
     inputs = widths[0]
-    for width, count, stride in zip(widths, (3, 4, 6, 3), (1, 2, 2, 2), strict=True):
+    for width, count, stride in zip(widths, blocks, (1, 2, 2, 2), strict=True):
         for index in range(count):
             layers.append(Bottleneck(inputs, width, stride if index == 0 else 1))
             inputs = 4 * width

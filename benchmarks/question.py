@@ -26,7 +26,18 @@ __all__ = ["COMPILE", "EAGER", "OURS", "PYTORCH", "Question", "installed"]
 OURS, EAGER, COMPILE = "Flambeau", "PyTorch eager", "torch.compile"
 PYTORCH = (EAGER, COMPILE)
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("flambeau", "jax", "jaxlib", "numpy", "torch", "flax", "equinox", "optax", "safetensors", "onednn-cpu-gomp")
+_PACKAGES = (
+    "flambeau",
+    "jax",
+    "jaxlib",
+    "numpy",
+    "torch",
+    "flax",
+    "equinox",
+    "optax",
+    "safetensors",
+    "onednn-cpu-gomp",
+)
 
 
 def installed(package: str) -> bool:

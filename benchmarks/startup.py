@@ -104,7 +104,9 @@ def seconds(packages: Path, program: str, side: str, cache: Path) -> float:
     variables = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "FLAMBEAU"))}
     variables |= {"PYTHONPATH": str(packages), "FLAMBEAU_CACHE": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
     started = time.perf_counter()
-    with subprocess.Popen([sys.executable, "-S", "-c", program, side], stdout=subprocess.PIPE, env=variables) as process:
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", program, side], stdout=subprocess.PIPE, env=variables
+    ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         taken = time.perf_counter() - started

@@ -3,8 +3,9 @@
     python benchmarks/training_steps.py [CASE ...] [--quick] [--device cuda]
 
 All sides use batches of the same sizes and the same number of threads; Flambeau and PyTorch the same weights, too. Each
-block of steps ends when the last loss has been read; on a GPU the host therefore waits for the device once a block. TF32
-is allowed on both sides there, and bfloat16 means autocast. With --every-step the loss is read after each step as well.
+block of steps ends when the last loss has been read; on a GPU the host therefore waits for the device once a block.
+TF32 is allowed on both sides there, and bfloat16 means autocast. With --every-step the loss is read after each step as
+well.
 
 On a machine that others use at the same time, compare processor time on one thread:
 
@@ -34,7 +35,8 @@ def stepper(library: Any, case: Case, device: str, *, compiled: bool = False, re
     forward = library.compile(model) if compiled else model
     numbers = np.random.default_rng(0)
     batches = [
-        tuple(library.from_numpy(array).to(device) for array in case.batch(numbers)) for _ in range(8 if case.trains else 1)
+        tuple(library.from_numpy(array).to(device) for array in case.batch(numbers))
+        for _ in range(8 if case.trains else 1)
     ]
     half = case.precision == "bfloat16"
 

@@ -82,7 +82,9 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path):
 
 def test_another_default_data_type_is_another_program(tmp_path: Path):
     first = trained(tmp_path)
-    other = trained(tmp_path, program=PROGRAM.replace("torch.manual", "torch.set_default_dtype(torch.float64)\ntorch.manual"))
+    other = trained(
+        tmp_path, program=PROGRAM.replace("torch.manual", "torch.set_default_dtype(torch.float64)\ntorch.manual")
+    )
     assert other[0] == first[0]
     assert other[1] != first[1]
 
@@ -94,9 +96,7 @@ def test_a_changed_static_argument_is_another_program(tmp_path: Path):
     assert losses != trained(tmp_path)[1]
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"x", bytes(1_000_000)], ids=["nothing", "a byte", "a million"]
-)
+@pytest.mark.parametrize("content", [b"", b"x", bytes(1_000_000)], ids=["nothing", "a byte", "a million"])
 def test_what_is_kept_is_fetched(folder: Path, content: bytes):
     store.keep("name", content)
     assert store.fetch("name") == content

@@ -33,7 +33,22 @@ __all__ = ["program_name", "text_name"]
 
 # Packages whose functions are told apart by their place in the source, because their versions are part of every name.
 _TRUSTED = ("flambeau", "jax", "numpy", "operator", "_operator", "math", "builtins")
-_PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), range, slice, np.dtype, dtype, device, Aval)
+_PLAIN = (
+    type(None),
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    type(Ellipsis),
+    range,
+    slice,
+    np.dtype,
+    dtype,
+    device,
+    Aval,
+)
 
 
 class _UnnamedError(Exception):
@@ -139,7 +154,7 @@ def _primitive(value: Primitive) -> str:
         for name in getattr(kind, "__slots__", ()):
             held = getattr(value, name, None)
             own = isinstance(held, MethodType) and held.__self__ is value
-            parts.append(f"{name}={held.__name__ if own else _text(held)}")
+            parts.append(f"{name}={'own' if own else _text(held)}")
     return ", ".join(parts)
 
 
