@@ -43,8 +43,9 @@ class Block(nnx.Module):
         self.bn1 = nnx.BatchNorm(outputs, momentum=0.9, rngs=rngs)
         self.conv2 = conv(outputs, outputs, (3, 3))
         self.bn2 = nnx.BatchNorm(outputs, momentum=0.9, rngs=rngs)
-        self.shortcut: Any = None
-        if stride > 1:
+        if stride == 1:
+            self.shortcut: Any = None
+        else:
             self.shortcut = nnx.Sequential(
                 nnx.Conv(inputs, outputs, (1, 1), strides=stride, use_bias=False, rngs=rngs),
                 nnx.BatchNorm(outputs, momentum=0.9, rngs=rngs),

@@ -41,20 +41,21 @@ def settled(
     *,
     block: float = 0.3,
     most: int = 25,
+    patience: float = 45.0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[dict[str, list[float]], bool]:
     """Time several ways of doing the same until the medians stay where they are.
 
     After every five rounds each side's median of these is compared with that of the five before; once all agree within
-    5 %, or after the most rounds, it is enough.
+    5 %, or after the most rounds or the seconds of patience, it is enough.
 
     Returns:
         What ``interleaved`` returns, and whether the medians agreed.
     """
     counts = {name: _count(work, block, clock) for name, work in sides.items()}
     times: dict[str, list[float]] = {name: [] for name in sides}
-    done = 0
-    while done < most:
+    done, started = 0, time.perf_counter()
+    while done < most and time.perf_counter() - started < patience:
         for _ in range(min(_SET, most)):
             _round(sides, counts, times, clock)
         done += min(_SET, most)

@@ -93,15 +93,15 @@ def test_every_question_can_be_asked(script: Any, name: str):
     assert callable(script(name).main)
 
 
-def test_cases_of_a_gpu_work_in_small(script: Any, monkeypatch: pytest.MonkeyPatch):
+def test_cases_of_a_gpu_work_in_small(script: Any):
     steps = script("training_steps")
     import flambeau
 
-    for case in steps.CASES.values():
-        if case.smaller:
-            build, batch = case.smaller
-            work = steps.stepper(flambeau, case._replace(build=build, batch=batch, precision="float32"), "cpu")
-            assert work(2) == pytest.approx(work(2), rel=1)
+    for key in ("resnet50 inference", "gpt2"):
+        case = steps.CASES[key]
+        build, batch = case.smaller
+        work = steps.stepper(flambeau, case._replace(build=build, batch=batch, precision="float32"), "cpu")
+        assert work(1) == pytest.approx(work(1), rel=1)
 
 
 def test_results_hold_what_was_measured(script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
