@@ -65,7 +65,7 @@ def _compile(cut: Cut) -> Program:
     """The program, found on disk or compiled now and kept there."""
     started = time.perf_counter()
     place = jax_device(device_of(cut))
-    name = program_name(cut, _steps(cut), place) if config.cache else None
+    name = program_name(cut, _steps(cut), place, _options(place)) if config.cache else None
     compiled = kept_program(name, place) if name else None
     if compiled is None:
         kernels = identity()
@@ -80,13 +80,18 @@ def _translated(cut: Cut, place: Any) -> tuple[Any, str | None]:
     """The program traced, and compiled unless an equal one is on disk; with its name by its text."""
     with jax.enable_x64(True):
         lowered = traced_program(cut, place).lower()
-        text = text_name(lowered, place) if config.cache else None
+        text = text_name(lowered, place, _options(place)) if config.cache else None
         compiled = kept_program(text, place) if text else None
         if compiled is None:
-            compiled = lowered.compile(compiler_options=_OPTIONS.get(place.platform))
+            compiled = lowered.compile(compiler_options=_options(place))
             if text:
                 keep_program(text, compiled)
     return compiled, text
+
+
+def _options(place: Any) -> dict[str, Any] | None:
+    """What the compiler is told on a kind of device."""
+    return _OPTIONS.get(place.platform)
 
 
 def traced(function: Any, inputs: Sequence[Any], donated: tuple[int, ...] = ()) -> Any:

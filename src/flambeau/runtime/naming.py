@@ -55,8 +55,10 @@ class _UnnamedError(Exception):
     """Something that cannot be told apart by its text."""
 
 
-def program_name(cut: Cut, steps: Sequence[tuple[Operation, tuple[Any, ...]]], place: Any) -> str | None:
-    """The name of a program for a device; None if one of its operations has none."""
+def program_name(
+    cut: Cut, steps: Sequence[tuple[Operation, tuple[Any, ...]]], place: Any, options: dict[str, Any] | None
+) -> str | None:
+    """The name of a program for a device, compiled with such options; None if one of its operations has none."""
     try:
         wired = [f"{_operation(operation)}{inputs}" for operation, inputs in steps]
     except (_UnnamedError, RecursionError):
@@ -64,12 +66,12 @@ def program_name(cut: Cut, steps: Sequence[tuple[Operation, tuple[Any, ...]]], p
     counts = (len(cut.reals), len(cut.integers), len(cut.complexes))
     leaves = [leaf.aval for leaf in cut.leaves]
     outline = repr((cut.outputs, cut.donated, counts, leaves, _sources(), get_default_dtype()))
-    return _digest("\n".join((*wired, outline, _surroundings(place))))
+    return _digest("\n".join((*wired, outline, _surroundings(place, options))))
 
 
-def text_name(lowered: Any, place: Any) -> str:
+def text_name(lowered: Any, place: Any, options: dict[str, Any] | None) -> str:
     """The name of a program by the text of its lowering."""
-    return _digest(f"{lowered.as_text()}\n{_surroundings(place)}")
+    return _digest(f"{lowered.as_text()}\n{_surroundings(place, options)}")
 
 
 def _digest(text: str) -> str:
@@ -79,12 +81,12 @@ def _digest(text: str) -> str:
 # -- what surrounds every program -------------------------------------------------------------------------------
 
 
-def _surroundings(place: Any) -> str:
+def _surroundings(place: Any, options: dict[str, Any] | None) -> str:
     """Everything outside a program that its code depends on."""
     settings = cast("Any", jax.config)
     known = cast("dict[str, Any]", settings.values)
     chosen = [(name, getattr(settings, name, value)) for name, value in known.items() if "cache" not in name]
-    return repr((jax.__version__, np.__version__, config.xla_flags, _on(place), identity(), chosen))
+    return repr((jax.__version__, np.__version__, config.xla_flags, _on(place), identity(), options, chosen))
 
 
 @functools.cache
