@@ -6,10 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import flambeau as torch
 from flambeau.base.config import config
+from flambeau.graph.node import Aval, leaf
+from flambeau.graph.record import record
+from flambeau.primitives.primitive import Primitive
 from flambeau.runtime import store
+from flambeau.runtime.force import host_value
 
 PROGRAM = """
 import json, sys
@@ -143,3 +149,12 @@ def test_the_size_must_be_a_number():
         env={**os.environ, "FLAMBEAU_CACHE_MB": "1 GB"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "FLAMBEAU_CACHE_MB must be a whole number of megabytes, got '1 GB'" in done.stderr
+
+
+def test_programs_that_ignore_different_inputs_are_different(folder: Path):
+    """Their lowerings would be the same if unused inputs were dropped from them."""
+    place = torch.device("cpu")
+    x, y = (leaf(np.full(5, value, np.float32), Aval.of((5,), torch.float32, place)) for value in (1.0, 2.0))
+    for take, expected in ((lambda x, y: x + 1, 2.0), (lambda x, y: y + 1, 3.0)):
+        assert host_value(record(Primitive("take", take), (x, y))).tolist() == [expected] * 5
+    assert entries(folder)

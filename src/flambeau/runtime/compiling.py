@@ -102,7 +102,8 @@ def traced(function: Any, inputs: Sequence[Any], donated: tuple[int, ...] = ()) 
         inputs: shapes and data types, with their shardings.
         donated: positions of the inputs whose memory may be taken over.
     """
-    return jax.jit(function, donate_argnums=donated).trace(*inputs)
+    # Inputs that are not used stay, so that the text of the lowering says how the program is called.
+    return jax.jit(function, donate_argnums=donated, keep_unused=True).trace(*inputs)
 
 
 def traced_program(cut: Cut, place: Any) -> Any:

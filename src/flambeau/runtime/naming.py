@@ -70,8 +70,8 @@ def program_name(
 
 
 def text_name(lowered: Any, place: Any, options: dict[str, Any] | None) -> str:
-    """The name of a program by the text of its lowering."""
-    return _digest(f"{lowered.as_text()}\n{_surroundings(place, options)}")
+    """The name of a program by the text of its lowering, and by how its inputs and results are nested."""
+    return _digest(f"{lowered.as_text()}\n{lowered.in_tree}\n{lowered.out_tree}\n{_surroundings(place, options)}")
 
 
 def _digest(text: str) -> str:
