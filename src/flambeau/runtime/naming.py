@@ -164,7 +164,9 @@ def _function(value: FunctionType) -> str:
     """A function: where it is written, and what it was made with."""
     cells = [cell.cell_contents for cell in value.__closure__ or ()]
     place = _named(value, value.__module__, f"{value.__qualname__}:{value.__code__.co_firstlineno}")
-    return f"{place}, {_list((value.__defaults__, value.__kwdefaults__, cells))}"
+    code = value.__code__
+    body = (code.co_code, code.co_names, tuple(item for item in code.co_consts if isinstance(item, _PLAIN)))
+    return f"{place}, {_list((value.__defaults__, value.__kwdefaults__, cells, body))}"  # two may stand in one line
 
 
 def _place(value: Any) -> str:
