@@ -1,6 +1,6 @@
 """Opening, reading and saving 1 GB: Flambeau, PyTorch and the safetensors package.
 
-    python benchmarks/files.py [--gigabytes 1] [--rounds 5]
+    python benchmarks/files.py [--gigabytes 1] [--rounds 5] [--quick]
 
 64 tensors of equal size, in the system's file cache. Each way is measured in a process of its own, in turns, so that
 the peak of its memory is its own. "One tensor" opens the file and looks at the values of one tensor; "all" reads every
@@ -11,11 +11,12 @@ and for all above what the process had before, for save above what it had with t
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from question import OURS, Question, installed
 
 PROGRAM = """
 import json, os, resource, sys, time
@@ -97,15 +98,29 @@ seconds = result if task == "save" else time.perf_counter() - started
 print(json.dumps([seconds, peak() - before]))
 """
 
-WAYS = {
-    "one": ("flambeau", "torch", "torch mmap", "safetensors"),
-    "all": ("flambeau", "torch", "torch mmap", "safetensors"),
-    "save": ("flambeau", "torch", "safetensors", "raw bytes"),
+# For each task its title, the ways, whom ours is compared with, and what is asked: a ratio, or seconds for 1 GB.
+TASKS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], dict[str, float]]] = {
+    "one": ("open, one tensor", ("flambeau", "torch", "torch mmap", "safetensors"), ("torch",), {"limit": 0.05}),
+    "all": ("read all", ("flambeau", "torch", "torch mmap", "safetensors"), ("torch",), {}),
+    "save": ("save durably", ("flambeau", "torch", "safetensors", "raw bytes"), ("raw bytes",), {"bar": 0.9}),
 }
-TITLES = {"one": "open, one tensor", "all": "read all", "save": "save durably"}
+NAMES = {"flambeau": OURS, "torch": "PyTorch", "torch mmap": "PyTorch, mmap", "safetensors": "safetensors"}
+MAKE = """
+import sys, importlib.util, numpy as np
+folder, count, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+arrays = {str(i): np.random.default_rng(i).random(size // 4, np.float32) for i in range(count)}
+import flambeau
+flambeau.save({name: flambeau.from_numpy(array) for name, array in arrays.items()}, folder + "/flambeau.bin")
+if importlib.util.find_spec("torch"):
+    import torch, safetensors.torch
+    state = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    torch.save(state, folder + "/torch.bin")
+    safetensors.torch.save_file(state, folder + "/safetensors.bin")
+"""
 
 
 def measured(side: str, task: str, path: Path, count: int, size: int) -> tuple[float, float]:
+    """Seconds, and how many bytes the peak of the memory rose."""
     command = [sys.executable, "-c", PROGRAM, side, task, str(path), str(count), str(size)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -114,41 +129,35 @@ def measured(side: str, task: str, path: Path, count: int, size: int) -> tuple[f
     return seconds, memory
 
 
+def extend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--gigabytes", type=float, help="size of the file; 1, or 0.05 with --quick")
+    parser.add_argument("--rounds", type=int, help="how often; 5, or 2 with --quick")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gigabytes", type=float, default=1.0)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    question = Question("files", __doc__, extend)
+    gigabytes = question.options.gigabytes or (0.05 if question.quick else 1.0)
+    rounds = question.options.rounds or (2 if question.quick else 5)
     count = 64
-    size = int(options.gigabytes * 1e9) // count // 4096 * 4096
+    size = int(gigabytes * 1e9) // count // 4096 * 4096
+    peers = installed("torch") and installed("safetensors")
     with tempfile.TemporaryDirectory() as folder:
-        files = {side: Path(folder) / f"{side}.bin" for side in ("flambeau", "torch", "safetensors")}
-        make = (
-            "import sys, numpy as np, torch, safetensors.torch, flambeau\n"
-            f"arrays = {{str(i): np.random.default_rng(i).random({size // 4}, np.float32) for i in range({count})}}\n"
-            "state = {name: torch.from_numpy(array) for name, array in arrays.items()}\n"
-            f"torch.save(state, {str(files['torch'])!r})\n"
-            f"safetensors.torch.save_file(state, {str(files['safetensors'])!r})\n"
-            "flambeau.save({name: flambeau.from_numpy(array) for name, array in arrays.items()}, "
-            f"{str(files['flambeau'])!r})\n"
-        )
-        subprocess.run([sys.executable, "-c", make], check=True)
-        for task, sides in WAYS.items():
-            results: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
-            for _ in range(options.rounds + 1):
-                for side in sides:
-                    path = files.get(side.split()[0], files["torch"])
-                    results[side].append(measured(side, task, path, count, size))
-            print(f"\n| {TITLES[task]} | median ms | least to most | time / ours | extra memory / file |")
-            print("|---|---|---|---|---|")
-            medians = {side: statistics.median([seconds for seconds, _ in runs[1:]]) for side, runs in results.items()}
-            for side, runs in results.items():
-                times = [seconds * 1e3 for seconds, _ in runs[1:]]
-                memory = statistics.median([grown for _, grown in runs[1:]]) / (count * size)
-                print(
-                    f"| {side} | {medians[side] * 1e3:.1f} | {min(times):.1f} to {max(times):.1f} "
-                    f"| {medians[side] / medians['flambeau']:.2f} | {memory:.2f} |"
-                )
+        subprocess.run([sys.executable, "-c", MAKE, folder, str(count), str(size)], check=True)
+        for task, (title, ways, against, asked) in TASKS.items():
+            runs: dict[str, list[tuple[float, float]]] = {side: [] for side in ways if peers or side == "flambeau"}
+            for _ in range(rounds + 1):
+                for side, found in runs.items():
+                    path = Path(folder) / f"{side.split()[0] if side != 'raw bytes' else 'torch'}.bin"
+                    found.append(measured(side, task, path, count, size))
+            times = {NAMES.get(side, side): [seconds for seconds, _ in found[1:]] for side, found in runs.items()}
+            memory = {
+                NAMES.get(side, side): [grown / (count * size) for _, grown in found[1:]]
+                for side, found in runs.items()
+            }
+            whom = [NAMES.get(side, side) for side in against]
+            question.note(f"{title}, {gigabytes:g} GB", times, against=whom, **(asked if gigabytes == 1 else {}))
+            question.note(f"{title}: extra memory / file", memory, unit="x", against=())
+    question.finish()
 
 
 if __name__ == "__main__":

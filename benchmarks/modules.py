@@ -1,16 +1,15 @@
 """What ``Module`` itself costs: calls and hooks, state, traversal and copies, against PyTorch in one process.
 
-    python benchmarks/modules.py
+    python benchmarks/modules.py [--quick]
 
 The models are ``Linear`` layers in nested ``Sequential``; nothing is computed but copies of values.
 """
 
 import copy
-import statistics
 from collections.abc import Callable
 from typing import Any
 
-import torch
+from question import EAGER, OURS, Question, installed
 from timing import interleaved
 
 import flambeau
@@ -70,31 +69,37 @@ def works(library: Any, layers: int) -> dict[str, Callable[[int], None]]:
     }
 
 
-def row(title: str, ours: list[float], theirs: list[float]) -> str:
-    """A row of the table: medians in microseconds, and the ratio of each pair of neighbouring blocks."""
-    low, middle, high = statistics.quantiles([b / a for a, b in zip(ours, theirs, strict=True)], n=4)
-    mine, other = statistics.median(ours) * 1e6, statistics.median(theirs) * 1e6
-    return f"| {title} | {mine:,.3f} | {other:,.3f} | {middle:.2f} ({low:.2f} to {high:.2f}) |"
+def called_over(question: Question, libraries: dict[str, Any]) -> None:
+    """What a call takes over calling ``forward``."""
+    for hook, title in ((False, "no hooks"), (True, "one forward hook")):
+        sides: dict[str, Callable[[int], None]] = {}
+        for name, library in libraries.items():
+            sides[name], sides[f"{name} past"] = called(library, hook)
+        times = interleaved(sides, block=0.02 if question.quick else 0.1, rounds=5 if question.quick else 15)
+        over = {name: [a - b for a, b in zip(times[name], times[f"{name} past"], strict=True)] for name in libraries}
+        question.note(f"`module(x)` over `module.forward(x)`, {title}", over, bar=1.0)
 
 
 def main() -> None:
-    torch.set_num_threads(2)
-    print("| | Flambeau us | PyTorch us | PyTorch / Flambeau |\n|---|---|---|---|")
-    for hook, title in ((False, "no hooks"), (True, "one forward hook")):
-        sides: dict[str, Callable[[int], None]] = {}
-        for name, library in (("flambeau", flambeau), ("torch", torch)):
-            sides[name], sides[f"{name} past"] = called(library, hook)
-        times = interleaved(sides, block=0.1)
-        over = {
-            name: [a - b for a, b in zip(times[name], times[f"{name} past"], strict=True)]
-            for name in ("flambeau", "torch")
-        }
-        print(row(f"module(x) over module.forward(x), {title}", over["flambeau"], over["torch"]))
-    for layers in SIZES:
-        mine, theirs = works(flambeau, layers), works(torch, layers)
-        for title, work in mine.items():
-            times = interleaved({"flambeau": work, "torch": theirs[title]}, block=0.1)
-            print(row(f"{title}, {layers:,} layers", times["flambeau"], times["torch"]), flush=True)
+    question = Question("modules", __doc__)
+    libraries: dict[str, Any] = {OURS: flambeau}
+    if installed("torch"):
+        import torch
+
+        torch.set_num_threads(question.options.threads)
+        libraries[EAGER] = torch
+    called_over(question, libraries)
+    for layers in SIZES[:1] if question.quick else SIZES:
+        sides = {name: works(library, layers) for name, library in libraries.items()}
+        for title in sides[OURS]:
+            bar = 1.0 if layers == SIZES[0] and "deepcopy" not in title else None
+            question.compare(
+                f"`{title}`, {layers:,} layers",
+                {name: works[title] for name, works in sides.items()},
+                block=0.1,
+                bar=bar,
+            )
+    question.finish()
 
 
 if __name__ == "__main__":

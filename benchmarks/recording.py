@@ -1,19 +1,17 @@
-"""What recording costs: one operation forward, and forward with backward, as pending graphs grow; long Python loops.
+"""What recording costs: one operation, as pending graphs grow; tiny operations by the thousand; long Python loops.
 
-    python benchmarks/recording.py
+    python benchmarks/recording.py [--quick]
 
-The last table needs PyTorch beside Flambeau.
+The operation is ``y + x`` with a gradient for both: five recorded nodes for each in the backward pass.
 """
 
 import gc
-import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
-from timing import interleaved, table
+from question import EAGER, OURS, Question, installed
 
 import flambeau
 from flambeau.base.config import config
@@ -41,15 +39,31 @@ def forward_and_backward(count: int) -> float:
     return (time.perf_counter() - started) / count
 
 
-def fresh(measure: Callable[[int], float], count: int) -> float:
-    """Median of five measurements, each from an empty pending graph."""
+def fresh(measure: Callable[[int], float], count: int) -> list[float]:
+    """Five measurements, each from an empty pending graph."""
     times: list[float] = []
     for _ in range(5):
         PENDING.clear()
         gc.collect()
         times.append(measure(count))
     PENDING.clear()
-    return statistics.median(times)
+    return times
+
+
+def tiny(library: Any, operations: int) -> Callable[[int], float]:
+    """Additions of 4 x 4 matrices, of which the last result is read."""
+    x = library.ones(4, 4)
+
+    def work(count: int) -> float:
+        last = 0.0
+        for _ in range(count):
+            y = x
+            for _ in range(operations):
+                y = y + x
+            last = y[0, 0].item()
+        return last
+
+    return work
 
 
 def cell_loop(library: Any, steps: int = 1000, batch: int = 8, size: int = 32) -> Callable[[int], float]:
@@ -77,25 +91,44 @@ def cell_loop(library: Any, steps: int = 1000, batch: int = 8, size: int = 32) -
     return work
 
 
-def main() -> None:
+def recorded(question: Question) -> None:
+    """Time an operation takes to record."""
     limit = config.pending_limit
     config.pending_limit = 10**9
     forward(1000), forward_and_backward(1000)
-    print("| pending operations | forward, us each | forward and backward, us each |\n|---|---|---|")
-    for count in (100, 1_000, 10_000, 100_000):
-        one, both = fresh(forward, count) * 1e6, fresh(forward_and_backward, count) * 1e6
-        print(f"| {count:,} | {one:.2f} | {both:.2f} |")
+    for count in (100, 1_000) if question.quick else (100, 1_000, 10_000, 100_000):
+        question.note(f"forward, {count:,} pending", {OURS: fresh(forward, count)}, limit=5e-6)
+        question.note(f"forward and backward, {count:,} pending", {OURS: fresh(forward_and_backward, count)})
     config.pending_limit = limit
-    torch.set_num_threads(2)
-    ours, theirs = cell_loop(flambeau), cell_loop(torch)
+
+
+def looped(question: Question, libraries: dict[str, Any]) -> None:
+    """A recurrent cell in a Python loop: the first loss, then the others."""
+    steps = 50 if question.quick else 1000
+    works = {name: cell_loop(library, steps) for name, library in libraries.items()}
     before = len(COMPILATIONS)
     started = time.perf_counter()
-    first = ours(1)
-    seconds = time.perf_counter() - started
-    print(f"\n1,000 steps of a recurrent cell, forward and backward: first loss {first:.4f} after {seconds:.2f} s, ")
-    print(f"{len(COMPILATIONS) - before} programs compiled; PyTorch's loss {theirs(1):.4f}\n")
-    print(table("1,000 recurrent steps", interleaved({"flambeau": ours, "PyTorch eager": theirs}, block=0.5, rounds=9)))
-    print(f"\nprograms compiled after the first: {len(COMPILATIONS) - before}")
+    works[OURS](1)
+    title = f"recurrent cell, {steps:,} steps of a Python loop"
+    question.note(f"{title}, until the first loss", {OURS: [time.perf_counter() - started]})
+    question.note(f"{title}, programs", {OURS: [float(len(COMPILATIONS) - before)]}, unit="programs")
+    question.compare(title, works, block=0.5)
+
+
+def main() -> None:
+    question = Question("recording", __doc__)
+    libraries: dict[str, Any] = {OURS: flambeau}
+    if installed("torch"):
+        import torch
+
+        torch.set_num_threads(question.options.threads)
+        libraries[EAGER] = torch
+    recorded(question)
+    operations = 1_000 if question.quick else 10_000
+    sides = {name: tiny(library, operations) for name, library in libraries.items()}
+    question.compare(f"{operations:,} additions of 4 x 4, recorded and read once", sides, bar=0.5)
+    looped(question, libraries)
+    question.finish()
 
 
 if __name__ == "__main__":

@@ -1,22 +1,19 @@
-"""Recurrent layers against PyTorch: forward and backward.
+"""Recurrent layers against PyTorch: forward and backward, the loss read every time.
 
-    python benchmarks/recurrent_layers.py
+    python benchmarks/recurrent_layers.py [--quick]
 
-Needs PyTorch beside Flambeau. Both sides use the same weights, inputs and number of threads; the loss is read every
-time. With ``--cpu-time`` the processor time of one thread is compared instead, which a busy machine disturbs less; it
-wants one core: ``taskset -c 0 python benchmarks/recurrent_layers.py --cpu-time``.
+Both sides use the same weights, inputs and number of threads. With ``--processor-time`` the processor time of one
+thread is compared instead, which a busy machine disturbs less; it wants one core:
+``taskset -c 0 python benchmarks/recurrent_layers.py --threads 1 --processor-time``.
 """
 
 import argparse
-import os
-import platform
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
-from timing import interleaved, table
+from question import EAGER, OURS, Question, installed
 
 import flambeau
 
@@ -45,18 +42,22 @@ def stepper(library: Any, kind: str, size: int, layers: int, steps: int, batch: 
     return work
 
 
+def extend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--processor-time", action="store_true", help="measure processor time; wants one thread")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--cpu-time", action="store_true", help="compare processor time, with one thread")
-    arguments = parser.parse_args()
-    threads = 1 if arguments.cpu_time else os.cpu_count() or 1
-    clock = time.process_time if arguments.cpu_time else time.perf_counter
-    torch.set_num_threads(threads)
-    print(f"{platform.machine()}, {threads} threads, PyTorch {torch.__version__}, flambeau {flambeau.__version__}\n")
-    for title, settings in LAYERS.items():
-        sides = {"flambeau": stepper(flambeau, *settings), "PyTorch": stepper(torch, *settings)}
-        print(table(title, interleaved(sides, rounds=arguments.rounds, clock=clock)), "\n")
+    question = Question("recurrent_layers", __doc__, extend)
+    clock = time.process_time if question.options.processor_time else time.perf_counter
+    for title, settings in list(LAYERS.items())[-1 if question.quick else 0 :]:
+        sides = {OURS: stepper(flambeau, *settings)}
+        if installed("torch"):
+            import torch
+
+            torch.set_num_threads(question.options.threads)
+            sides[EAGER] = stepper(torch, *settings)
+        question.compare(title, sides, clock=clock)
+    question.finish()
 
 
 if __name__ == "__main__":

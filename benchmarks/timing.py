@@ -1,10 +1,13 @@
-"""How the benchmarks measure: both sides in one process, in alternating blocks, medians of many."""
+"""How the benchmarks measure: all sides in one process, in alternating blocks, medians of many."""
 
 import statistics
 import time
 from collections.abc import Callable, Mapping
 
-__all__ = ["interleaved", "table"]
+__all__ = ["interleaved", "settled", "table"]
+
+_SET = 5  # rounds after which medians are compared
+_AGREEMENT = 0.05
 
 
 def interleaved(
@@ -26,19 +29,73 @@ def interleaved(
     Returns:
         For each name the seconds one piece of work took, block by block.
     """
-    counts: dict[str, int] = {}
-    for name, work in sides.items():
-        work(2)
-        started = clock()
-        work(3)
-        counts[name] = max(1, round(block / ((clock() - started) / 3)))
+    counts = {name: _count(work, block, clock) for name, work in sides.items()}
     times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
-        for name, work in sides.items():
-            started = clock()
-            work(counts[name])
-            times[name].append((clock() - started) / counts[name])
+        _round(sides, counts, times, clock)
     return times
+
+
+def settled(
+    sides: Mapping[str, Callable[[int], object]],
+    *,
+    block: float = 0.3,
+    most: int = 25,
+    patience: float = 45.0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[dict[str, list[float]], bool]:
+    """Time several ways of doing the same until the medians stay where they are.
+
+    After every five rounds each side's median of these is compared with that of the five before; once all agree within
+    5 %, or after the most rounds or the seconds of patience, it is enough.
+
+    Returns:
+        What ``interleaved`` returns, and whether the medians agreed.
+    """
+    counts = {name: _count(work, block, clock) for name, work in sides.items()}
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    done, started = 0, time.perf_counter()
+    while done < most and time.perf_counter() - started < patience:
+        for _ in range(min(_SET, most)):
+            _round(sides, counts, times, clock)
+        done += min(_SET, most)
+        if all(map(_agree, times.values())):
+            return times, True
+    return times, False
+
+
+def _count(work: Callable[[int], object], block: float, clock: Callable[[], float]) -> int:
+    """How often the work fits into a block; everything is compiled afterwards."""
+    work(2)
+    tried = 1
+    while True:
+        started = clock()
+        work(tried)
+        seconds = clock() - started
+        if seconds > block / 5:
+            return max(1, round(block / (seconds / tried)))
+        tried *= 4
+
+
+def _round(
+    sides: Mapping[str, Callable[[int], object]],
+    counts: Mapping[str, int],
+    times: dict[str, list[float]],
+    clock: Callable[[], float],
+) -> None:
+    """One block of each side."""
+    for name, work in sides.items():
+        started = clock()
+        work(counts[name])
+        times[name].append((clock() - started) / counts[name])
+
+
+def _agree(values: list[float]) -> bool:
+    """Whether the last two sets of rounds have the same median."""
+    if len(values) < 2 * _SET:
+        return False
+    before, after = statistics.median(values[-2 * _SET : -_SET]), statistics.median(values[-_SET:])
+    return abs(after - before) <= _AGREEMENT * before
 
 
 def table(title: str, times: Mapping[str, list[float]], ours: str = "flambeau") -> str:

@@ -1,192 +1,132 @@
-"""Whole training steps against PyTorch, eager and compiled: forward, loss, backward, update.
+"""Whole steps against PyTorch, eager and compiled, and against Flax NNX and Equinox: forward, loss, backward, update.
 
-    python benchmarks/training_steps.py
+    python benchmarks/training_steps.py [CASE ...] [--quick] [--device cuda]
 
-Needs PyTorch beside Flambeau. Both sides use the same weights, batches and number of threads; the loss is read at the
-end of every block of steps, and once more with the loss read after every step.
+All sides use batches of the same sizes and the same number of threads; Flambeau and PyTorch the same weights, too. Each
+block of steps ends when the last loss has been read; on a GPU the host therefore waits for the device once a block.
+TF32 is allowed on both sides there, and bfloat16 means autocast. With --every-step the loss is read after each step as
+well.
 
 On a machine that others use at the same time, compare processor time on one thread:
 
-    OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/training_steps.py --processor-time --no-compile --once
+    OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/training_steps.py --processor-time --peers eager
 """
 
 import argparse
-import os
-import platform
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
-from timing import interleaved, table
+from cases import CASES, Case
+from question import COMPILE, EAGER, OURS, Question, installed
 
 import flambeau
 
-
-def civilnet(library: Any) -> Any:
-    """The seeds' CivilNet."""
-    nn = library.nn
-    functional = nn.functional
-
-    class CivilNet(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv1 = nn.Conv2d(3, 6, 5)
-            self.pool = nn.MaxPool2d(2, 2)
-            self.conv2 = nn.Conv2d(6, 16, 5)
-            self.fc1 = nn.Linear(16 * 5 * 5, 120)
-            self.fc2 = nn.Linear(120, 84)
-            self.fc3 = nn.Linear(84, 10)
-
-        def forward(self, x: Any) -> Any:
-            x = self.pool(functional.relu(self.conv1(x)))
-            x = self.pool(functional.relu(self.conv2(x)))
-            x = x.view(-1, 16 * 5 * 5)
-            x = functional.relu(self.fc1(x))
-            x = functional.relu(self.fc2(x))
-            return self.fc3(x)
-
-    return CivilNet()
+Work = Callable[[int], Any]
 
 
-def mlp(library: Any) -> Any:
-    """A perceptron 784-256-256-10."""
-    nn = library.nn
-    return nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
-
-
-def resnet18(library: Any) -> Any:
-    """ResNet-18 as it is built for images of 32 x 32: a 3 x 3 convolution first, and no pooling after it."""
-    nn = library.nn
-
-    class Block(nn.Module):
-        def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-            super().__init__()
-            self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-            self.bn1 = nn.BatchNorm2d(outputs)
-            self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-            self.bn2 = nn.BatchNorm2d(outputs)
-            self.relu = nn.ReLU()
-            self.shortcut = nn.Identity()
-            if stride > 1:
-                self.shortcut = nn.Sequential(
-                    nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-                )
-
-        def forward(self, x: Any) -> Any:
-            y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-            return self.relu(y + self.shortcut(x))
-
-    blocks = []
-    for inputs, outputs, stride in ((64, 64, 1), (64, 128, 2), (128, 256, 2), (256, 512, 2)):
-        blocks += [Block(inputs, outputs, stride), Block(outputs, outputs, 1)]
-    first = (nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU())
-    return nn.Sequential(*first, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
-
-
-def vgg16(library: Any) -> Any:
-    """VGG-16 for images of 224 x 224."""
-    nn = library.nn
-    layers: list[Any] = []
-    channels = 3
-    for width, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
-        for _ in range(count):
-            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
-            channels = width
-        layers.append(nn.MaxPool2d(2, 2))
-    head = (nn.Linear(25088, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 1000))
-    return nn.Sequential(*layers, nn.Flatten(), *head)
-
-
-def predictor(library: Any, build: Any, shape: tuple[int, ...], *, compiled: bool = False) -> Callable[[int], Any]:
-    """A function that predicts a number of times, and looks at the largest score of each."""
+def stepper(library: Any, case: Case, device: str, *, compiled: bool = False, read: bool = False) -> Work:
+    """A function that takes a number of steps, and reads the last loss, or the largest score of the last prediction."""
     library.manual_seed(0)
-    model = build(library).eval()
-    forward = torch.compile(model) if compiled else model
-    inputs = library.from_numpy(np.random.default_rng(0).normal(size=shape).astype(np.float32))
-
-    def work(count: int) -> float:
-        best = 0.0
-        with library.no_grad():
-            for _ in range(count):
-                best = forward(inputs).max().item()
-        return best
-
-    return work
-
-
-def stepper(
-    library: Any, build: Any, shape: tuple[int, ...], *, read: bool, compiled: bool = False
-) -> Callable[[int], Any]:
-    """A function that trains for a number of steps."""
-    library.manual_seed(0)
-    model = build(library)
+    model = case.build(library).to(device).train(case.trains)
     optimizer = library.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
     criterion = library.nn.CrossEntropyLoss()
-    forward = torch.compile(model) if compiled else model
+    forward = library.compile(model) if compiled else model
     numbers = np.random.default_rng(0)
     batches = [
-        (
-            library.from_numpy(numbers.normal(size=shape).astype(np.float32)),
-            library.from_numpy(numbers.integers(0, 10, shape[0])),
-        )
-        for _ in range(8)
+        tuple(library.from_numpy(array).to(device) for array in case.batch(numbers))
+        for _ in range(8 if case.trains else 1)
     ]
+    half = case.precision == "bfloat16"
+
+    def trained(inputs: Any, labels: Any) -> Any:
+        optimizer.zero_grad()
+        with library.autocast(device, dtype=library.bfloat16, enabled=half):
+            loss = criterion(forward(inputs), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def predicted(inputs: Any, labels: Any) -> Any:
+        with library.no_grad(), library.autocast(device, dtype=library.bfloat16, enabled=half):
+            return forward(inputs).max()
+
+    step = trained if case.trains else predicted
 
     def work(count: int) -> float:
-        loss: Any = None
+        result: Any = None
         for index in range(count):
-            inputs, labels = batches[index % len(batches)]
-            optimizer.zero_grad()
-            loss = criterion(forward(inputs), labels)
-            loss.backward()
-            optimizer.step()
+            result = step(*batches[index % len(batches)])
             if read:
-                loss.item()
-        return loss.item()
+                result.item()
+        return result.item()
 
     return work
 
 
-MODELS: dict[str, tuple[str, Any, tuple[int, ...]]] = {
-    "civilnet4": ("CivilNet, batch 4", civilnet, (4, 3, 32, 32)),
-    "civilnet64": ("CivilNet, batch 64", civilnet, (64, 3, 32, 32)),
-    "civilnet256": ("CivilNet, batch 256", civilnet, (256, 3, 32, 32)),
-    "mlp64": ("MLP 784-256-256-10, batch 64", mlp, (64, 784)),
-    "resnet32": ("ResNet-18 on 32 x 32, batch 32", resnet18, (32, 3, 32, 32)),
-    "vgg1": ("VGG-16, one image, prediction", vgg16, (1, 3, 224, 224)),
-}
+def sides_of(case: Case, question: Question, *, read: bool = False) -> dict[str, Work]:
+    """Whoever is installed and asked for; ours first."""
+    wanted, device = question.options.peers, question.options.device
+    sides = {OURS: stepper(flambeau, case, device, read=read)}
+    if installed("torch"):
+        import torch
+
+        if "eager" in wanted:
+            sides[EAGER] = stepper(torch, case, device, read=read)
+        if "compile" in wanted and not question.quick:
+            sides[COMPILE] = stepper(torch, case, device, read=read, compiled=True)
+    if not read and case.precision == "float32":
+        if "flax" in wanted and installed("flax"):
+            import flax_steps
+
+            sides["Flax NNX"] = flax_steps.stepper(case)
+        if "equinox" in wanted and installed("equinox"):
+            import equinox_steps
+
+            sides["Equinox"] = equinox_steps.stepper(case)
+    return sides
+
+
+def set_up(question: Question) -> None:
+    """Equal threads, equal precision."""
+    if not installed("torch"):
+        return
+    import torch
+
+    torch.set_num_threads(question.options.threads)
+    torch.set_float32_matmul_precision("high" if question.options.device == "cuda" else "highest")
+    torch.backends.cudnn.allow_tf32 = question.options.device == "cuda"
+
+
+def chosen(question: Question) -> dict[str, Case]:
+    """The cases that are named, or all that run on this device."""
+    options = question.options
+    if options.cases:
+        return {key: CASES[key] for key in options.cases}
+    return {
+        key: case
+        for key, case in CASES.items()
+        if options.device in case.devices and (case.quick or not question.quick)
+    }
+
+
+def extend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cases", nargs="*", choices=[*CASES, []], help="which of them; by default all of this device")
+    parser.add_argument("--peers", default="eager,compile,flax,equinox", help="whom to measure beside us")
+    parser.add_argument("--every-step", action="store_true", help="also with the loss read after every step")
+    parser.add_argument("--processor-time", action="store_true", help="measure processor time; wants one thread")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", nargs="*", choices=[*MODELS, []], help="which of them; by default the first four")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
-    parser.add_argument("--once", action="store_true", help="read the loss once a block only")
-    parser.add_argument("--processor-time", action="store_true", help="measure processor time on one thread")
-    arguments = parser.parse_args()
-    threads = 1 if arguments.processor_time else os.cpu_count() or 1
-    torch.set_num_threads(threads)
-    clock = time.process_time if arguments.processor_time else time.perf_counter
-    print(f"{platform.machine()}, {threads} cores, PyTorch {torch.__version__}, flambeau {flambeau.__version__}")
-    print(flambeau.show_config(), "\n")
-    libraries = {"flambeau": (flambeau, False), "PyTorch eager": (torch, False), "torch.compile": (torch, True)}
-    if arguments.no_compile:
-        del libraries["torch.compile"]
-    for key in arguments.models or list(MODELS)[:4]:
-        title, build, shape = MODELS[key]
-        predicting = build is vgg16
-        for read in (False,) if arguments.once or predicting else (False, True):
-            sides = {
-                name: predictor(library, build, shape, compiled=compiled)
-                if predicting
-                else stepper(library, build, shape, read=read, compiled=compiled)
-                for name, (library, compiled) in libraries.items()
-            }
-            label = title if predicting else f"{title}, loss read {'every step' if read else 'once a block'}"
-            print(table(label, interleaved(sides, rounds=arguments.rounds, clock=clock)), "\n")
+    question = Question("training_steps", __doc__, extend)
+    set_up(question)
+    clock = time.process_time if question.options.processor_time else time.perf_counter
+    for case in chosen(question).values():
+        question.compare(case.title, sides_of(case, question), bar=case.bar, clock=clock)
+        if question.options.every_step and case.trains:
+            question.compare(f"{case.title}, loss read every step", sides_of(case, question, read=True), clock=clock)
+    question.finish()
 
 
 if __name__ == "__main__":

@@ -12,9 +12,12 @@ import pytest
 
 import flambeau as torch
 from flambeau.base.config import config
-from flambeau.graph.record import PENDING
+from flambeau.graph.node import Aval, leaf
+from flambeau.graph.record import PENDING, record
+from flambeau.primitives.primitive import picks
+from flambeau.primitives.reduction import max_along
 from flambeau.runtime import compiling, retention
-from flambeau.runtime.force import RUNS, force_all
+from flambeau.runtime.force import RUNS, force, force_all
 from flambeau.runtime.report import COMPILATIONS
 from flambeau.testing import compilations
 
@@ -259,3 +262,13 @@ def test_programs_make_room_before_the_memory_maps_run_out(monkeypatch: pytest.M
     programs = dict.fromkeys(range(64))
     retention.make_room(programs)
     assert len(programs) == 64
+
+
+def test_several_results_may_be_looked_at_after_they_were_computed() -> None:
+    """A program whose first operation picks a result of an operation that an earlier program has run."""
+    x = leaf(np.array([[1.0, 3.0], [4.0, 2.0]], np.float32), Aval.of((2, 2), torch.float32, torch.device("cpu")))
+    both = record(max_along, (x,), (1, False))
+    force((both,))
+    values, places = picks(both)
+    force((values, places))
+    assert [np.asarray(values.value).tolist(), np.asarray(places.value).tolist()] == [[3.0, 4.0], [1, 0]]

@@ -25,6 +25,14 @@ def _kernel_folder(programs: Path | None) -> Path | None:
     return programs / "kernels" if os.environ.get("FLAMBEAU_CACHE") else programs.parent / "kernels"
 
 
+def _cache_bytes() -> int:
+    """Size of the folder of compiled programs: FLAMBEAU_CACHE_MB megabytes, or 1,000."""
+    chosen = os.environ.get("FLAMBEAU_CACHE_MB", "")
+    if chosen and not chosen.isdecimal():
+        raise ValueError(f"FLAMBEAU_CACHE_MB must be a whole number of megabytes, got {chosen!r}")
+    return int(chosen or 1_000) * 1_000_000
+
+
 @dataclass(slots=True)
 class Config:
     """Switches of the running process.
@@ -32,8 +40,10 @@ class Config:
     Attributes:
         eager: run every operation at once (``FLAMBEAU_EAGER=1``), for debugging.
         cache: folder of compiled programs kept between processes, or None.
+        cache_bytes: how large it may become (``FLAMBEAU_CACHE_MB``).
         kernels: whether native CPU kernels may be used; ``FLAMBEAU_KERNELS=0`` forbids it.
         kernel_folder: folder of the library they are built into, or None.
+        xla_flags: what the user tells XLA (``XLA_FLAGS``, which XLA reads by itself): programs depend on it.
         compiler: C++ compiler to build them with (``CXX``); empty for the first one found.
         pending_limit: number of recorded operations after which they are run without being asked for.
         program_limit: largest number of operations compiled as one program.
@@ -47,6 +57,8 @@ class Config:
     kernels: bool
     kernel_folder: Path | None
     compiler: str
+    cache_bytes: int = 1_000_000_000
+    xla_flags: str = ""
     pending_limit: int = 20_000
     program_limit: int = 1_000
     piece_size: int = 64
@@ -61,4 +73,6 @@ config = Config(
     kernels=os.environ.get("FLAMBEAU_KERNELS", "") != "0",
     kernel_folder=_kernel_folder(_programs),
     compiler=os.environ.get("CXX", ""),
+    cache_bytes=_cache_bytes(),
+    xla_flags=os.environ.get("XLA_FLAGS", ""),
 )

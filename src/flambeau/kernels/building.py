@@ -25,7 +25,7 @@ from flambeau.base.config import config
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Toolchain", "Unavailable", "built", "toolchain"]
+__all__ = ["Toolchain", "Unavailable", "built", "digest", "toolchain"]
 
 _NATIVE = Path(__file__).parent / "native"
 _RUNTIME, _HEADERS = "onednn-cpu-gomp", "onednn-devel-cpu-gomp"
@@ -95,7 +95,7 @@ def built(tools: Toolchain) -> tuple[Path, str]:
     Raises:
         Unavailable: the compiler failed, or took too long, or there is no safe folder to keep the library in.
     """
-    key = _key(tools)
+    key = digest(tools)
     folder = _folder()
     library = folder / f"kernels-{key}.so"
     failure = folder / f"kernels-{key}.failed"
@@ -107,7 +107,8 @@ def built(tools: Toolchain) -> tuple[Path, str]:
     return library, key
 
 
-def _key(tools: Toolchain) -> str:
+@cache
+def digest(tools: Toolchain) -> str:
     """Digest of everything the library depends on: sources, flags, versions and places."""
     parts = [*_FLAGS, jax.__version__, metadata.version("jaxlib")]
     for path in (Path(tools.compiler).resolve(), tools.library):

@@ -11,9 +11,9 @@ from threading import Lock
 import jax
 
 from flambeau.base.config import config
-from flambeau.kernels.building import Unavailable, built, toolchain
+from flambeau.kernels.building import Unavailable, built, digest, toolchain
 
-__all__ = ["TARGETS", "flops", "set_aside", "status", "target", "wanted"]
+__all__ = ["TARGETS", "flops", "identity", "set_aside", "status", "target", "wanted"]
 
 # The functions of the library that XLA calls.
 TARGETS = ("flambeau_convolution", "flambeau_max_pooling")
@@ -55,6 +55,11 @@ def target(name: str) -> str | None:
                 _reason = str(problem)
                 logging.getLogger("flambeau").warning("CPU kernels are not used: %s", _reason)
     return None if _key is None else f"{name}_{_key}"
+
+
+def identity() -> str:
+    """What tells apart programs made with these kernels, with others, and with none; nothing is built or loaded."""
+    return digest(toolchain()) if wanted() and not _reason else ""
 
 
 def _loaded() -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +13,11 @@ from flambeau.base.config import config
 from flambeau.devices.backend import jax_device
 from flambeau.devices.device import device
 from flambeau.graph.node import Aval, Node, Operation
+from flambeau.kernels.library import identity
 from flambeau.primitives.primitive import wrapped
 from flambeau.runtime.cut import Cut
+from flambeau.runtime.executables import keep_program, kept_program, link_program
+from flambeau.runtime.naming import program_name, text_name
 from flambeau.runtime.report import note_compilation
 from flambeau.runtime.retention import make_room
 
@@ -25,7 +28,6 @@ __all__ = ["Program", "device_of", "program_for", "traced", "traced_program"]
 _OPTIONS: dict[str, dict[str, Any]] = {"cpu": {"xla_disable_hlo_passes": "cse_barrier_expander"}}
 
 _programs: dict[tuple[Any, ...], "Program"] = {}
-_cache_is_on = False
 
 
 class Program(NamedTuple):
@@ -60,12 +62,36 @@ def program_for(cut: Cut) -> Program:
 
 
 def _compile(cut: Cut) -> Program:
+    """The program, found on disk or compiled now and kept there."""
     started = time.perf_counter()
     place = jax_device(device_of(cut))
-    with jax.enable_x64(True):
-        compiled = traced_program(cut, place).lower().compile(compiler_options=_OPTIONS.get(place.platform))
+    name = program_name(cut, _steps(cut), place, _options(place)) if config.cache else None
+    compiled = kept_program(name, place) if name else None
+    if compiled is None:
+        kernels = identity()
+        compiled, text = _translated(cut, place)
+        if name and text and kernels == identity():  # a library that failed to load has changed the program
+            link_program(name, text)
     note_compilation(cut.nodes, cut.leaves, cut.outputs, time.perf_counter() - started, compiled)
     return Program(compiled, place)
+
+
+def _translated(cut: Cut, place: Any) -> tuple[Any, str | None]:
+    """The program traced, and compiled unless an equal one is on disk; with its name by its text."""
+    with jax.enable_x64(True):
+        lowered = traced_program(cut, place).lower()
+        text = text_name(lowered, place, _options(place)) if config.cache else None
+        compiled = kept_program(text, place) if text else None
+        if compiled is None:
+            compiled = lowered.compile(compiler_options=_options(place))
+            if text:
+                keep_program(text, compiled)
+    return compiled, text
+
+
+def _options(place: Any) -> dict[str, Any] | None:
+    """What the compiler is told on a kind of device."""
+    return _OPTIONS.get(place.platform)
 
 
 def traced(function: Any, inputs: Sequence[Any], donated: tuple[int, ...] = ()) -> Any:
@@ -76,12 +102,12 @@ def traced(function: Any, inputs: Sequence[Any], donated: tuple[int, ...] = ()) 
         inputs: shapes and data types, with their shardings.
         donated: positions of the inputs whose memory may be taken over.
     """
-    return jax.jit(function, donate_argnums=donated).trace(*inputs)
+    # Inputs that are not used stay, so that the text of the lowering says how the program is called.
+    return jax.jit(function, donate_argnums=donated, keep_unused=True).trace(*inputs)
 
 
 def traced_program(cut: Cut, place: Any) -> Any:
     """The cut's program traced by JAX for a device."""
-    _switch_cache_on()
     function = _function(_steps(cut), cut.outputs)
     sharding = SingleDeviceSharding(place)
 
@@ -137,16 +163,3 @@ def _function(steps: Sequence[_Step], outputs: Sequence[int]) -> Any:
         return [jax.tree.map(jnp.asarray, values[index]) for index in outputs]
 
     return program
-
-
-def _switch_cache_on() -> None:
-    """Have JAX keep compiled programs between processes, unless the user has set a folder of their own."""
-    global _cache_is_on  # noqa: PLW0603  (once a process)
-    if _cache_is_on:
-        return
-    _cache_is_on = True
-    if config.cache is None or cast("Any", jax.config).jax_compilation_cache_dir is not None:
-        return
-    jax.config.update("jax_compilation_cache_dir", str(config.cache))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

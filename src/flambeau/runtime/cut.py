@@ -242,7 +242,7 @@ def _wired(nodes: list[Node], leaves: list[Node]) -> tuple[list[int], tuple[list
 def _outputs(nodes: list[Node]) -> tuple[int, ...]:
     """Positions of the nodes that somebody outside the program refers to; results of the last operation first."""
     groups: list[list[int]] = []
-    latest = -1
+    latest: int | None = None
     for node in nodes:
         if getrefcount(node) > _OUTER + node.uses:
             operation = node.operation
