@@ -151,12 +151,12 @@ def _list(values: Any) -> str:
 
 def _primitive(value: Primitive) -> str:
     """A primitive: its class, and all it holds; its methods are its class's."""
-    parts: list[str] = []
-    for kind in type(value).__mro__:
-        for name in getattr(kind, "__slots__", ()):
-            held = getattr(value, name, None)
-            own = isinstance(held, MethodType) and held.__self__ is value
-            parts.append(f"{name}={'own' if own else _text(held)}")
+    slots = {name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())}
+    parts = [type(value).__module__]
+    for name in sorted(slots | getattr(value, "__dict__", {}).keys()):
+        held = getattr(value, name, None)
+        own = isinstance(held, MethodType) and held.__self__ is value
+        parts.append(f"{name}={held.__name__ if own else _text(held)}")
     return ", ".join(parts)
 
 
