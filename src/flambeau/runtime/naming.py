@@ -155,8 +155,10 @@ def _primitive(value: Primitive) -> str:
     parts = [type(value).__module__]
     for name in sorted(slots | getattr(value, "__dict__", {}).keys()):
         held = getattr(value, name, None)
-        own = isinstance(held, MethodType) and held.__self__ is value
-        parts.append(f"{name}={held.__name__ if own else _text(held)}")
+        if isinstance(held, MethodType) and held.__self__ is value:
+            parts.append(f"{name}={held.__name__}")
+        else:
+            parts.append(f"{name}={_text(held)}")
     return ", ".join(parts)
 
 
