@@ -17,6 +17,7 @@ _SUBMODULES = (
     "amp",
     "autograd",
     "cuda",
+    "fft",
     "func",
     "linalg",
     "models",
