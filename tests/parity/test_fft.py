@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import flambeau
 from tests.parity.failures import same_error
 from tests.parity.oracle import check
 from tests.parity.outcomes import same
@@ -19,9 +20,10 @@ NORMS = (None, "backward", "forward", "ortho")
 
 
 CASES: dict[str, tuple[Any, ...]] = {
-    **{name: (lambda t, x, d, name=name: [*[getattr(t.fft, name)(x, norm=norm) for norm in NORMS],
-                                          getattr(t.fft, name)(x, 4, 0), getattr(t.fft, name)(x, n=7, dim=-2),
-                                          getattr(t.fft, name)(d)], X, D)
+    **{name: (lambda t, x, d, name=name: [item.resolve_conj() for item in (
+                                              *[getattr(t.fft, name)(x, norm=norm) for norm in NORMS],
+                                              getattr(t.fft, name)(x, 4, 0), getattr(t.fft, name)(x, n=7, dim=-2),
+                                              getattr(t.fft, name)(d))], X, D)
        for name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")},
     **{f"{name} complex": (lambda t, z, name=name: [getattr(t.fft, name)(z, norm=norm) for norm in NORMS], Z)
        for name in ("fft", "ifft", "irfft", "hfft")},
@@ -70,7 +72,15 @@ def test_out_is_filled_and_resized() -> None:
 
 
 def test_out_with_another_shape_is_resized_with_a_warning() -> None:
-    same(lambda t: t.fft.fft(t.tensor([1.0, 0.0]), out=t.empty(3, dtype=t.complex64)))
+    with pytest.warns(UserWarning, match=r"one or more elements was resized since it had shape \[3\], which does not"):
+        out = flambeau.fft.fft(flambeau.tensor([1.0, 0.0]), out=flambeau.empty(3, dtype=flambeau.complex64))
+    assert out.shape == (2,)
+
+
+def test_out_on_the_tape_is_refused() -> None:
+    message = r"functions with out=... arguments don't support automatic differentiation, but one of the arguments requ"
+    with pytest.raises(RuntimeError, match=message):
+        flambeau.fft.fft(flambeau.ones(2, requires_grad=True), out=flambeau.empty(0, dtype=flambeau.complex64))
 
 
 def test_flags_of_frequencies() -> None:
@@ -112,7 +122,6 @@ FAILURES: dict[str, tuple[Any, ...]] = {
     "fft out": (lambda t, v: t.fft.fft(v, out=t.empty(0)), V),
     "fftn out": (lambda t, v: t.fft.fftn(v, out=t.empty(0)), V),
     "irfft out": (lambda t, v: t.fft.irfft(v, out=t.empty(0, dtype=t.complex64)), V),
-    "out on the tape": (lambda t, v: t.fft.fft(v.requires_grad_(), out=t.empty(0, dtype=t.complex64)), V),
     "fftfreq whole": (lambda t: t.fft.fftfreq(8, dtype=t.int64),),
     "rfftfreq complex": (lambda t: t.fft.rfftfreq(8, dtype=t.complex64),),
     "fftfreq negative": (lambda t: t.fft.fftfreq(-1),),

@@ -27,16 +27,13 @@ def _complex(x: Array) -> Array:
     return value if jnp.iscomplexobj(value) else value.astype(jnp.result_type(value.dtype, jnp.complex64))
 
 
-def _transformed(x: Array, sizes: Sizes, axes: Sizes, norm: str, forward: bool) -> Array:
-    if not axes:
-        return x
-    return (jnp.fft.fftn if forward else jnp.fft.ifftn)(x, sizes, axes, norm)
-
-
 @primitive(saves=(), grad_name="FftC2CBackward0")
 def complex_to_complex(x: Array, sizes: Sizes, axes: Sizes, norm: str, forward: bool) -> Array:
     """Along some axes, cut or filled up to these sizes; ``norm`` is "backward", "forward" or "ortho"."""
-    return _transformed(_complex(x), sizes, axes, norm, forward)
+    value = _complex(x)
+    if not axes:
+        return value
+    return (jnp.fft.fftn if forward else jnp.fft.ifftn)(value, sizes, axes, norm)
 
 
 @primitive(saves=(), grad_name="FftR2CBackward0")
@@ -45,14 +42,13 @@ def real_to_half(x: Array, sizes: Sizes, axes: Sizes, norm: str, forward: bool) 
     value = _number(x)
     if forward:
         return jnp.fft.rfftn(value, sizes, axes, norm)
-    half = jnp.conj(jnp.fft.rfft(value, sizes[-1], axes[-1], _OPPOSITE[norm]))
-    return _transformed(half, sizes[:-1], axes[:-1], norm, forward)
+    return jnp.conj(jnp.fft.rfftn(value, sizes, axes, _OPPOSITE[norm]))
 
 
 @primitive(saves=(), grad_name="FftC2RBackward0")
 def half_to_real(x: Array, sizes: Sizes, axes: Sizes, norm: str, forward: bool) -> Array:
     """The real signal of which only the frequencies up to the middle of the last axis are given."""
-    half = _transformed(_complex(x), sizes[:-1], axes[:-1], norm, forward)
+    value = _complex(x)
     if forward:
-        return jnp.fft.irfft(jnp.conj(half), sizes[-1], axes[-1], _OPPOSITE[norm])
-    return jnp.fft.irfft(half, sizes[-1], axes[-1], norm)
+        return jnp.fft.irfftn(jnp.conj(value), sizes, axes, _OPPOSITE[norm])
+    return jnp.fft.irfftn(value, sizes, axes, norm)

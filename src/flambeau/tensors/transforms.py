@@ -96,6 +96,8 @@ def _axes(tensor: "Tensor", s: Sequence[int] | None, dim: Sequence[int] | None) 
         if count > rank:
             raise RuntimeError(f"Got shape with {count} values but input tensor only has {rank} dimensions.")
         return tuple(range(rank - count, rank))
+    if dim and not rank:
+        raise IndexError(f"Dimension specified as {dim[0]} but tensor has no dimensions")
     axes = tuple(normalize_axis(axis, rank) for axis in dim)
     if len(set(axes)) < len(axes):
         raise RuntimeError("FFT dims must be unique")
