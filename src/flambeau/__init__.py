@@ -25,6 +25,7 @@ _SUBMODULES = (
     "optim",
     "random",
     "serialization",
+    "signal",
     "testing",
     "training",
     "utils",

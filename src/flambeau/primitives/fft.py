@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives.primitive import Array, floating, primitive
 
-__all__ = ["complex_to_complex", "half_to_real", "real_to_half"]
+__all__ = ["complex_to_complex", "half_to_real", "overlap_add", "real_to_half"]
 
 # A transform scales when it goes one way: which way is the same for the conjugate spectrum, seen from the other side.
 _OPPOSITE = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
@@ -52,3 +52,11 @@ def half_to_real(x: Array, sizes: Sizes, axes: Sizes, norm: str, forward: bool) 
     if forward:
         return jnp.fft.irfftn(jnp.conj(value), sizes, axes, _OPPOSITE[norm])
     return jnp.fft.irfftn(value, sizes, axes, norm)
+
+
+@primitive(saves=(), grad_name="UnfoldBackwardBackward0")
+def overlap_add(frames: Array, hop: int) -> Array:
+    """Frames (..., count, size) laid ``hop`` apart and added where they overlap: (..., size + hop (count - 1))."""
+    *batch, count, size = frames.shape
+    places = hop * jnp.arange(count)[:, None] + jnp.arange(size)
+    return jnp.zeros((*batch, size + hop * (count - 1)), frames.dtype).at[..., places].add(frames)
