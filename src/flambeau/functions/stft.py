@@ -91,7 +91,7 @@ def istft(
         >>> window = torch.hann_window(4)
         >>> spectra = torch.stft(torch.arange(6.0), 4, window=window, return_complex=True)
         >>> torch.istft(spectra, 4, window=window).round()
-        tensor([0., 1., 2., 3., 4.])
+        tensor([0., 1., 2., 3., 4., 5.])
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.istft.html
     """

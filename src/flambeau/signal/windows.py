@@ -64,7 +64,7 @@ def _window(name: str, M: Any, options: Options, formula: Callable[[Numbers, int
     if chosen.dtype.name not in ("float32", "float64"):
         raise ValueError(f"{name} expects float32 or float64 dtypes, got: {chosen.dtype}")
     length = M if options.get("sym", True) else M + 1
-    values = np.ones(1) if M == 1 else formula(np.arange(M, dtype=np.float64), length)
+    values = np.ones(M) if M < 2 else formula(np.arange(M, dtype=np.float64), length)
     return chosen.wrap(values.astype(chosen.dtype.numpy))
 
 

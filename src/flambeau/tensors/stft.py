@@ -230,8 +230,7 @@ class Stft(Core):
             raise RuntimeError("Cannot have onesided output if window or input is complex")
         if not return_complex and window is not None and window.dtype.is_complex:
             raise RuntimeError("Complex windows are incompatible with return_complex=False")
-        frames = _spectra_as_frames(x, n_fft, "ortho" if normalized else "backward", half)
-        frames = frames if return_complex else frames.real
+        frames = _spectra_as_frames(x, n_fft, "ortho" if normalized else "backward", not return_complex)
         values = how.padded(x)
         weights = values.square().expand(x.shape[-1], n_fft)
         envelope = _cut(call(p.overlap_add, (weights,), (how.hop,)), n_fft, center, length)
@@ -260,8 +259,8 @@ def _frames(x: "Tensor", how: _Windows, aligned: bool) -> "Tensor":
     return _extended(frames if how.window is None else frames * how.window, missing // 2, missing - missing // 2)
 
 
-def _spectra_as_frames(x: "Tensor", n_fft: int, norm: str, half: bool) -> "Tensor":
-    """What each spectrum is of, one a row: (..., count, n_fft)."""
-    transform = p.half_to_real if half else p.complex_to_complex
+def _spectra_as_frames(x: "Tensor", n_fft: int, norm: str, real: bool) -> "Tensor":
+    """What each spectrum is of, one a row: (..., count, n_fft); a real signal's follows from half of it."""
+    transform = p.half_to_real if real else p.complex_to_complex
     spectra = x.transpose(-1, -2)
     return call(transform, (spectra,), ((n_fft,), (len(spectra.shape) - 1,), norm, False))

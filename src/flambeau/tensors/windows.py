@@ -71,7 +71,7 @@ def _window(
     size = count.__index__()
     if size < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={size}")
-    values = np.ones(1) if size == 1 else formula(np.arange(size, dtype=np.float64), size + periodic)
+    values = np.ones(size) if size < 2 else formula(np.arange(size, dtype=np.float64), size + periodic)
     return chosen.wrap(values.astype(chosen.dtype.numpy))
 
 
