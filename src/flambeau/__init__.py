@@ -26,6 +26,7 @@ _SUBMODULES = (
     "random",
     "serialization",
     "signal",
+    "special",
     "testing",
     "training",
     "utils",

@@ -19,6 +19,7 @@ ROOMS = (
     "flambeau.nn.functional",
     "flambeau.nn.init",
     "flambeau.signal.windows",
+    "flambeau.special",
 )
 
 
