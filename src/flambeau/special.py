@@ -103,16 +103,29 @@ def _unary(name: str, what: str, method: str = "", argument: str = "input") -> C
     return _described(function, name, what)
 
 
-def _binary(name: str, what: str, primitive: Primitive | None = None, method: str = "") -> Callable[..., Tensor]:
+def _refuse_numbers(name: str, first: Any, second: Any, arguments: tuple[str, str, str]) -> None:
+    """Raise TypeError, in PyTorch's words, where neither argument is a tensor."""
+    if isinstance(first, Tensor) or isinstance(second, Tensor):
+        return
+    one, number, other = arguments
+    forms = (f"Tensor {one}, Tensor {other}", f"Number {number}, Tensor {other}", f"Tensor {one}, Number {other}")
+    listed = "".join(f" * ({form}, *, Tensor out = None)\n" for form in forms)
+    kinds = f"{type(first).__name__}, {type(second).__name__}"
+    title = f"special_{name}() received an invalid combination of arguments - got ({kinds})"
+    raise TypeError(f"{title}, but expected one of:\n{listed}")
+
+
+def _binary(
+    name: str,
+    what: str,
+    primitive: Primitive | None = None,
+    method: str = "",
+    arguments: tuple[str, str, str] = ("input", "self", "other"),
+) -> Callable[..., Tensor]:
     """A function of two values, one of which may be a number."""
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-        if not (isinstance(input, Tensor) or isinstance(other, Tensor)):
-            kinds = f"{type(input).__name__}, {type(other).__name__}"
-            wanted = "expected at least one of them to be a Tensor"
-            raise TypeError(
-                f"special_{name}() received an invalid combination of arguments - got ({kinds}), but {wanted}"
-            )
+        _refuse_numbers(name, input, other, arguments)
         if primitive is not None:
             result = call(primitive, (operand(input), operand(other)))
         else:
@@ -124,7 +137,7 @@ def _binary(name: str, what: str, primitive: Primitive | None = None, method: st
 
 def _of_degree(name: str, what: str) -> Callable[..., Tensor]:
     """A polynomial of x and its degree n, either of which may be a number."""
-    inner = _binary(name, what, POLYNOMIALS[name])
+    inner = _binary(name, what, POLYNOMIALS[name], arguments=("x", "x", "n"))
 
     def function(input: Any, n: Any, *, out: Tensor | None = None) -> Tensor:
         return inner(input, n, out=out)

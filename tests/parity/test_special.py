@@ -41,12 +41,14 @@ CASES: dict[str, tuple[Any, ...]] = {
     "logit limited": (lambda t, x: [t.special.logit(x, 0.1), t.special.logit(x, eps=0.3)], SHARE),
     "whole numbers": (lambda t, w: [getattr(t.special, name)(w) for name in ("entr", "erfcx", "i0e", "i1", "ndtr",
                                                                              "bessel_j0", "log_ndtr")], WHOLE),
-    "half types": (lambda t, x: [getattr(t.special, name)(x.half()) for name in ("entr", "i0e", "i1", "ndtr")], F[2:6]),
+    "half types": (lambda t, x: [getattr(t.special, name)(x.half()) for name in ("entr", "i0e", "ndtr")], F[2:6]),
     "xlogy": (lambda t, x, y: [t.special.xlogy(x, y), t.special.xlogy(2, y), t.special.xlogy(x, 3)], X[:6], POSITIVE),
     "xlog1py": (lambda t, x, y: [t.special.xlog1py(x, y), t.special.xlog1py(2, y), t.special.xlog1py(x * 0, 3)],
                 X[:6], POSITIVE),
     "zeta": (lambda t, y: [t.special.zeta(2.5, y), t.special.zeta(3, y - 1.25)], POSITIVE),
     "polygamma": (lambda t, x: [t.special.polygamma(n, x) for n in range(4)], POSITIVE),
+    "polygamma of negative numbers": (lambda t, x: [t.special.polygamma(n, -x - 0.25) for n in range(4)], POSITIVE),
+    "gammaln of negative numbers": (lambda t, x: t.special.gammaln(-x - 0.25), POSITIVE),
     "multigammaln": (lambda t, x: [t.special.multigammaln(x + 2, p) for p in (1, 2, 4)], POSITIVE),
     "gammainc": (lambda t, x: [t.special.gammainc(t.tensor([2.0], dtype=x.dtype), x),
                                t.special.gammaincc(t.tensor([2.0], dtype=x.dtype), x)], POSITIVE),
@@ -57,10 +59,13 @@ CASES: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 
+LOOSE = {"float32": 2e-5, "types": 2e-3}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_value_shape_type_gradient_and_compilations(name: str) -> None:
     run, *inputs = CASES[name]
-    check(run, *inputs, rtol=2e-6 if "float32" not in name else 2e-5, atol=1e-6)
+    check(run, *inputs, rtol=LOOSE.get(name.split()[-1], 2e-6), atol=1e-6)
 
 
 # PyTorch's own J, Y and Ai are off by about 1e-6: two thirds of their coefficients have the digits of 32 bits.
@@ -97,7 +102,7 @@ def test_edges() -> None:
 def test_second_derivatives() -> None:
     def second(t: Any, x: Any) -> list[Any]:
         return [t.autograd.grad(getattr(t.special, name)(x).sum(), x, create_graph=True)[0]
-                for name in ("erfcx", "ndtri", "entr", "i1e", "log_ndtr")]  # fmt: skip
+                for name in ("erfcx", "ndtri", "entr", "i1", "i1e", "log_ndtr", "digamma", "gammaln")]  # fmt: skip
 
     check(second, SHARE, rtol=1e-5)
 
@@ -126,6 +131,8 @@ FAILURES: dict[str, tuple[Any, ...]] = {
        for name in (*BESSEL, "erfcx", "log_ndtr", "ndtri", "entr", "i0e", "i1", "i1e")},
     **{f"{name} bfloat16": (lambda t, x, name=name: getattr(t.special, name)(x.bfloat16(), x.bfloat16()), F)
        for name in (*POLYNOMIALS, "zeta")},
+    **{f"{name} of numbers": (lambda t, name=name: getattr(t.special, name)(2, 3),)
+       for name in (*POLYNOMIALS, "zeta", "xlogy", "xlog1py")},
     "out": (lambda t, x: t.special.i1(x, out=t.empty(3, dtype=t.int64)), F),
     "shapes": (lambda t, x: t.special.zeta(x, x[:3]), F),
     "polygamma": (lambda t, x: t.special.polygamma(-1, x), F),
@@ -139,11 +146,3 @@ FAILURES: dict[str, tuple[Any, ...]] = {
 def test_errors_are_pytorchs(name: str) -> None:
     run, *inputs = FAILURES[name]
     same_error(run, *inputs)
-
-
-@pytest.mark.parametrize("name", ["xlogy", "zeta", "legendre_polynomial_p"])
-def test_two_numbers_are_refused(name: str) -> None:
-    with pytest.raises(
-        TypeError, match=rf"^special_{name}\(\) received an invalid combination of arguments - got \(in"
-    ):
-        function(name)(flambeau, 2, 3)
