@@ -20,6 +20,7 @@ _SUBMODULES = (
     "fft",
     "func",
     "linalg",
+    "masked",
     "models",
     "nn",
     "optim",

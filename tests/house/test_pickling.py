@@ -16,6 +16,7 @@ ROOMS = (
     "flambeau.fft",
     "flambeau.func",
     "flambeau.linalg",
+    "flambeau.masked",
     "flambeau.nn.functional",
     "flambeau.nn.init",
     "flambeau.signal.windows",
