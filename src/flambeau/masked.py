@@ -321,7 +321,7 @@ def var(
         value = value.to(DTYPES["float32"])
     dims = _dims(dim, len(value.shape))
     distances = value - _mean(value, dims, True, mask)
-    squares = (distances * distances.conj()).real if value.dtype.is_complex else distances * distances
+    squares = distances * (distances.conj() if value.dtype.is_complex else distances)
     count = (_count(value, dims, bool(keepdim), mask) - less).clamp(min=0)
     return _filled(squares, mask, 0).sum(dims, bool(keepdim)) / count
 

@@ -11,7 +11,7 @@ from tests.parity.oracle import check
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(3, 4)).astype(np.float32)
-I = RANDOM.integers(-5, 6, (3, 4))
+WHOLE = RANDOM.integers(-5, 6, (3, 4))
 MASK = np.array([[True, False, True, True], [False, True, True, False], [True, True, False, True]])
 HOLLOW = np.array([[True, False, True, True], [False, False, False, False], [True, True, False, True]])
 ROW = np.array([True, False, True, True])
@@ -70,10 +70,10 @@ PLAIN: dict[str, tuple[Any, ...]] = {
                                                           getattr(t.masked, name)(x, dim=0, mask=m)], X, HOLLOW)
        for name in (*REDUCTIONS, *POSITIONS, *SAME, "median")},
     **{f"{name} of whole numbers": (lambda t, i, m, name=name: [getattr(t.masked, name)(i, 1, mask=m),
-                                                                getattr(t.masked, name)(i, 1)], I, MASK)
+                                                                getattr(t.masked, name)(i, 1)], WHOLE, MASK)
        for name in ("sum", "prod", "amax", "amin", "var", "argmax", "cumsum", "cumprod", "median")},
-    "amax of no whole numbers": (lambda t, i, m: [t.masked.amax(i, 1, mask=m), t.masked.amin(i, 1, mask=m)], I, HOLLOW),
-    "logsumexp of whole numbers": (lambda t, i: t.masked.logsumexp(i, 1), I),
+    "amax of no whole numbers": (lambda t, i, m: [t.masked.amax(i, 1, mask=m), t.masked.amin(i, 1, mask=m)], WHOLE, HOLLOW),
+    "logsumexp of whole numbers": (lambda t, i: t.masked.logsumexp(i, 1), WHOLE),
     "truth values": (lambda t, m: [t.masked.sum(m, 1, mask=m), t.masked.prod(m, 1)], MASK),
     "half": (lambda t, x, m: [t.masked.amax(x.half(), 1, mask=m), t.masked.sum(x.half(), 1, mask=m)], X, MASK),
     "negative norm": (lambda t, x, m: t.masked.norm(x, -1, 1, mask=m), X, MASK),
@@ -89,16 +89,17 @@ def test_value_shape_type_and_compilations(name: str) -> None:
 FAILURES: dict[str, tuple[Any, ...]] = {
     **{f"{name} dimension": (lambda t, x, name=name: getattr(t.masked, name)(x, dim=5), X)
        for name in (*REDUCTIONS, *POSITIONS, *SAME, "median")},
-    **{f"{name} twice": (lambda t, x, name=name: getattr(t.masked, name)(x, dim=(0, -2)), X) for name in REDUCTIONS},
+    **{f"{name} twice": (lambda t, x, name=name: getattr(t.masked, name)(x, dim=(0, 0)), X) for name in REDUCTIONS},
     **{f"{name} rank of the mask": (lambda t, x, m, name=name: getattr(t.masked, name)(x, dim=1, mask=m[None]), X, MASK)
        for name in (*REDUCTIONS, *SAME)},
-    **{f"{name} size of the mask": (lambda t, x, m, name=name: getattr(t.masked, name)(x, dim=1, mask=m[0, :2]), X, MASK)
+    **{f"{name} size of the mask": (lambda t, x, m, name=name: getattr(t.masked, name)(x, dim=1, mask=m[0, :2]),
+                                       X, MASK)
        for name in (*REDUCTIONS, *SAME)},
     **{f"{name} of truth values": (lambda t, m, name=name: getattr(t.masked, name)(m, 1, mask=m), MASK)
        for name in ("amax", "amin", "mean", "var", "logsumexp")},
-    "mean of whole numbers": (lambda t, i: t.masked.mean(i, 1), I),
-    "norm of whole numbers": (lambda t, i: t.masked.norm(i, 2, 1), I),
-    "median of nothing": (lambda t, i, m: t.masked.median(i, 1, mask=m), I, HOLLOW),
+    "mean of whole numbers": (lambda t, i: t.masked.mean(i, 1), WHOLE),
+    "norm of whole numbers": (lambda t, i: t.masked.norm(i, 2, 1), WHOLE),
+    "median of nothing": (lambda t, i, m: t.masked.median(i, 1, mask=m), WHOLE, HOLLOW),
     "var": (lambda t, x: t.masked.var(x, 1, True, correction=1), X),
 }  # fmt: skip
 
