@@ -72,7 +72,8 @@ PLAIN: dict[str, tuple[Any, ...]] = {
     **{f"{name} of whole numbers": (lambda t, i, m, name=name: [getattr(t.masked, name)(i, 1, mask=m),
                                                                 getattr(t.masked, name)(i, 1)], WHOLE, MASK)
        for name in ("sum", "prod", "amax", "amin", "var", "argmax", "cumsum", "cumprod", "median")},
-    "amax of no whole numbers": (lambda t, i, m: [t.masked.amax(i, 1, mask=m), t.masked.amin(i, 1, mask=m)], WHOLE, HOLLOW),
+    "amax of no whole numbers": (lambda t, i, m: [t.masked.amax(i, 1, mask=m), t.masked.amin(i, 1, mask=m)],
+                                 WHOLE, HOLLOW),
     "logsumexp of whole numbers": (lambda t, i: t.masked.logsumexp(i, 1), WHOLE),
     "truth values": (lambda t, m: [t.masked.sum(m, 1, mask=m), t.masked.prod(m, 1)], MASK),
     "half": (lambda t, x, m: [t.masked.amax(x.half(), 1, mask=m), t.masked.sum(x.half(), 1, mask=m)], X, MASK),
