@@ -17,6 +17,7 @@ MODULES: dict[str, set[str]] = {
     "tensors/creation.py": {"Creation", "filled"},
     "tensors/ranges.py": set(),
     "tensors/legacy.py": {"Legacy"},
+    "tensors/windows.py": {"cosines", "kaiser", "triangle"},
     "tensors/random.py": {"Random", "device_key", "fork_rng", "default_generator"},
     "tensors/generator.py": {"device_key", "fork_rng", "keys_after"},
     "tensors/printing.py": {"Printing", "Which", "get_printoptions", "printoptions", "tensor_text"},

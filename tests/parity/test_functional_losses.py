@@ -198,3 +198,17 @@ def test_new_lengths_of_labels_need_no_new_program() -> None:
             x.grad.tolist()
         counts.append(len(compiled))
     assert counts[1] == 0
+
+
+def test_ctc_gradients_in_32_bits_are_those_of_64() -> None:
+    random = np.random.default_rng(0)
+    scores = random.normal(size=(50, 3, 15)).astype(np.float32)
+    targets = random.integers(1, 15, (3, 20))
+
+    def slope(library: Any, kind: str) -> Any:
+        log_probs = library.tensor(scores).to(getattr(library, kind)).log_softmax(-1).detach().requires_grad_()
+        lengths = [library.tensor([size] * 3) for size in (50, 20)]
+        library.nn.functional.ctc_loss(log_probs, library.tensor(targets), *lengths, reduction="sum").backward()
+        return log_probs.grad.numpy()
+
+    np.testing.assert_allclose(slope(flambeau, "float32"), slope(torch, "float64"), rtol=0, atol=2e-6)

@@ -4,6 +4,7 @@ Source: https://docs.pytorch.org/docs/stable/func.api.html
 """
 
 from flambeau.func.modules import functional_call, replace_all_batch_norm_modules_, stack_module_state
+from flambeau.func.rearranging import rearrange
 from flambeau.transforms.forward import jvp, linearize
 from flambeau.transforms.jacobian import hessian, jacfwd, jacrev
 from flambeau.transforms.passing import debug_unwrap, functionalize
@@ -21,6 +22,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "rearrange",
     "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",

@@ -16,6 +16,7 @@ def lifted(value: Any) -> Tensor:
 
 def _described(function: Any, name: str) -> Any:
     function.__name__ = function.__qualname__ = name
+    function.__module__ = "flambeau"  # where everybody finds it: it is pickled by this name
     function.__doc__ = f"Function of ``Tensor.{name}``."
     return function
 

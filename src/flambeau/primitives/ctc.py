@@ -57,6 +57,7 @@ def _states(log_probs: Array, targets: Array, target_lengths: Array, blank: int)
     skips = (labels != before) & (jnp.arange(labels.shape[1]) > 1)
     places = jnp.where(labels < 0, log_probs.shape[2], labels)
     scores = jnp.take_along_axis(log_probs, places[None], 2, mode="fill", fill_value=jnp.nan)
+    scores = scores.astype(jnp.float64)  # the sums grow with the steps, and gradients are differences of them
     return _States(labels, skips, scores, 2 * target_lengths.astype(jnp.int64))
 
 
@@ -105,7 +106,7 @@ def _losses(states: _States, alphas: Array, lengths: Array) -> Array:
     last = jnp.maximum(lengths - 1, 0)[None, :, None]
     final = jnp.take_along_axis(alphas, last, 0)[0]
     total = jax.scipy.special.logsumexp(jnp.where(_at_end(states), final, _NEVER), 1)
-    return jnp.where(lengths > 0, -total, jnp.where(states.last > 0, jnp.inf, 0.0)).astype(alphas.dtype)
+    return jnp.where(lengths > 0, -total, jnp.where(states.last > 0, jnp.inf, 0.0))
 
 
 Lengths = tuple[Array, Array]
@@ -123,7 +124,7 @@ def _ctc_forward(
     alphas = _forward(states)
     losses = _losses(states, alphas, lengths[0])
     shown = jnp.where(jnp.isinf(losses), 0, losses) if zero_infinity else losses
-    return shown, (log_probs, states, alphas, losses, lengths[0])
+    return shown.astype(log_probs.dtype), (log_probs, states, alphas, losses, lengths[0])
 
 
 def _ctc_backward(
@@ -134,6 +135,7 @@ def _ctc_backward(
     shares = jnp.exp(alphas + _backward(states, lengths) - states.scores + losses[:, None])
     shares = jnp.where(jnp.isneginf(states.scores), 0, shares)
     rows = jnp.arange(log_probs.shape[1])[:, None]
+    shares = shares.astype(log_probs.dtype)
     posterior = jnp.zeros_like(log_probs).at[:, rows, states.labels].add(shares, mode="drop")
     impossible = jnp.isinf(losses)[:, None]
     slope = jnp.where(impossible, 0 if zero_infinity else jnp.nan, jnp.exp(log_probs) - posterior)

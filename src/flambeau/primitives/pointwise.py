@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.scipy import special
 
 from flambeau.dtypes.kinds import DTYPES, dtype, python_dtype
+from flambeau.primitives import gamma
 from flambeau.primitives.primitive import (
     Array,
     Primitive,
@@ -313,8 +314,8 @@ UNARY = {
         _unary("erf", special.erf),
         _unary("erfc", special.erfc),
         _unary("erfinv", special.erfinv),
-        _unary("lgamma", special.gammaln),
-        _unary("digamma", special.digamma),
+        _unary("lgamma", gamma.lgamma),
+        _unary("digamma", gamma.digamma),
         _unary("reciprocal", lambda x: 1 / x, "output"),
         _unary("logit", special.logit),
         _keeping("neg", jnp.negative, saves=()),

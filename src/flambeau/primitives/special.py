@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.scipy import special
 
 from flambeau.dtypes.kinds import python_dtype
+from flambeau.primitives import gamma
 from flambeau.primitives.primitive import (
     Array,
     Primitive,
@@ -191,8 +192,7 @@ def nan_to_num(x: Array, nan: Any, posinf: Any, neginf: Any, given: tuple[bool, 
 
 @primitive(grad_name="PolygammaBackward0")
 def polygamma(x: Array, order: int) -> Array:
-    value = floating(x)
-    return special.digamma(value) if order == 0 else special.polygamma(order, value)
+    return gamma.polygamma(order, floating(x))
 
 
 @primitive(grad_name="MvlgammaBackward0")
@@ -200,7 +200,7 @@ def mvlgamma(x: Array, order: int) -> Array:
     """Logarithm of the multivariate gamma function of this order."""
     value = floating(x)
     constant = jnp.asarray(order * (order - 1) / 4 * log(pi), value.dtype)
-    return constant + sum((special.gammaln(value - part / 2) for part in range(order)), jnp.zeros_like(value))
+    return constant + sum((gamma.lgamma(value - part / 2) for part in range(order)), jnp.zeros_like(value))
 
 
 @primitive(grad_name="FrexpBackward0")

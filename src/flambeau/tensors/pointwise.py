@@ -39,6 +39,7 @@ BinaryMethod = Callable[["Pointwise", Any], "Tensor"]
 def _named(function: Any, primitive: Primitive, suffix: str) -> Any:
     function.__name__ = primitive.name + suffix
     function.__qualname__ = f"Tensor.{function.__name__}"
+    function.__module__ = "flambeau"  # where everybody finds Tensor: it is pickled by this name
     kind = "In-place" if suffix else "Element-wise"
     function.__doc__ = f"{kind} {primitive.name}; see ``flambeau.{primitive.name}``."
     return function

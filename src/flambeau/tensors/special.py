@@ -22,6 +22,7 @@ _ADDRESS = "https://docs.pytorch.org/docs/stable/generated/torch."
 def _described(function: Any, name: str, suffix: str = "") -> Any:
     function.__name__ = name + suffix
     function.__qualname__ = f"Tensor.{name}{suffix}"
+    function.__module__ = "flambeau"  # where everybody finds Tensor: it is pickled by this name
     function.__doc__ = f"In-place ``{name}``." if suffix else f"Element-wise {name}. Source: {_ADDRESS}{name}.html"
     return function
 

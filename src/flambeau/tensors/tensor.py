@@ -17,6 +17,7 @@ from flambeau.tensors.random import Random
 from flambeau.tensors.reduction import Reduction
 from flambeau.tensors.sorting import Sorting
 from flambeau.tensors.special import Special
+from flambeau.tensors.stft import Stft
 
 __all__ = ["Tensor"]
 
@@ -32,6 +33,7 @@ class Tensor(
     Sorting,
     Matmul,
     Linalg,
+    Stft,
     Gradients,
     Conversion,
     Printing,
