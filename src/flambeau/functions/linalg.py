@@ -2,6 +2,7 @@
 
 from flambeau.tensors.norms import norm_except_dim
 from flambeau.tensors.norms import weight_norm as _weight_norm
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.return_types import Results
 from flambeau.tensors.tensor import Tensor
 
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 
+@takes_out()
 def det(input: Tensor) -> Tensor:
     """Determinant; see ``linalg.det``."""
     return input.det()
@@ -32,11 +34,13 @@ def logdet(input: Tensor) -> Tensor:
     return input.logdet()
 
 
+@takes_out()
 def slogdet(input: Tensor) -> Results:
     """Sign of the determinant, and logarithm of its absolute value; see ``linalg.slogdet``."""
     return input.slogdet()
 
 
+@takes_out()
 def inverse(input: Tensor) -> Tensor:
     """Inverse of square matrices; see ``linalg.inv``."""
     return input.inverse()
@@ -52,26 +56,31 @@ def matrix_exp(A: Tensor) -> Tensor:
     return A.matrix_exp()
 
 
+@takes_out()
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """Cholesky's factor; an older form of ``linalg.cholesky``."""
     return input.cholesky(upper)
 
 
+@takes_out()
 def qr(input: Tensor, some: bool = True) -> Results:
     """``Q`` and ``R``; an older form of ``linalg.qr``; see ``Tensor.qr``."""
     return input.qr(some)
 
 
+@takes_out()
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Results:
     """``U``, ``S`` and ``V``; an older form of ``linalg.svd``; see ``Tensor.svd``."""
     return input.svd(some, compute_uv)
 
 
+@takes_out()
 def geqrf(input: Tensor) -> Results:
     """Reflections and R of ``qr``; see ``Tensor.geqrf``."""
     return input.geqrf()
 
 
+@takes_out()
 def orgqr(input: Tensor, input2: Tensor) -> Tensor:
     """Product of reflections; an older name of ``linalg.householder_product``."""
     return input.orgqr(input2)

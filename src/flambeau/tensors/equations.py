@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from flambeau.primitives import linalg as primitives
 from flambeau.tensors import return_types
 from flambeau.tensors.core import Core, call
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.return_types import Results
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 _TELLING = ("gelsd", "gelss")  # those that compute the singular values
 
 
+@takes_out("linalg.")
 def inv(A: "Tensor") -> "Tensor":
     """Inverse of square matrices; of a singular one, infinities or NaN.
 
@@ -36,6 +38,7 @@ def inv(A: "Tensor") -> "Tensor":
     return call(primitives.inverse, (A,))
 
 
+@takes_out("linalg.")
 def solve(A: "Tensor", B: "Tensor", *, left: bool = True) -> "Tensor":
     """X of the equation ``A X = B``; where ``A`` is singular, infinities or NaN.
 
@@ -60,6 +63,7 @@ def solve(A: "Tensor", B: "Tensor", *, left: bool = True) -> "Tensor":
     return call(primitives.solve, (A, B), (left,))
 
 
+@takes_out("linalg.")
 def solve_triangular(
     A: "Tensor", B: "Tensor", *, upper: bool, left: bool = True, unitriangular: bool = False
 ) -> "Tensor":
@@ -92,6 +96,7 @@ def _tolerance(name: str, value: Any) -> float | None:
     return None if value is None else float(value)
 
 
+@takes_out("linalg.")
 def pinv(
     A: "Tensor",
     rcond: float | None = None,
@@ -128,6 +133,7 @@ def pinv(
     return call(primitives.pseudo_inverse, (A,), (_tolerance("linalg.pinv", atol) or 0.0, relative, hermitian))
 
 
+@takes_out("linalg.")
 def matrix_rank(
     A: "Tensor",
     tol: float | None = None,
@@ -164,6 +170,7 @@ def matrix_rank(
     return call(primitives.matrix_rank, (A,), (absolute or 0.0, relative, hermitian))
 
 
+@takes_out("linalg.")
 def lstsq(A: "Tensor", B: "Tensor", rcond: float | None = None, *, driver: str | None = None) -> Results:
     """X that brings ``A X`` nearest to ``B``; of several, the one with the smallest norm.
 

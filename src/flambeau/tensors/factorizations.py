@@ -6,6 +6,7 @@ from flambeau.primitives import linalg as primitives
 from flambeau.tensors import return_types
 from flambeau.tensors.core import call
 from flambeau.tensors.norms import check_square
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.return_types import Results
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ __all__ = ["cholesky", "eigh", "eigvalsh", "geqrf", "householder_product", "qr",
 _MODES = ("reduced", "complete", "r")
 
 
+@takes_out("linalg.")
 def cholesky(A: "Tensor", *, upper: bool = False) -> "Tensor":
     """The lower triangular L of ``A = L @ L.mH``, for Hermitian positive-definite matrices; of others, NaN.
 
@@ -37,6 +39,7 @@ def cholesky(A: "Tensor", *, upper: bool = False) -> "Tensor":
     return call(primitives.cholesky, (A,), (upper,))
 
 
+@takes_out("linalg.")
 def qr(A: "Tensor", mode: str = "reduced") -> Results:
     """``Q`` with orthonormal columns and ``R``, upper triangular, of ``A = Q @ R``.
 
@@ -82,6 +85,7 @@ def geqrf(input: "Tensor") -> Results:
     return return_types.geqrf(call(primitives.geqrf, (input,)))
 
 
+@takes_out("linalg.")
 def householder_product(input: "Tensor", tau: "Tensor") -> "Tensor":
     """First columns of a product of Householder reflections, such as ``geqrf`` gives.
 
@@ -113,6 +117,7 @@ def _lower(UPLO: str) -> bool:
     return UPLO.upper() == "L"
 
 
+@takes_out("linalg.")
 def eigh(A: "Tensor", UPLO: str = "L") -> Results:
     """``eigenvalues``, ascending, and ``eigenvectors`` of Hermitian matrices: ``A = V @ diag(values) @ V.mH``.
 
@@ -136,6 +141,7 @@ def eigh(A: "Tensor", UPLO: str = "L") -> Results:
     return return_types.linalg_eigh(call(primitives.hermitian_eigen, (A,), (_lower(UPLO),)))
 
 
+@takes_out("linalg.")
 def eigvalsh(A: "Tensor", UPLO: str = "L") -> "Tensor":
     """Eigenvalues of Hermitian matrices, ascending; see ``eigh``.
 
@@ -148,6 +154,7 @@ def eigvalsh(A: "Tensor", UPLO: str = "L") -> "Tensor":
     return call(primitives.hermitian_eigenvalues, (A,), (_lower(UPLO),))
 
 
+@takes_out("linalg.")
 def svd(A: "Tensor", full_matrices: bool = True) -> Results:
     """``U``, ``S`` and ``Vh`` of ``A = U @ diag(S) @ Vh``; the singular values S are descending.
 
@@ -170,6 +177,7 @@ def svd(A: "Tensor", full_matrices: bool = True) -> Results:
     return return_types.linalg_svd(call(primitives.svd, (A,), (full_matrices,)))
 
 
+@takes_out("linalg.")
 def svdvals(A: "Tensor") -> "Tensor":
     """Singular values of matrices, descending; see ``svd``.
 

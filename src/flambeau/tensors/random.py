@@ -29,6 +29,7 @@ from flambeau.tensors.generator import (
     stream_of,
 )
 from flambeau.tensors.options import Options, Settings, hollow, settings, shape_of, tensor_argument
+from flambeau.tensors.outputs import takes_out
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -364,13 +365,9 @@ def _trials(p: Any) -> _Draw:
     return draw
 
 
+@takes_out()
 def multinomial(
-    input: "Tensor",
-    num_samples: int,
-    replacement: bool = False,
-    *,
-    generator: Generator | None = None,
-    out: Any = None,
+    input: "Tensor", num_samples: int, replacement: bool = False, *, generator: Generator | None = None
 ) -> "Tensor":
     """Indices drawn with the probabilities in each row, which need not sum to one.
 
@@ -379,7 +376,6 @@ def multinomial(
         num_samples: how many indices to draw from each row.
         replacement: whether an index may be drawn more than once.
         generator: where to draw from; the default one if None.
-        out: a tensor to write the result into.
 
     Returns:
         int64 indices of shape (num_samples,) or (rows, num_samples).
@@ -396,7 +392,7 @@ def multinomial(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.multinomial.html
     """
     source: Any = tensor_argument("multinomial", 1, input)
-    made = settings("multinomial", {"out": out}, DTYPES["int64"], source.device)
+    made = settings("multinomial", {}, DTYPES["int64"], source.device)
     if made.device.type == "meta":
         return made.deliver(hollow((*source.shape[:-1], num_samples), made.dtype, made.device))
     weights, stream = source.host(), stream_of(generator, made.device)
