@@ -5,7 +5,7 @@ from typing import Any
 
 from flambeau.dtypes.kinds import dtype
 from flambeau.tensors.numpy_names import numpy_names
-from flambeau.tensors.outputs import takes_out
+from flambeau.tensors.outputs import deliver, takes_out
 from flambeau.tensors.reduction import cdist, trapezoids
 from flambeau.tensors.return_types import Results
 from flambeau.tensors.tensor import Tensor
@@ -227,17 +227,23 @@ def diff(
 
 
 @numpy_names
-@takes_out()
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None) -> Any:
     """Largest element, (values, indices) along a dimension, or element-wise of two tensors; see ``Tensor.max``."""
-    return input.max(dim if other is None else other, keepdim)
+    second = dim if other is None else other
+    if out is None:
+        return input.max(second, keepdim)
+    name = "maximum" if isinstance(second, Tensor) else "max"
+    return deliver(name, Tensor.max, (input, second, keepdim), {}, out)
 
 
 @numpy_names
-@takes_out()
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None) -> Any:
     """Smallest element, (values, indices) along a dimension, or element-wise of two tensors; see ``Tensor.min``."""
-    return input.min(dim if other is None else other, keepdim)
+    second = dim if other is None else other
+    if out is None:
+        return input.min(second, keepdim)
+    name = "minimum" if isinstance(second, Tensor) else "min"
+    return deliver(name, Tensor.min, (input, second, keepdim), {}, out)
 
 
 @numpy_names

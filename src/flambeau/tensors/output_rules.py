@@ -29,15 +29,15 @@ _RESULT = _SAFE.format(what="result")
 # The rule of every function that has another than "cast".
 _RULES: dict[OutputRule, str] = {
     OutputRule("any"): "eq ge gt le lt ne logical_not logical_and logical_or logical_xor lu bernoulli "
-    "linalg.matrix_rank special.log_softmax special.softmax",
+    "special.log_softmax special.softmax",
     OutputRule("chosen"): "cumsum cumprod sum prod",
     OutputRule("same", "Expected out tensor to have dtype {c_result}, but got {c_out} instead"): "addmm addmv baddbmm "
     "bmm mm cross expand_copy diagonal_copy alias_copy lu_unpack lu_solve max min softmax log_softmax aminmax "
     "as_strided_copy avg_pool2d avg_pool3d linear topk view_copy permute_copy qr split_with_sizes_copy slice_scatter "
     "triangular_solve svd gather index_copy index_add index_reduce sort scatter scatter_add unbind_copy unfold_copy "
-    "msort renorm squeeze_copy take_along_dim unsqueeze_copy transpose_copy tril triu norm t_copy scatter_reduce "
+    "msort renorm diag squeeze_copy take_along_dim unsqueeze_copy transpose_copy tril triu norm t_copy scatter_reduce "
     "isin argmax argmin linalg.cross linalg.det linalg.cholesky linalg.cholesky_ex linalg.eigh linalg.eigvalsh "
-    "linalg.ldl_factor linalg.ldl_factor_ex linalg.ldl_solve linalg.qr linalg.slogdet linalg.vector_norm linalg.norm "
+    "linalg.ldl_factor linalg.ldl_factor_ex linalg.ldl_solve linalg.qr linalg.slogdet linalg.vector_norm "
     "linalg.lu_factor linalg.lu_factor_ex linalg.lu linalg.lu_solve linalg.inv linalg.inv_ex linalg.solve "
     "linalg.solve_ex linalg.svd linalg.svdvals constant_pad_nd",
     OutputRule("same", "Found dtype {out} but expected {result}"): "abs bitwise_not ceil conj_physical frac floor "
@@ -46,7 +46,7 @@ _RULES: dict[OutputRule, str] = {
     "column_stack stack hstack vstack dstack _chunk_cat",
     OutputRule("cast", "{name}: " + _RESULT): "cholesky cholesky_inverse cholesky_solve linalg.cond linalg.pinv",
     OutputRule("cast", "{last}: " + _RESULT): "linalg.matrix_power linalg.tensorinv linalg.tensorsolve matrix_power",
-    OutputRule("cast", "torch.{name}: " + _RESULT): "linalg.householder_product",
+    OutputRule("cast", "torch.{name}: " + _RESULT): "linalg.householder_product linalg.matrix_rank",
     OutputRule("cast", "torch.{name}: " + _SAFE.format(what="a")): "geqrf",
     OutputRule("cast", "torch.{name}: " + _SAFE.format(what="solution")): "linalg.lstsq",
     OutputRule("cast", "torch.{name}: " + _SAFE.format(what="eigenvalues")): "linalg.eig linalg.eigvals",
@@ -62,11 +62,12 @@ _RULES: dict[OutputRule, str] = {
     OutputRule("same", "{name} only supports bool tensor for result, got: {out}"): "all any",
     OutputRule("same", "Expected the dtype for input and out to match, but got {result} for input's dtype and {out} for "
                "out's dtype."): "amax amin",
-    OutputRule("floating"): "std var nansum nanmean",
+    OutputRule("floating"): "std var",
+    OutputRule("floating", '"nansum_cpu" not implemented for \'{out}\'', NotImplementedError): "nansum nanmean",
+    OutputRule("same", "result dtype {out} does not match input dtype {result}"): "dot vdot",
     OutputRule("same", "self and mat2 must have the same dtype, but got {out} and {result}"): "addbmm",
     OutputRule("same", "addmv input tensors must have the same dtype, but got {out}, {result}, and {result}"): "mv "
     "matmul linalg.matmul",
-    OutputRule("same", "{name}: result type {result} can't be cast to the desired out= type {out}"): "diag",
     OutputRule("same", "torch.{name}() expects mantissa to have dtype {c_result} but got {c_out}"): "frexp",
     OutputRule("same", "output values must be of same type as input"): "kthvalue",
     OutputRule("cast", "{name} can't be cast to the desired output type {out}"): "ldexp",
@@ -94,7 +95,7 @@ _RULES: dict[OutputRule, str] = {
     OutputRule("same", "torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64) "
                "depending on whether out_int32 flag is True, but we got output tensor's dtype {out} and out_int32 flag "
                "is False"): "searchsorted bucketize",
-    OutputRule("same", "{name} expected out tensor dtype {result} but got: {out}"): "linalg.matrix_norm",
+    OutputRule("same", "{name} expected out tensor dtype {result} but got: {out}"): "linalg.matrix_norm linalg.norm",
     OutputRule("same", "{last}(): expected out tensor to have dtype {c_result} but got {c_out}"): "linalg.multi_dot",
     OutputRule("same", "{name}: Expected out of dtype{result} but found {out}"): "linalg.vecdot",
 }  # fmt: skip
@@ -102,8 +103,7 @@ _RULE_OF = {name: rule for rule, names in _RULES.items() for name in names.split
 
 # Functions whose results with ``out`` PyTorch resizes without a warning.
 RESIZED_SILENTLY = frozenset(
-    "addbmm linspace logspace lu logsigmoid narrow_copy randn rand ones zeros full empty eye multinomial normal "
-    "bernoulli".split()
+    "addbmm linspace logspace lu logsigmoid narrow_copy randn rand ones zeros full empty eye multinomial bernoulli".split()
 )
 
 # Functions with ``out`` that PyTorch does not refuse for inputs that require grad: what they write has no gradient.
@@ -114,7 +114,7 @@ UNTAPED = frozenset(
     "histc bucketize searchsorted unfold_copy squeeze_copy unsqueeze_copy transpose_copy tensordot nonzero t_copy all "
     "any argmax argmin hash_tensor bitwise_not arange eye zeros ones full empty randn rand linalg.cond linalg.eigvals "
     "linalg.ldl_factor linalg.ldl_factor_ex linalg.ldl_solve linalg.matrix_power linalg.matrix_norm "
-    "linalg.matrix_rank linalg.tensorinv linalg.tensorsolve matrix_power split_with_sizes_copy unbind_copy "
+    "linalg.matrix_rank linalg.norm linalg.tensorinv linalg.tensorsolve matrix_power split_with_sizes_copy unbind_copy "
     "fft.ifft fft.ihfft special.ndtr special.airy_ai special.bessel_j0 special.bessel_j1 special.bessel_y0 "
     "special.bessel_y1 special.modified_bessel_i0 special.modified_bessel_i1 special.modified_bessel_k0 "
     "special.modified_bessel_k1 special.scaled_modified_bessel_k0 special.scaled_modified_bessel_k1 "
@@ -123,7 +123,7 @@ UNTAPED = frozenset(
 
 # Where PyTorch's refusal names the operation inside, not the function called.
 _INSIDE: dict[str, str] = {
-    "div": "true_divide nn.functional.normalize",
+    "div": "true_divide normalize",
     "mul": "outer ger kron inner",
     "pow": "float_power square",
     "cat": "column_stack hstack vstack dstack",
@@ -133,7 +133,7 @@ _INSIDE: dict[str, str] = {
     "gather": "take_along_dim",
     "nansum": "nanmean",
     "log_sigmoid_forward": "logsigmoid",
-    "linalg_vector_norm": "norm linalg.norm",
+    "linalg_vector_norm": "norm",
     "linalg_cross": "cross",
     "linalg_inv_ex": "inverse linalg.inv",
     "linalg_qr": "qr",

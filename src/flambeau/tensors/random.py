@@ -29,7 +29,7 @@ from flambeau.tensors.generator import (
     stream_of,
 )
 from flambeau.tensors.options import Options, Settings, hollow, settings, shape_of, tensor_argument
-from flambeau.tensors.outputs import takes_out
+from flambeau.tensors.outputs import deliver, takes_out
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -299,6 +299,8 @@ def normal(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.normal.html
     """
     tensors = [item for item in (mean, std) if isinstance(item, Core)]
+    if tensors and options.get("out") is not None:
+        return deliver("normal", normal, (mean, std, size), {"generator": generator}, options["out"])
     if bool(tensors) == (size is not None):
         given = ", ".join("Tensor" if isinstance(item, Core) else type(item).__name__ for item in (mean, std))
         raise TypeError(
@@ -332,9 +334,8 @@ def _behind(name: str, sources: Sequence[Core], result: "Tensor") -> "Tensor":
     return result
 
 
-def bernoulli(
-    input: "Tensor", p: float | None = None, *, generator: Generator | None = None, out: Any = None
-) -> "Tensor":
+@takes_out()
+def bernoulli(input: "Tensor", p: float | None = None, *, generator: Generator | None = None) -> "Tensor":
     """Ones and zeros, each one with the probability that ``input`` has in its place (or with ``p``).
 
     Raises:
@@ -350,7 +351,7 @@ def bernoulli(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.bernoulli.html
     """
     source: Any = tensor_argument("bernoulli", 1, input)
-    made = settings("bernoulli", {"out": out}, source.dtype, source.device)
+    made = settings("bernoulli", {}, source.dtype, source.device)
     probabilities: Any = p
     if p is None and made.device.type != "meta":
         probabilities = np.asarray(source.host())
