@@ -1,5 +1,7 @@
 """Linear algebra by triangular factors, with a report of where they fail; and eigenvalues of any matrix."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
@@ -80,6 +82,8 @@ def cholesky_ex(x: Array, upper: bool) -> tuple[Array, Array]:
     check_type("linalg.cholesky", x)
     whole = hermitian_of(x, lower=not upper)
     factor = jax.lax.linalg.cholesky(whole, symmetrize_input=False)
+    if not x.size:
+        return factor, jnp.zeros(x.shape[:-2], jnp.int32)
     failed = jnp.isnan(jax.lax.stop_gradient(factor)).any((-2, -1))
     plain = jax.lax.stop_gradient(whole)
     report = jax.lax.cond(failed.any(), _bad_minor, lambda _: jnp.zeros(x.shape[:-2], jnp.int32), plain)
@@ -193,6 +197,23 @@ def _check_lu_solve(packed: Array, pivots: Array, b: Array, left: bool) -> None:
 # -- Cholesky's factors --------------------------------------------------------------------------------------------
 
 
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _cholesky_solved(factor: Array, b: Array, upper: bool) -> Array:
+    first = _triangular(factor, b, lower=not upper, transposed=upper)
+    return _triangular(factor, first, lower=not upper, transposed=not upper)
+
+
+@_cholesky_solved.defjvp
+def _cholesky_solved_derivative(
+    upper: bool, primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    """As if all of the factor were read, which is what PyTorch takes for its gradient."""
+    (factor, b), (change, moved) = primals, tangents
+    found = _cholesky_solved(factor, b, upper)
+    half = adjoint(factor) @ change if upper else change @ adjoint(factor)
+    return found, _cholesky_solved(factor, moved - (half + adjoint(half)) @ found, upper)
+
+
 @primitive(grad_name="CholeskySolveBackward0")
 def cholesky_solve(b: Array, factor: Array, upper: bool) -> Array:
     for label, x in (("b", b), ("u", factor)):
@@ -207,9 +228,7 @@ def cholesky_solve(b: Array, factor: Array, upper: bool) -> Array:
     if columns != b.shape[-2]:
         sizes = f"each A matrix is {columns} by {columns} but each b matrix is {b.shape[-2]} by {b.shape[-1]}"
         raise RuntimeError(f"Incompatible matrix sizes for cholesky_solve: {sizes}")
-    both, right = batched(factor, b)
-    first = _triangular(both, right, lower=not upper, transposed=upper)
-    return _triangular(both, first, lower=not upper, transposed=not upper)
+    return _cholesky_solved(*batched(factor, b), upper)
 
 
 @primitive(grad_name="CholeskyInverseBackward0")

@@ -45,7 +45,8 @@ def lu(A: "Tensor", *, pivot: bool = True) -> Results:
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.lu.html
     """
     _check_pivot(pivot)
-    return return_types.linalg_lu(call(p.lu, (A,)))
+    order, lower, upper = call(p.lu, (A,))
+    return return_types.linalg_lu((order.detach(), lower, upper))
 
 
 @takes_out("linalg.")
@@ -120,7 +121,8 @@ def lu_unpack(LU_data: "Tensor", LU_pivots: "Tensor", unpack_data: bool = True, 
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.lu_unpack.html
     """
-    return return_types.lu_unpack(call(p.lu_unpack, (LU_data, LU_pivots), (unpack_data, unpack_pivots)))
+    order, lower, upper = call(p.lu_unpack, (LU_data, LU_pivots), (unpack_data, unpack_pivots))
+    return return_types.lu_unpack((order.detach(), lower, upper))
 
 
 def lu_of(input: "Tensor", pivot: bool, get_infos: bool) -> Any:
