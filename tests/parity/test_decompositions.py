@@ -45,7 +45,7 @@ CASES: dict[str, tuple[Any, ...]] = {
                                 *t.lu_unpack(*t.linalg.lu_factor(x), unpack_pivots=False)], B),
     "lu_solve": (lambda t, x, v: [t.linalg.lu_solve(*t.linalg.lu_factor(x), v, adjoint=turned) for turned in (False, True)],
                  B, V),
-    "lu_solve right": (lambda t, x, v: [t.linalg.lu_solve(*t.linalg.lu_factor(x), v.mT, left=False, adjoint=turned)
+    "lu_solve right": (lambda t, x, v: [t.linalg.lu_solve(*t.linalg.lu_factor(x), v.mT, left=False, adjoint=turned).resolve_conj()
                                         for turned in (False, True)], C, V + 0j),
     "torch.lu_solve": (lambda t, x, v: [t.lu_solve(v, *t.linalg.lu_factor(x)), v.lu_solve(*x.lu())], S, V),
     "cholesky_solve": (lambda t, x, v: [t.cholesky_solve(v, t.linalg.cholesky(x)), v.cholesky_solve(x, True)], P, V),
