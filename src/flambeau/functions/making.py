@@ -7,7 +7,7 @@ from flambeau.tensors.creation import as_tensor
 from flambeau.tensors.outputs import deliver
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["binary", "lifted", "unary"]
+__all__ = ["binary", "described", "lifted", "unary"]
 
 
 def lifted(value: Any) -> Tensor:
@@ -15,7 +15,8 @@ def lifted(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else as_tensor(value)
 
 
-def _described(function: Any, name: str) -> Any:
+def described(function: Any, name: str) -> Any:
+    """The function with the name, and a description, of the method it hands over to."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"Function of ``Tensor.{name}``."
     return function
@@ -35,7 +36,7 @@ def unary(name: str) -> Callable[..., Tensor]:
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         return method(input) if out is None else deliver(name, method, (input,), {}, out)
 
-    return _described(in_place if name.endswith("_") else function, name)
+    return described(in_place if name.endswith("_") else function, name)
 
 
 def binary(name: str) -> Callable[..., Tensor]:
@@ -49,4 +50,4 @@ def binary(name: str) -> Callable[..., Tensor]:
         own = lifted(input)
         return method(own, other) if out is None else deliver(name, method, (own, other), {}, out)
 
-    return _described(in_place if name.endswith("_") else function, name)
+    return described(in_place if name.endswith("_") else function, name)
