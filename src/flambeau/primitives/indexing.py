@@ -284,6 +284,6 @@ def diag_embed(x: Array, offset: int, axis1: int, axis2: int) -> Array:
 @primitive(differentiable=False)
 def nonzero_static(x: Array, size: int, fill: int) -> Array:
     """Positions of the first elements that are not zero, a row each, and rows of ``fill`` after them."""
-    if not x.ndim:
-        return jnp.zeros((size, 0), jnp.int64)
+    if not x.size or not x.ndim:
+        return jnp.full((size, x.ndim), fill, jnp.int64)
     return jnp.stack(jnp.nonzero(x, size=size, fill_value=fill), -1).astype(jnp.int64)

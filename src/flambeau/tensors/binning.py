@@ -100,10 +100,7 @@ def histogramdd(
     count = points.shape[1]
     given: list[Any] = [bins] * count if isinstance(bins, int) else list(bins)
     if len(given) != count:
-        raise RuntimeError(
-            "torch.histogramdd: The size of bins must be equal to the innermost dimension of the input. Got "
-            f"{len(given)} and {count}"
-        )
+        raise RuntimeError("histogramdd: The size of bins must be equal to the innermost dimension of the input.")
     limits = [None] * count if range is None else [range[2 * axis : 2 * axis + 2] for axis in builtins.range(count)]
     edges = [
         item if isinstance(item, Core) else _edges("histogramdd", points[:, axis], int(item), limits[axis])

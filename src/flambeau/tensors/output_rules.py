@@ -56,12 +56,12 @@ _RULES: dict[OutputRule, str] = {
     OutputRule("cast", "{name} expects a complex output tensor, but got {out}"): "fft.fft fft.rfft fft.ifft fft.ihfft",
     OutputRule("cast", "{name}: result type {result} can't be cast to the desired output type {result}"): "mvlgamma",
     OutputRule("same", "{name} does not support non-boolean outputs."): "signbit isposinf isneginf",
-    OutputRule("same", "Expected object of scalar type {result} but got scalar type {out} for argument 'out'"): "complex "
-    "polar",
+    OutputRule("same", "Expected object of scalar type {result} but got scalar type {out} for argument 'out'"):
+        "complex polar",
     OutputRule("same", "{name}(): self and result must have the same scalar type"): "masked_select index_select",
     OutputRule("same", "{name} only supports bool tensor for result, got: {out}"): "all any",
-    OutputRule("same", "Expected the dtype for input and out to match, but got {result} for input's dtype and {out} for "
-               "out's dtype."): "amax amin",
+    OutputRule("same", "Expected the dtype for input and out to match, but got {result} for input's dtype and {out} "
+               "for out's dtype."): "amax amin",
     OutputRule("floating"): "std var",
     OutputRule("floating", '"nansum_cpu" not implemented for \'{out}\'', NotImplementedError): "nansum nanmean",
     OutputRule("same", "result dtype {out} does not match input dtype {result}"): "dot vdot",
@@ -76,8 +76,8 @@ _RULES: dict[OutputRule, str] = {
     OutputRule("same", "expected scalar type '{result}' but got '{out}' for values output"): "mode",
     OutputRule("same", "Expected self.dtype() == output.dtype() to be true, but got false.  (Could this error message "
                "be improved?  If so, please report an enhancement request to PyTorch.)"): "narrow_copy",
-    OutputRule("same", "torch.{name}: Expected input and result to have the same dtype, but input has dtype{result} and "
-               "result has dtype {out}"): "ormqr",
+    OutputRule("same", "torch.{name}: Expected input and result to have the same dtype, but input has dtype{result} "
+               "and result has dtype {out}"): "ormqr",
     OutputRule("same", "the output given to {name} has dtype {out} but the operation's result requires dtype "
                "{result}"): "float_power",
     OutputRule("same", "{name}: dtype of out: {out} should be same as input: {result}"): "nan_to_num",
@@ -103,15 +103,16 @@ _RULE_OF = {name: rule for rule, names in _RULES.items() for name in names.split
 
 # Functions whose results with ``out`` PyTorch resizes without a warning.
 RESIZED_SILENTLY = frozenset(
-    "addbmm linspace logspace lu logsigmoid narrow_copy randn rand ones zeros full empty eye multinomial bernoulli".split()
+    "addbmm linspace logspace lu logsigmoid narrow_copy randn rand ones zeros full empty eye "
+    "multinomial bernoulli".split()
 )
 
 # Functions with ``out`` that PyTorch does not refuse for inputs that require grad: what they write has no gradient.
 UNTAPED = frozenset(
     "conj_physical diff expand_copy diag diagonal_copy alias_copy eq floor_divide ge gt isin le linspace logspace "
     "logical_not lt lu quantile nanquantile logical_and logical_or logical_xor heaviside softmax log_softmax "
-    "as_strided_copy ne view_copy permute_copy slice_scatter signbit isposinf isneginf multinomial _chunk_cat histogram "
-    "histc bucketize searchsorted unfold_copy squeeze_copy unsqueeze_copy transpose_copy tensordot nonzero t_copy all "
+    "as_strided_copy ne view_copy permute_copy slice_scatter signbit isposinf isneginf multinomial _chunk_cat "
+    "histogram histc bucketize searchsorted unfold_copy squeeze_copy unsqueeze_copy transpose_copy tensordot nonzero t_copy all "
     "any argmax argmin hash_tensor bitwise_not arange eye zeros ones full empty randn rand linalg.cond linalg.eigvals "
     "linalg.ldl_factor linalg.ldl_factor_ex linalg.ldl_solve linalg.matrix_power linalg.matrix_norm "
     "linalg.matrix_rank linalg.norm linalg.tensorinv linalg.tensorsolve matrix_power split_with_sizes_copy unbind_copy "

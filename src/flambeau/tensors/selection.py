@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.base.shapes import normalize_axis
 from flambeau.primitives.indexing import nonzero_static
+from flambeau.tensors.binning import histogram
 from flambeau.tensors.core import Core, call
+from flambeau.tensors.return_types import Results
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -97,6 +99,20 @@ class Selection(Core):
             raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
         return call(nonzero_static, (self,), (size, fill_value))
 
+    def histogram(
+        self,
+        bins: Any,
+        *,
+        range: Sequence[float] | None = None,
+        weight: "Tensor | None" = None,
+        density: bool = False,
+    ) -> Results:
+        """How many elements lie between edges.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.histogram.html
+        """
+        return histogram(cast("Tensor", self), bins, range=range, weight=weight, density=density)
+
 
 def unravel_index(indices: "Tensor", shape: Any) -> "tuple[Tensor, ...]":
     """Positions in a tensor of this shape, a tensor a dimension, of positions in the flattened tensor.
@@ -121,6 +137,7 @@ def unravel_index(indices: "Tensor", shape: Any) -> "tuple[Tensor, ...]":
     if any(size < 0 for size in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {tuple(sizes)}")
     steps = [prod(sizes[axis + 1 :]) for axis in range(len(sizes))]
+    indices = indices.long()
     return tuple(
         [indices.div(step, rounding_mode="floor").remainder(size) for step, size in zip(steps, sizes, strict=True)]
     )

@@ -43,6 +43,10 @@ def gradient(
     rank = len(input.shape)
     axes = list(range(rank)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
     axes = [normalize_axis(axis, rank) for axis in axes]
+    for axis in axes:
+        if axes.count(axis) > 1:
+            raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
+    spacing = 1 if spacing is None else spacing
     several = isinstance(spacing, (tuple, list))
     steps: list[Any] = list(cast("Sequence[Any]", spacing)) if several else [spacing] * len(axes)
     if len(steps) != len(axes):
