@@ -156,7 +156,7 @@ def differs(name: str, found: Any, expected: Any) -> str:
         wide = np.complex128 if other.is_complex() else np.float64
         low = 1e-2 if str(other.dtype) == "torch.float16" else 1e-4
         numbers = [item.astype(wide) for item in (one.detach().host(), other.detach().numpy())]
-        if not LOOSE.search(name) and not np.allclose(*numbers, low, low, equal_nan=True):
+        if not LOOSE.search(name) and not np.allclose(numbers[0], numbers[1], low, low, equal_nan=True):
             return f"other values of shape {list(other.shape)}"
     return ""
 

@@ -145,10 +145,14 @@ FAILURES: dict[str, tuple[Any, ...]] = {
     "unravel_index": (lambda t, x: t.unravel_index(x, (2, 3)), X),
     "diagonal": (lambda t, x: t.diagonal_copy(x, 0, 1, 1), X),
     "vander": (lambda t, x: t.vander(x), X),
-    "reinforce": (lambda t, x: x.reinforce(1), X),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_errors_have_pytorchs_text(name: str) -> None:
     same_error(*FAILURES[name])
+
+
+def test_what_pytorch_removed_says_so() -> None:
+    with pytest.raises(RuntimeError, match="was removed"):
+        flambeau.ones(1).reinforce(1)

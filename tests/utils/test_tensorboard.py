@@ -14,7 +14,7 @@ pytest.importorskip("tensorboardX")
 
 def events(folder: Path) -> list[Any]:
     """Values of all events in a folder's files."""
-    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]  (made by protocol buffers)
 
     found: list[Any] = []
     for path in folder.rglob("events*"):

@@ -47,13 +47,17 @@ def _copy(name: str, view: Callable[..., Any]) -> Callable[..., Any]:
     return takes_out()(described(function, f"{name}_copy"))
 
 
+def _itself(input: Tensor) -> Tensor:
+    return input
+
+
 def _slice(input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
     """Elements from ``start`` to ``end`` along a dimension, in steps."""
     axis = dim + len(input.shape) if dim < 0 else dim
     return input[(*[slice(None)] * axis, slice(start, end, step))]
 
 
-alias_copy = _copy("alias", lambda input: input)
+alias_copy = _copy("alias", _itself)
 as_strided_copy = _copy("as_strided", Tensor.as_strided)
 detach_copy = _copy("detach", Tensor.detach)
 diagonal_copy = _copy("diagonal", Tensor.diagonal)

@@ -112,14 +112,14 @@ UNTAPED = frozenset(
     "conj_physical diff expand_copy diag diagonal_copy alias_copy eq floor_divide ge gt isin le linspace logspace "
     "logical_not lt lu quantile nanquantile logical_and logical_or logical_xor heaviside softmax log_softmax "
     "as_strided_copy ne view_copy permute_copy slice_scatter signbit isposinf isneginf multinomial _chunk_cat "
-    "histogram histc bucketize searchsorted unfold_copy squeeze_copy unsqueeze_copy transpose_copy tensordot nonzero t_copy all "
-    "any argmax argmin hash_tensor bitwise_not arange eye zeros ones full empty randn rand linalg.cond linalg.eigvals "
-    "linalg.ldl_factor linalg.ldl_factor_ex linalg.ldl_solve linalg.matrix_power linalg.matrix_norm "
-    "linalg.matrix_rank linalg.norm linalg.tensorinv linalg.tensorsolve matrix_power split_with_sizes_copy unbind_copy "
-    "fft.ifft fft.ihfft special.ndtr special.airy_ai special.bessel_j0 special.bessel_j1 special.bessel_y0 "
-    "special.bessel_y1 special.modified_bessel_i0 special.modified_bessel_i1 special.modified_bessel_k0 "
-    "special.modified_bessel_k1 special.scaled_modified_bessel_k0 special.scaled_modified_bessel_k1 "
-    "special.spherical_bessel_j0".split()
+    "histogram histc bucketize searchsorted unfold_copy squeeze_copy unsqueeze_copy transpose_copy tensordot "
+    "nonzero t_copy all any argmax argmin hash_tensor bitwise_not arange eye zeros ones full empty randn rand "
+    "linalg.cond linalg.eigvals linalg.ldl_factor linalg.ldl_factor_ex linalg.ldl_solve linalg.matrix_power "
+    "linalg.matrix_norm linalg.matrix_rank linalg.norm linalg.tensorinv linalg.tensorsolve matrix_power "
+    "split_with_sizes_copy unbind_copy fft.ifft fft.ihfft special.ndtr special.airy_ai special.bessel_j0 "
+    "special.bessel_j1 special.bessel_y0 special.bessel_y1 special.modified_bessel_i0 special.modified_bessel_i1 "
+    "special.modified_bessel_k0 special.modified_bessel_k1 special.scaled_modified_bessel_k0 "
+    "special.scaled_modified_bessel_k1 special.spherical_bessel_j0".split()
 )
 
 # Where PyTorch's refusal names the operation inside, not the function called.

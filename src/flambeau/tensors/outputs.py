@@ -68,7 +68,7 @@ def deliver(name: str, function: Callable[..., Any], args: Sequence[Any], kwargs
         kwargs.setdefault("dtype", out.dtype)
     with no_grad():
         found = function(*args, **kwargs)
-        results: list[Any] = list(found) if isinstance(found, (tuple, list)) else [found]
+        results = list(cast("Iterable[Any]", found)) if isinstance(found, (tuple, list)) else [found]
         if len(results) != len(targets) or several is isinstance(found, Core):
             wanted = "a Tensor" if isinstance(found, Core) else f"a tuple of {len(results)} Tensors"
             raise TypeError(f"{name}(): argument 'out' must be {wanted}, not {len(targets)} of them")

@@ -299,8 +299,9 @@ def normal(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.normal.html
     """
     tensors = [item for item in (mean, std) if isinstance(item, Core)]
-    if tensors and options.get("out") is not None:
-        return deliver("normal", normal, (mean, std, size), {"generator": generator}, options["out"])
+    out = options.get("out")
+    if tensors and out is not None:
+        return deliver("normal", normal, (mean, std, size), {"generator": generator}, out)
     if bool(tensors) == (size is not None):
         given = ", ".join("Tensor" if isinstance(item, Core) else type(item).__name__ for item in (mean, std))
         raise TypeError(

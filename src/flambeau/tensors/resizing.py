@@ -109,7 +109,7 @@ class Resizing(Core):
         copy: Tensor = call(UNARY["clone"], (self,))
         view = copy.as_strided(size, stride, storage_offset)
         if view.shape != src.shape:
-            shapes = f"expected src to have size {list(view.shape)}, got {list(src.shape)}"
+            shapes = f"src size = {list(src.shape)}, slice size = {list(view.shape)}"
             raise RuntimeError(f"expected src to have a size equal to the slice of self. {shapes}")
         view.copy_(src)
         return copy

@@ -37,7 +37,9 @@ class Selection(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_reduce_.html
         """
         if reduce not in ("prod", "mean", "amax", "amin"):
-            raise RuntimeError(f"reduce argument must be either prod, mean, amax or amin, got {reduce}.")
+            raise RuntimeError(
+                f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}."
+            )
         own = cast("Tensor", self)
         axis = normalize_axis(dim, len(self.shape))
         if not self.shape:
@@ -70,9 +72,9 @@ class Selection(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.renorm.html
         """
         if p <= 0:
-            raise RuntimeError("non-positive-norm not supported")
+            raise RuntimeError("renorm: non-positive-norm not supported")
         if maxnorm < 0:
-            raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
+            raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
         rank = len(self.shape)
         if rank < 2:
             raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {rank} dimensions")
@@ -122,7 +124,8 @@ def unravel_index(indices: "Tensor", shape: Any) -> "tuple[Tensor, ...]":
         shape: the sizes, or one number.
 
     Raises:
-        ValueError: the indices are no whole numbers, or a size or an index is out of range.
+        TypeError: the indices are no whole numbers.
+        ValueError: a size is negative.
 
     Example:
         >>> import flambeau as torch
@@ -133,7 +136,7 @@ def unravel_index(indices: "Tensor", shape: Any) -> "tuple[Tensor, ...]":
     """
     sizes: Sequence[int] = [shape] if isinstance(shape, int) else list(shape)
     if indices.is_floating_point() or indices.is_complex() or indices.dtype.name == "bool":
-        raise ValueError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
     if any(size < 0 for size in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {tuple(sizes)}")
     steps = [prod(sizes[axis + 1 :]) for axis in range(len(sizes))]

@@ -60,20 +60,22 @@ def gradient(
 
 def _mismatch(steps: int, axes: int, rank: int, whole: bool) -> str:
     """PyTorch's words for as many distances as there are not dimensions."""
-    start = "torch.gradient expected spacing to be unspecified, a scalar or "
+    start = "torch.gradient expected spacing to be unspecified, a scalar"
     if whole:
         wanted = f"a list of length equal to 'self.dim() = {rank}', since dim argument was not given"
-        return f"{start}{wanted}, but got a list of length {steps}"
+        return f"{start}, {wanted}, but got a list of length {steps}"
     wanted = "it's spacing and dim arguments to have the same length"
-    return f"{start}{wanted}, but got a spacing argument of length {steps} and a dim argument of length {axes}."
+    return f"{start} or {wanted}, but got a spacing argument of length {steps} and a dim argument of length {axes}."
 
 
 def _slope(values: "Tensor", axis: int, step: Any, order: int) -> "Tensor":
     """Slopes along one dimension."""
-    rows = values.movedim(axis, -1)
+    rows: Tensor = values.movedim(axis, -1)
     count = rows.shape[-1]
-    places = step if isinstance(step, Core) and step.shape else None
-    gaps = (places[1:] - places[:-1]).to(values.dtype) if places is not None else values.new_ones(count - 1) * step  # pyright: ignore
+    places: Tensor | None = step if isinstance(step, Core) and step.shape else None  # pyright: ignore[reportAssignmentType]  # Tensor is the class of all
+    gaps = values.new_ones(count - 1) * (step if places is None else 1)
+    if places is not None:
+        gaps = (places[1:] - places[:-1]).to(values.dtype)
     rises = (rows[..., 1:] - rows[..., :-1]) / gaps
     before, after = gaps[:-1], gaps[1:]
     inner = (rises[..., :-1] * after + rises[..., 1:] * before) / (before + after)

@@ -9,7 +9,7 @@ import numpy as np
 from flambeau.tensors.tensor import Tensor
 
 try:
-    import tensorboardX
+    import tensorboardX  # pyright: ignore[reportMissingTypeStubs]  # it has none
 except ImportError:
     tensorboardX = None  # noqa: N816  (the package's name)
 
