@@ -62,10 +62,10 @@ def _mismatch(steps: int, axes: int, rank: int, whole: bool) -> str:
     """PyTorch's words for as many distances as there are not dimensions."""
     start = "torch.gradient expected spacing to be unspecified, a scalar"
     if whole:
-        wanted = f"a list of length equal to 'self.dim() = {rank}', since dim argument was not given"
+        wanted = f"or a list of length equal to 'self.dim() = {rank}', since dim argument was not given"
         return f"{start}, {wanted}, but got a list of length {steps}"
-    wanted = "it's spacing and dim arguments to have the same length"
-    return f"{start} or {wanted}, but got a spacing argument of length {steps} and a dim argument of length {axes}."
+    wanted = "or it's spacing and dim arguments to have the same length"
+    return f"{start} {wanted}, but got a spacing argument of length {steps} and a dim argument of length {axes}."
 
 
 def _slope(values: "Tensor", axis: int, step: Any, order: int) -> "Tensor":
