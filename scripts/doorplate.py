@@ -16,6 +16,12 @@ MODULES: dict[str, set[str]] = {
     "tensors/tensor.py": set(),
     "tensors/creation.py": {"Creation", "filled"},
     "tensors/ranges.py": set(),
+    "tensors/index_ranges.py": set(),
+    "tensors/binning.py": set(),
+    "tensors/parts.py": set(),
+    "tensors/slopes.py": set(),
+    "nn/functional/native.py": set(),
+    "tensors/selection.py": {"Selection"},
     "tensors/legacy.py": {"Legacy"},
     "tensors/windows.py": {"cosines", "kaiser", "triangle"},
     "tensors/random.py": {"Random", "device_key", "fork_rng", "default_generator"},
@@ -51,10 +57,11 @@ MODULES: dict[str, set[str]] = {
 
 # Functions of nn.functional that PyTorch has at its top, too.
 FUNCTIONAL = (
-    "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear celu channel_shuffle conv1d conv2d conv3d "
-    "conv_tbc cosine_similarity dropout embedding feature_alpha_dropout feature_dropout group_norm hardshrink "
-    "instance_norm layer_norm log_softmax max_pool1d max_pool2d native_channel_shuffle pairwise_distance pdist "
-    "pixel_shuffle pixel_unshuffle prelu rms_norm rrelu selu softmax threshold"
+    "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear celu celu_ channel_shuffle conv1d conv2d "
+    "conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout embedding "
+    "feature_alpha_dropout feature_dropout group_norm hardshrink instance_norm layer_norm log_softmax max_pool1d "
+    "max_pool2d max_pool3d native_channel_shuffle pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu "
+    "rms_norm rrelu rrelu_ selu selu_ softmax threshold threshold_"
 ).split()
 
 

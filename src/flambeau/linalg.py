@@ -3,8 +3,31 @@
 Source: https://docs.pytorch.org/docs/stable/linalg.html
 """
 
-from flambeau.tensors.equations import inv, lstsq, matrix_rank, pinv, solve, solve_triangular
-from flambeau.tensors.factorizations import cholesky, eigh, eigvalsh, householder_product, qr, svd, svdvals
+from flambeau.base.errors import LinAlgError
+from flambeau.tensors.equations import (
+    inv,
+    inv_ex,
+    lstsq,
+    matrix_rank,
+    pinv,
+    solve,
+    solve_ex,
+    solve_triangular,
+    tensorinv,
+    tensorsolve,
+)
+from flambeau.tensors.factorizations import (
+    cholesky,
+    cholesky_ex,
+    eig,
+    eigh,
+    eigvals,
+    eigvalsh,
+    householder_product,
+    qr,
+    svd,
+    svdvals,
+)
 from flambeau.tensors.matrices import (
     cross,
     det,
@@ -18,18 +41,28 @@ from flambeau.tensors.matrices import (
     vecdot,
 )
 from flambeau.tensors.norms import cond, matrix_norm, norm, vector_norm
+from flambeau.tensors.triangular import lu, lu_factor, lu_factor_ex, lu_solve
 
 __all__ = [
+    "LinAlgError",
     "cholesky",
+    "cholesky_ex",
     "cond",
     "cross",
     "det",
     "diagonal",
+    "eig",
     "eigh",
+    "eigvals",
     "eigvalsh",
     "householder_product",
     "inv",
+    "inv_ex",
     "lstsq",
+    "lu",
+    "lu_factor",
+    "lu_factor_ex",
+    "lu_solve",
     "matmul",
     "matrix_exp",
     "matrix_norm",
@@ -41,9 +74,12 @@ __all__ = [
     "qr",
     "slogdet",
     "solve",
+    "solve_ex",
     "solve_triangular",
     "svd",
     "svdvals",
+    "tensorinv",
+    "tensorsolve",
     "vander",
     "vecdot",
     "vector_norm",

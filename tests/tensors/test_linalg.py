@@ -44,11 +44,16 @@ def test_the_gradient_of_a_singular_determinant_is_that_of_its_cofactors() -> No
     near(x.grad, torch.tensor([[4.0, -2.0], [-2.0, 1.0]]))
 
 
-def test_what_is_singular_gives_what_is_not_finite() -> None:
+def test_what_is_singular_is_an_error_or_is_not_finite() -> None:
     zeros = torch.zeros(2, 2)
-    assert not bool(torch.linalg.inv(zeros).isfinite().any())
-    assert not bool(torch.linalg.solve(zeros, torch.ones(2)).isfinite().any())
-    assert bool(torch.linalg.cholesky(-torch.eye(2)).isnan().any())
+    with pytest.raises(torch.linalg.LinAlgError, match="diagonal element 1 is zero"):
+        torch.linalg.inv(zeros)
+    with pytest.raises(torch.linalg.LinAlgError, match="The solver failed"):
+        torch.linalg.solve(zeros, torch.ones(2))
+    with pytest.raises(torch.linalg.LinAlgError, match="leading minor of order 2"):
+        torch.linalg.cholesky(torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
+    assert not bool(torch.linalg.inv_ex(zeros).inverse.isfinite().any())
+    assert bool(torch.linalg.cholesky_ex(-torch.eye(2)).L.isnan().any())
     assert torch.linalg.slogdet(zeros).logabsdet.item() == -float("inf")
 
 

@@ -22,11 +22,12 @@ _LOSSES = (
 
 _CPU: Final = {
     "lower": f"{_PRODUCTS} tensordot vecdot",
-    "full": f"{_LOSSES} adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d binary_cross_entropy cholesky complete_qr "
-    "ctc_loss distances fractional_max_pool2d fractional_max_pool3d geqrf grid_sampler_2d grid_sampler_3d "
-    "hermitian_eigen hermitian_eigenvalues householder_product inverse matrix_rank max_pool3d max_pool_with_indices3d "
-    "max_unpool2d max_unpool3d polar prod pseudo_inverse qr quantile reflection_pad1d reflection_pad2d "
-    "replication_pad1d replication_pad2d replication_pad3d singular_values solve svd trace",
+    "full": f"{_LOSSES} adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d binary_cross_entropy cholesky cholesky_ex "
+    "complete_qr ctc_loss distances eigen eigenvalues fractional_max_pool2d fractional_max_pool3d geqrf "
+    "grid_sampler_2d grid_sampler_3d hermitian_eigen hermitian_eigenvalues householder_product inverse inverse_ex "
+    "lu_factor matrix_rank max_pool3d max_pool_with_indices3d max_unpool2d max_unpool3d polar prod pseudo_inverse qr "
+    "quantile reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d replication_pad3d singular_values "
+    "solve solve_ex svd trace",
     "widest": "cat index_copy stack",
 }
 _ACCELERATOR: Final = {

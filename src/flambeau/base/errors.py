@@ -60,6 +60,7 @@ FlambeauError
 │   │   ├── RepeatedTensor                                a tensor is in two shards
 │   │   └── UnlistedTensor                                a shard holds a tensor that the index does not list
 │   └── UnsupportedTensor          (NotImplementedError)  a kind of tensor that is not read
+├── LinAlgError                    (RuntimeError)         a matrix is singular, or has no such factors
 ├── BadEdit                        (ValueError)           a checkpoint cannot be changed as asked
 └── SaveError                      (RuntimeError)         an object cannot be written as a checkpoint
     ├── CannotSave                 (TypeError)            it holds something that a checkpoint cannot
@@ -111,6 +112,7 @@ __all__ = [
     "HeaderTooLarge",
     "HiddenBytes",
     "LimitExceeded",
+    "LinAlgError",
     "LoadError",
     "MissingParent",
     "MissingRecord",
@@ -381,6 +383,13 @@ class UnlistedTensor(BadIndex):
 
 class UnsupportedTensor(LoadError, NotImplementedError):
     """A kind of tensor that is not read: sparse, quantized, nested, ..."""
+
+
+class LinAlgError(FlambeauError, RuntimeError):
+    """A matrix is singular, or not positive-definite, where it must not be.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.LinAlgError.html
+    """
 
 
 class BadEdit(FlambeauError, ValueError):

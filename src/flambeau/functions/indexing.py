@@ -5,6 +5,7 @@ from typing import Any
 
 from flambeau.tensors.indexing import where
 from flambeau.tensors.numpy_names import numpy_names
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
@@ -35,12 +36,14 @@ __all__ = [
 
 
 @numpy_names
+@takes_out()
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """Slices at the positions in ``index`` along a dimension; see ``Tensor.index_select``."""
     return input.index_select(dim, index)
 
 
 @numpy_names
+@takes_out()
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """Elements at positions along a dimension: ``out[i][j] = input[index[i][j]][j]`` for dim 0.
 
@@ -50,12 +53,14 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
 
 @numpy_names
+@takes_out()
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """Elements at positions along a dimension, where the other dimensions broadcast; see ``Tensor.take_along_dim``."""
     return input.take_along_dim(indices, dim)
 
 
 @numpy_names
+@takes_out()
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: Any = None, *, reduce: Any = None, value: Any = None
 ) -> Tensor:
@@ -64,12 +69,14 @@ def scatter(
 
 
 @numpy_names
+@takes_out()
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy with elements of ``src`` added at positions along a dimension; see ``Tensor.scatter_add``."""
     return input.scatter_add(dim, index, src)
 
 
 @numpy_names
+@takes_out()
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
@@ -81,12 +88,14 @@ def scatter_reduce(
 
 
 @numpy_names
+@takes_out()
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """A copy with ``alpha * source`` added to the slices at positions along a dimension; see ``Tensor.index_add``."""
     return input.index_add(dim, index, source, alpha=alpha)
 
 
 @numpy_names
+@takes_out()
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy with the slices at positions along a dimension replaced; see ``Tensor.index_copy``."""
     return input.index_copy(dim, index, source)
@@ -111,6 +120,7 @@ def index_put_(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, 
     return input.index_put_(indices, values, accumulate)
 
 
+@takes_out()
 def take(input: Tensor, index: Tensor) -> Tensor:
     """Elements at positions of the flattened tensor; see ``Tensor.take``."""
     return input.take(index)
@@ -121,6 +131,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     return input.put(index, source, accumulate)
 
 
+@takes_out()
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """Elements where the mask is true, in one row; waits for the mask; see ``Tensor.masked_select``."""
     return input.masked_select(mask)
@@ -131,6 +142,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return input.masked_scatter(mask, source)
 
 
+@takes_out()
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """Positions of the elements that are not zero, a row each; or a tensor for each dimension.
 
@@ -144,16 +156,19 @@ def argwhere(input: Tensor) -> Tensor:
     return input.argwhere()
 
 
+@takes_out()
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """Matrices with zeros above a diagonal; see ``Tensor.tril``."""
     return input.tril(diagonal)
 
 
+@takes_out()
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """Matrices with zeros below a diagonal; see ``Tensor.triu``."""
     return input.triu(diagonal)
 
 
+@takes_out()
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrix with this vector on a diagonal, or a matrix's diagonal; see ``Tensor.diag``."""
     return input.diag(diagonal)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from flambeau.tensors.numpy_names import numpy_names
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
@@ -81,6 +82,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
 
 @numpy_names
+@takes_out()
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
@@ -94,6 +96,7 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
 
 
 @numpy_names
+@takes_out()
 def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """A copy of ``narrow``; see ``Tensor.narrow_copy``."""
     return input.narrow_copy(dim, start, length)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flambeau.functions.making import binary, lifted, unary
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.return_types import Results
 from flambeau.tensors.tensor import Tensor
 
@@ -343,21 +344,25 @@ heaviside = binary("heaviside")
 float_power = binary("float_power")
 
 
+@takes_out()
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """Input + value * tensor1 * tensor2; see ``Tensor.addcmul``."""
     return input.addcmul(tensor1, tensor2, value=value)
 
 
+@takes_out()
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """Input + value * tensor1 / tensor2; see ``Tensor.addcdiv``."""
     return input.addcdiv(tensor1, tensor2, value=value)
 
 
+@takes_out()
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """Input + weight * (end - input); see ``Tensor.lerp``."""
     return input.lerp(end, weight)
 
 
+@takes_out()
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Limited to [min, max]; see ``Tensor.clamp``."""
     return input.clamp(min, max)
@@ -368,11 +373,13 @@ def clamp_(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return input.clamp_(min, max)
 
 
+@takes_out()
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """Limited from below; see ``Tensor.clamp_min``."""
     return input.clamp_min(min)
 
 
+@takes_out()
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """Limited from above; see ``Tensor.clamp_max``."""
     return input.clamp_max(max)
@@ -403,6 +410,7 @@ def zero_(input: Tensor) -> Tensor:
     return input.zero_()
 
 
+@takes_out()
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """Rounded to so many decimals, halves to even; see ``Tensor.round``."""
     return input.round(decimals=decimals)
@@ -413,6 +421,7 @@ def round_(input: Tensor, *, decimals: int = 0) -> Tensor:
     return input.round_(decimals=decimals)
 
 
+@takes_out()
 def nan_to_num(
     input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
 ) -> Tensor:
@@ -430,11 +439,13 @@ def nan_to_num_(
     return input.nan_to_num_(nan, posinf, neginf)
 
 
+@takes_out()
 def mvlgamma(input: Tensor, p: int) -> Tensor:
     """Logarithm of the multivariate gamma function; see ``Tensor.mvlgamma``."""
     return input.mvlgamma(p)
 
 
+@takes_out()
 def frexp(input: Tensor) -> Results:
     """Mantissa (at least 0.5, below 1) and exponent of 2; see ``Tensor.frexp``."""
     return input.frexp()
@@ -473,26 +484,31 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
     return input.is_same_size(other)
 
 
+@takes_out()
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """Input + alpha * other; see ``Tensor.add``."""
     return lifted(input).add(other, alpha=alpha)
 
 
+@takes_out()
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """Input - alpha * other; see ``Tensor.sub``."""
     return lifted(input).sub(other, alpha=alpha)
 
 
+@takes_out()
 def mul(input: Any, other: Any) -> Tensor:
     """Input * other; see ``Tensor.mul``."""
     return lifted(input).mul(other)
 
 
+@takes_out()
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """Input / other, rounded as asked; see ``Tensor.div``."""
     return lifted(input).div(other, rounding_mode=rounding_mode)
 
 
+@takes_out()
 def pow(input: Any, exponent: Any) -> Tensor:
     """Input ** exponent; see ``Tensor.pow``."""
     return lifted(input).pow(exponent)
@@ -503,6 +519,7 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     return lifted(other).sub(input, alpha=alpha)
 
 
+@takes_out()
 def polygamma(n: int, input: Tensor) -> Tensor:
     """Derivative n of the digamma function; see ``Tensor.polygamma``."""
     return input.polygamma(n)
@@ -547,7 +564,7 @@ greater_equal = ge
 less = lt
 less_equal = le
 not_equal = ne
-conj_physical = conj
+conj_physical = unary("conj_physical")
 conj_physical_ = unary("conj_physical_")
 resolve_conj = clone
 resolve_neg = clone

@@ -5,6 +5,7 @@ from typing import Any
 
 from flambeau.dtypes.kinds import dtype
 from flambeau.tensors.numpy_names import numpy_names
+from flambeau.tensors.outputs import deliver, takes_out
 from flambeau.tensors.reduction import cdist, trapezoids
 from flambeau.tensors.return_types import Results
 from flambeau.tensors.tensor import Tensor
@@ -49,48 +50,56 @@ Axes = int | Sequence[int] | None
 
 
 @numpy_names
+@takes_out()
 def sum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """Sum over dimensions (all if None); whole numbers add up as int64; see ``Tensor.sum``."""
     return input.sum(dim, keepdim, dtype=dtype)
 
 
 @numpy_names
+@takes_out()
 def mean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """Mean over dimensions; raises RuntimeError for whole numbers unless ``dtype`` is given; see ``Tensor.mean``."""
     return input.mean(dim, keepdim, dtype=dtype)
 
 
 @numpy_names
+@takes_out()
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """Product over a dimension; see ``Tensor.prod``."""
     return input.prod(dim, keepdim, dtype=dtype)
 
 
 @numpy_names
+@takes_out()
 def amax(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
     """Largest value; see ``Tensor.amax``."""
     return input.amax(dim, keepdim)
 
 
 @numpy_names
+@takes_out()
 def amin(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
     """Smallest value; see ``Tensor.amin``."""
     return input.amin(dim, keepdim)
 
 
 @numpy_names
+@takes_out()
 def logsumexp(input: Tensor, dim: Axes, keepdim: bool = False) -> Tensor:
     """Log of the sum of exponentials; see ``Tensor.logsumexp``."""
     return input.logsumexp(dim, keepdim)
 
 
 @numpy_names
+@takes_out()
 def all(input: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
     """Whether all elements are true; see ``Tensor.all``."""
     return input.all(dim, keepdim)
 
 
 @numpy_names
+@takes_out()
 def any(input: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
     """Whether any element is true; see ``Tensor.any``."""
     return input.any(dim, keepdim)
@@ -103,24 +112,28 @@ def count_nonzero(input: Tensor, dim: Axes = None) -> Tensor:
 
 
 @numpy_names
+@takes_out()
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Position of the largest element (in the flattened tensor if ``dim`` is None); see ``Tensor.argmax``."""
     return input.argmax(dim, keepdim)
 
 
 @numpy_names
+@takes_out()
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Position of the smallest element (in the flattened tensor if ``dim`` is None); see ``Tensor.argmin``."""
     return input.argmin(dim, keepdim)
 
 
 @numpy_names
+@takes_out()
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Results:
     """Smallest and largest element, named ``min`` and ``max``; see ``Tensor.aminmax``."""
     return input.aminmax(dim=dim, keepdim=keepdim)
 
 
 @numpy_names
+@takes_out()
 def var(
     input: Tensor,
     dim: Axes = None,
@@ -134,6 +147,7 @@ def var(
 
 
 @numpy_names
+@takes_out()
 def std(
     input: Tensor,
     dim: Axes = None,
@@ -147,12 +161,14 @@ def std(
 
 
 @numpy_names
+@takes_out()
 def nansum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """Sum of what is not NaN; see ``Tensor.nansum``."""
     return input.nansum(dim, keepdim, dtype=dtype)
 
 
 @numpy_names
+@takes_out()
 def nanmean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """Mean of what is not NaN; see ``Tensor.nanmean``."""
     return input.nanmean(dim, keepdim, dtype=dtype)
@@ -181,24 +197,28 @@ def corrcoef(input: Tensor) -> Tensor:
 
 
 @numpy_names
+@takes_out()
 def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """Running sum; see ``Tensor.cumsum``."""
     return input.cumsum(dim, dtype=dtype)
 
 
 @numpy_names
+@takes_out()
 def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """Running product; see ``Tensor.cumprod``."""
     return input.cumprod(dim, dtype=dtype)
 
 
 @numpy_names
+@takes_out()
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """Log of the running sum of exponentials; see ``Tensor.logcumsumexp``."""
     return input.logcumsumexp(dim)
 
 
 @numpy_names
+@takes_out()
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
@@ -207,18 +227,27 @@ def diff(
 
 
 @numpy_names
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None) -> Any:
     """Largest element, (values, indices) along a dimension, or element-wise of two tensors; see ``Tensor.max``."""
-    return input.max(dim if other is None else other, keepdim)
+    second = dim if other is None else other
+    if out is None:
+        return input.max(second, keepdim)
+    name = "maximum" if isinstance(second, Tensor) else "max"
+    return deliver(name, Tensor.max, (input, second, keepdim), {}, out)
 
 
 @numpy_names
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None) -> Any:
     """Smallest element, (values, indices) along a dimension, or element-wise of two tensors; see ``Tensor.min``."""
-    return input.min(dim if other is None else other, keepdim)
+    second = dim if other is None else other
+    if out is None:
+        return input.min(second, keepdim)
+    name = "minimum" if isinstance(second, Tensor) else "min"
+    return deliver(name, Tensor.min, (input, second, keepdim), {}, out)
 
 
 @numpy_names
+@takes_out()
 def norm(
     input: Tensor, p: Any = "fro", dim: Axes = None, keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:

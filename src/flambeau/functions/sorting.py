@@ -3,6 +3,7 @@
 from typing import Any
 
 from flambeau.tensors.numpy_names import numpy_names
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.return_types import Results
 from flambeau.tensors.sorting import bucketize, isin, searchsorted
 from flambeau.tensors.tensor import Tensor
@@ -31,6 +32,7 @@ __all__ = [
 
 
 @numpy_names
+@takes_out()
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = False) -> Results:
     """Elements in order along a dimension, and where they stood; always stable; NaN counts as the largest.
 
@@ -45,42 +47,49 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return input.argsort(dim, descending, stable)
 
 
+@takes_out()
 def msort(input: Tensor) -> Tensor:
     """Rows in order: sorted along the first dimension; see ``Tensor.msort``."""
     return input.msort()
 
 
 @numpy_names
+@takes_out()
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Results:
     """The k largest (or smallest) elements along a dimension, in order, and where they stood; see ``Tensor.topk``."""
     return input.topk(k, dim, largest, sorted)
 
 
 @numpy_names
+@takes_out()
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Results:
     """The k-th smallest element along a dimension (k from 1), and where it stood; see ``Tensor.kthvalue``."""
     return input.kthvalue(k, dim, keepdim)
 
 
 @numpy_names
+@takes_out()
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The middle element, the lower of two; (values, indices) along a dimension; see ``Tensor.median``."""
     return input.median(dim, keepdim)
 
 
 @numpy_names
+@takes_out()
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """``median`` of the elements that are not NaN; see ``Tensor.nanmedian``."""
     return input.nanmedian(dim, keepdim)
 
 
 @numpy_names
+@takes_out()
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Results:
     """The most frequent value along a dimension, and a position of it; see ``Tensor.mode``."""
     return input.mode(dim, keepdim)
 
 
 @numpy_names
+@takes_out()
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
@@ -89,6 +98,7 @@ def quantile(
 
 
 @numpy_names
+@takes_out()
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
@@ -97,12 +107,14 @@ def nanquantile(
 
 
 @numpy_names
+@takes_out()
 def cummax(input: Tensor, dim: int) -> Results:
     """Running maximum and its latest position; see ``Tensor.cummax``."""
     return input.cummax(dim)
 
 
 @numpy_names
+@takes_out()
 def cummin(input: Tensor, dim: int) -> Results:
     """Running minimum and its latest position; see ``Tensor.cummin``."""
     return input.cummin(dim)
@@ -139,6 +151,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     return input.bincount(weights, minlength)
 
 
+@takes_out()
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """Number of elements in each of ``bins`` equal parts of [min, max] (of the values' own range if both are 0).
 

@@ -19,6 +19,7 @@ __all__ = [
     "index_put",
     "index_select",
     "masked_scatter",
+    "nonzero_static",
     "put",
     "scatter",
     "scatter_reduce",
@@ -278,3 +279,11 @@ def diag_embed(x: Array, offset: int, axis1: int, axis2: int) -> Array:
     columns = jnp.arange(x.shape[-1]) + max(offset, 0)
     matrices = jnp.zeros((*x.shape[:-1], size, size), x.dtype).at[..., rows, columns].set(x)
     return jnp.moveaxis(matrices, (-2, -1), (axis1, axis2))
+
+
+@primitive(differentiable=False)
+def nonzero_static(x: Array, size: int, fill: int) -> Array:
+    """Positions of the first elements that are not zero, a row each, and rows of ``fill`` after them."""
+    if not x.size or not x.ndim:
+        return jnp.full((size, x.ndim), fill, jnp.int64)
+    return jnp.stack(jnp.nonzero(x, size=size, fill_value=fill), -1).astype(jnp.int64)

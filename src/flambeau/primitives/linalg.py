@@ -11,12 +11,19 @@ from flambeau.primitives.primitive import Array, Primitive, primitive
 from flambeau.primitives.reduction import vector_norm
 
 __all__ = [
+    "adjoint",
+    "batched",
+    "check_equation",
+    "check_rank",
+    "check_square",
+    "check_type",
     "cholesky",
     "complete_qr",
     "determinant",
     "geqrf",
     "hermitian_eigen",
     "hermitian_eigenvalues",
+    "hermitian_of",
     "householder_product",
     "inverse",
     "matrix_exp",
@@ -30,6 +37,7 @@ __all__ = [
     "solve",
     "solve_triangular",
     "svd",
+    "type_name",
     "weight_norm",
 ]
 
@@ -50,18 +58,18 @@ _KERNELS = {
 # -- checks --------------------------------------------------------------------------------------------------------
 
 
-def _type_name(x: Array) -> str:
+def type_name(x: Array) -> str:
     return from_numpy_dtype(x.dtype).tensor_type.removesuffix("Tensor")
 
 
-def _check_rank(name: str, x: Array, label: str = "A") -> None:
+def check_rank(name: str, x: Array, label: str = "A") -> None:
     if x.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor {label} must have at least 2 dimensions.")
 
 
-def _check_square(name: str, x: Array) -> None:
+def check_square(name: str, x: Array) -> None:
     """Raise RuntimeError, in PyTorch's words, unless these are square matrices."""
-    _check_rank(name, x)
+    check_rank(name, x)
     if x.shape[-1] != x.shape[-2]:
         sizes = f"{x.shape[-2]} by {x.shape[-1]}"
         raise RuntimeError(f"{name}: A must be batches of square matrices, but they are {sizes} matrices")
@@ -70,21 +78,21 @@ def _check_square(name: str, x: Array) -> None:
 def _check_kernel(name: str, x: Array) -> None:
     """Raise NotImplementedError, in PyTorch's words, for types it has no kernel for."""
     if x.dtype.name not in ("float32", "float64", "complex64", "complex128"):
-        raise NotImplementedError(f"\"{_KERNELS[name]}\" not implemented for '{_type_name(x)}'")
+        raise NotImplementedError(f"\"{_KERNELS[name]}\" not implemented for '{type_name(x)}'")
 
 
-def _check_type(name: str, x: Array) -> None:
+def check_type(name: str, x: Array) -> None:
     """Raise, in PyTorch's words, unless the elements are floating-point or complex numbers of 32 bits or more."""
     if not jnp.issubdtype(x.dtype, jnp.inexact):
-        kinds = f"floating point or complex tensor as input. Got {_type_name(x)}"
+        kinds = f"floating point or complex tensor as input. Got {type_name(x)}"
         raise RuntimeError(f"{name}: Expected a {kinds}")
     if name in _KERNELS:
         _check_kernel(name, x)
     elif x.dtype.itemsize < 4:
-        raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {_type_name(x)}")
+        raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {type_name(x)}")
 
 
-def _adjoint(x: Array) -> Array:
+def adjoint(x: Array) -> Array:
     return jnp.conj(jnp.swapaxes(x, -1, -2))
 
 
@@ -93,12 +101,12 @@ def _adjoint(x: Array) -> Array:
 
 @primitive(grad_name="LinalgInvExBackward0")
 def inverse(x: Array) -> Array:
-    _check_square("linalg.inv", x)
-    _check_type("linalg.inv", x)
+    check_square("linalg.inv", x)
+    check_type("linalg.inv", x)
     return jnp.linalg.inv(x)
 
 
-def _check_equation(name: str, a: Array, b: Array, left: bool) -> None:
+def check_equation(name: str, a: Array, b: Array, left: bool) -> None:
     """Raise RuntimeError, in PyTorch's words, unless the sizes of ``a x = b`` (or ``x a = b``) agree."""
     if a.shape[-1] != b.shape[-2 if left else -1]:
         sizes = f"({a.shape[-2]}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]})"
@@ -106,7 +114,7 @@ def _check_equation(name: str, a: Array, b: Array, left: bool) -> None:
         raise RuntimeError(f"{name}: Incompatible shapes of A and B for the equation {equation} {sizes}")
 
 
-def _batched(a: Array, b: Array) -> tuple[Array, Array]:
+def batched(a: Array, b: Array) -> tuple[Array, Array]:
     """Two batches of matrices with equal batch dimensions."""
     batch = broadcast(b.shape[:-2], a.shape[:-2])
     return jnp.broadcast_to(a, (*batch, *a.shape[-2:])), jnp.broadcast_to(b, (*batch, *b.shape[-2:]))
@@ -116,16 +124,16 @@ def _batched(a: Array, b: Array) -> tuple[Array, Array]:
 def solve(a: Array, b: Array, left: bool) -> Array:
     """X of ``a x = b`` (or ``x a = b``); ``b`` with one dimension less than ``a`` is a batch of vectors."""
     name = "linalg.solve"
-    _check_square(name, a)
-    _check_type(name, a)
+    check_square(name, a)
+    check_type(name, a)
     if a.dtype != b.dtype:
-        kinds = f"found A of type {_type_name(a)} and B of type {_type_name(b)} instead"
+        kinds = f"found A of type {type_name(a)} and B of type {type_name(b)} instead"
         raise RuntimeError(f"{name}: Expected A and B to have the same dtype, but {kinds}")
     vector = b.ndim == 1 or (a.ndim - 1 == b.ndim and b.shape == a.shape[:-1])
     columns = b[..., None] if vector else b
-    _check_rank(name, columns, "B")
-    _check_equation(name, a, columns, left)
-    first, second = _batched(a, columns)
+    check_rank(name, columns, "B")
+    check_equation(name, a, columns, left)
+    first, second = batched(a, columns)
     if left:
         found = jnp.linalg.solve(first, second)
     else:
@@ -137,14 +145,14 @@ def solve(a: Array, b: Array, left: bool) -> Array:
 def solve_triangular(a: Array, b: Array, upper: bool, left: bool, unit: bool) -> Array:
     """``solve`` that reads one triangle of ``a`` only."""
     name = "linalg.solve_triangular"
-    _check_rank(name, b, "B")
-    _check_square(name, a)
-    _check_equation(name, a, b, left)
+    check_rank(name, b, "B")
+    check_square(name, a)
+    check_equation(name, a, b, left)
     _check_kernel(name, a)
     if a.dtype != b.dtype:
-        kinds = f"found A of type {_type_name(a)} and B of type {_type_name(b)} instead"
+        kinds = f"found A of type {type_name(a)} and B of type {type_name(b)} instead"
         raise RuntimeError(f"{name}: Expected A and B to have the same dtype, but {kinds}")
-    first, second = _batched(a, b)
+    first, second = batched(a, b)
     return jax.lax.linalg.triangular_solve(first, second, left_side=left, lower=not upper, unit_diagonal=unit)
 
 
@@ -155,10 +163,10 @@ def _pseudo_inverse(x: Array, absolute: float, relative: float, hermitian: bool)
         sizes, right = jnp.abs(values), vectors
     else:
         vectors, values, rows = jnp.linalg.svd(x, full_matrices=False)
-        sizes, right = values, _adjoint(rows)
+        sizes, right = values, adjoint(rows)
     kept = sizes > _threshold(sizes, absolute, relative)
     inverted = jnp.where(kept, 1 / jnp.where(kept, values, 1), 0)
-    return (right * inverted[..., None, :].astype(x.dtype)) @ _adjoint(vectors)
+    return (right * inverted[..., None, :].astype(x.dtype)) @ adjoint(vectors)
 
 
 def _threshold(sizes: Array, absolute: float, relative: float) -> Array:
@@ -177,10 +185,10 @@ def _pseudo_inverse_derivative(
     rows, columns = x.shape[-2:]
     outside = jnp.eye(rows, dtype=x.dtype) - x @ found
     inside = jnp.eye(columns, dtype=x.dtype) - found @ x
-    turned = _adjoint(change)
+    turned = adjoint(change)
     derivative = -found @ change @ found
-    derivative += found @ _adjoint(found) @ turned @ outside
-    derivative += inside @ turned @ _adjoint(found) @ found
+    derivative += found @ adjoint(found) @ turned @ outside
+    derivative += inside @ turned @ adjoint(found) @ found
     return found, derivative
 
 
@@ -188,11 +196,11 @@ def _pseudo_inverse_derivative(
 def pseudo_inverse(x: Array, absolute: float, relative: float | None, hermitian: bool) -> Array:
     """The matrix with its singular values inverted; those at most ``max(absolute, relative * largest)`` become 0."""
     if x.ndim < 2 or x.dtype.name not in ("float32", "float64", "complex64", "complex128"):
-        given = f"{_type_name(x)}{{{list(x.shape)}}}"
+        given = f"{type_name(x)}{{{list(x.shape)}}}"
         wanted = "expected a tensor with 2 or more dimensions of float, double, cfloat or cdouble types"
         raise RuntimeError(f"linalg.pinv({given}): {wanted}")
     if hermitian:
-        _check_square("linalg.pinv", x)
+        check_square("linalg.pinv", x)
     if x.size == 0:
         return jnp.zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
     return _pseudo_inverse(x, absolute, _relative(x, absolute, relative), hermitian)
@@ -209,11 +217,11 @@ def _relative(x: Array, absolute: float, relative: float | None) -> float:
 def matrix_rank(x: Array, absolute: float, relative: float | None, hermitian: bool) -> Array:
     """How many singular values exceed ``max(absolute, relative * largest)``."""
     name = "torch.linalg.matrix_rank"
-    _check_rank(name, x, "input")
+    check_rank(name, x, "input")
     if x.dtype.name not in ("float32", "float64", "complex64", "complex128"):
         raise RuntimeError("This function doesn't handle types other than float and double")
     if hermitian:
-        _check_square("linalg.eigh", x)
+        check_square("linalg.eigh", x)
     sizes = jnp.abs(jnp.linalg.eigvalsh(x)) if hermitian else jnp.linalg.svd(x, compute_uv=False)
     threshold = _threshold(sizes, absolute, _relative(x, absolute, relative))
     return jnp.sum(sizes > threshold, axis=-1, dtype=jnp.int64)
@@ -224,15 +232,15 @@ def matrix_rank(x: Array, absolute: float, relative: float | None, hermitian: bo
 
 @primitive(grad_name="LinalgDetBackward0")
 def determinant(x: Array) -> Array:
-    _check_square("linalg.det", x)
-    _check_type("linalg.det", x)
+    check_square("linalg.det", x)
+    check_type("linalg.det", x)
     return jnp.linalg.det(x)
 
 
 @primitive(grad_name="LinalgSlogdetBackward0")
 def sign_log_determinant(x: Array) -> tuple[Array, Array]:
-    _check_square("linalg.slogdet", x)
-    _check_type("linalg.slogdet", x)
+    check_square("linalg.slogdet", x)
+    check_type("linalg.slogdet", x)
     sign, size = jnp.linalg.slogdet(x)
     return sign, size
 
@@ -240,9 +248,9 @@ def sign_log_determinant(x: Array) -> tuple[Array, Array]:
 @primitive(grad_name="LinalgMatrixExpBackward0", residuals=True)
 def matrix_exp(x: Array) -> Array:
     name = "linalg.matrix_exp"
-    _check_square(name, x)
+    check_square(name, x)
     if not jnp.issubdtype(x.dtype, jnp.inexact):
-        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {_type_name(x)}")
+        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {type_name(x)}")
     if x.size == 0:
         return x
     wide = x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
@@ -252,25 +260,25 @@ def matrix_exp(x: Array) -> Array:
 # -- factorizations ------------------------------------------------------------------------------------------------
 
 
-def _hermitian(x: Array, lower: bool) -> Array:
+def hermitian_of(x: Array, lower: bool) -> Array:
     """The Hermitian matrix that one triangle tells; its gradient is that of ``(x + x.mH) / 2``."""
-    triangle = jnp.tril(x) if lower else _adjoint(jnp.triu(x))
-    told = triangle + _adjoint(jnp.tril(triangle, -1))
-    mean = (x + _adjoint(x)) / 2
+    triangle = jnp.tril(x) if lower else adjoint(jnp.triu(x))
+    told = triangle + adjoint(jnp.tril(triangle, -1))
+    mean = (x + adjoint(x)) / 2
     return mean + jax.lax.stop_gradient(told - mean)
 
 
 @primitive(grad_name="LinalgCholeskyExBackward0")
 def cholesky(x: Array, upper: bool) -> Array:
-    _check_square("linalg.cholesky", x)
-    _check_type("linalg.cholesky", x)
-    factor = jax.lax.linalg.cholesky(_hermitian(x, lower=not upper), symmetrize_input=False)
-    return _adjoint(factor) if upper else factor
+    check_square("linalg.cholesky", x)
+    check_type("linalg.cholesky", x)
+    factor = jax.lax.linalg.cholesky(hermitian_of(x, lower=not upper), symmetrize_input=False)
+    return adjoint(factor) if upper else factor
 
 
 def _check_qr(x: Array) -> None:
-    _check_rank("linalg.qr", x)
-    _check_type("linalg.qr", x)
+    check_rank("linalg.qr", x)
+    check_type("linalg.qr", x)
 
 
 def _thin_qr(x: Array) -> tuple[Array, Array]:
@@ -280,7 +288,7 @@ def _thin_qr(x: Array) -> tuple[Array, Array]:
         q, r = jnp.linalg.qr(x)
         return q, r
     q, r = jnp.linalg.qr(x[..., :rows])
-    return q, jnp.concatenate([r, _adjoint(q) @ x[..., rows:]], axis=-1)
+    return q, jnp.concatenate([r, adjoint(q) @ x[..., rows:]], axis=-1)
 
 
 @primitive(grad_name="LinalgQrBackward0")
@@ -320,8 +328,8 @@ def householder_product(x: Array, factors: Array) -> Array:
     count = factors.shape[-1]
     vectors = jnp.tril(x[..., :count], -1) + jnp.eye(x.shape[-2], count, dtype=x.dtype)
     scales = factors[..., :, None]
-    products = jnp.triu(_adjoint(vectors) @ vectors, 1) * scales
-    top = _adjoint(vectors[..., : x.shape[-1], :]) * scales
+    products = jnp.triu(adjoint(vectors) @ vectors, 1) * scales
+    top = adjoint(vectors[..., : x.shape[-1], :]) * scales
     mixed = jax.lax.linalg.triangular_solve(products, top, left_side=True, lower=False, unit_diagonal=True)
     return jnp.eye(*x.shape[-2:], dtype=x.dtype) - vectors @ mixed
 
@@ -342,27 +350,27 @@ def _check_reflections(x: Array, factors: Array) -> None:
         got = f"but got {list(factors.shape[:-1])}"
         raise RuntimeError(f"{name}: Expected batch dimensions of tau to be equal to input.shape[:-2], {got}")
     if x.dtype != factors.dtype:
-        kinds = f"tau dtype {_type_name(factors)} does not match input dtype {_type_name(x)}"
+        kinds = f"tau dtype {type_name(factors)} does not match input dtype {type_name(x)}"
         raise RuntimeError(f"{name}: {kinds}")
     _check_kernel(name, x)
 
 
 def _check_hermitian(x: Array) -> None:
-    _check_square("linalg.eigh", x)
+    check_square("linalg.eigh", x)
     _check_kernel("linalg.eigh", x)
 
 
 @primitive(grad_name="LinalgEighBackward0")
 def hermitian_eigen(x: Array, lower: bool) -> tuple[Array, Array]:
     _check_hermitian(x)
-    values, vectors = jnp.linalg.eigh(_hermitian(x, lower), symmetrize_input=False)
+    values, vectors = jnp.linalg.eigh(hermitian_of(x, lower), symmetrize_input=False)
     return values, vectors
 
 
 @primitive(grad_name="LinalgEighBackward0")
 def hermitian_eigenvalues(x: Array, lower: bool) -> Array:
     _check_hermitian(x)
-    return jnp.linalg.eigvalsh(_hermitian(x, lower), symmetrize_input=False)
+    return jnp.linalg.eigvalsh(hermitian_of(x, lower), symmetrize_input=False)
 
 
 def _completed(x: Array) -> Array:
@@ -372,8 +380,8 @@ def _completed(x: Array) -> Array:
 
 
 def _check_svd(x: Array) -> None:
-    _check_rank("linalg.svd", x)
-    _check_type("linalg.svd", x)
+    check_rank("linalg.svd", x)
+    check_type("linalg.svd", x)
 
 
 @primitive(grad_name="LinalgSvdBackward0")
@@ -384,7 +392,7 @@ def svd(x: Array, full: bool) -> tuple[Array, Array, Array]:
     if full and x.shape[-2] > x.shape[-1]:
         u = _completed(u)
     elif full and x.shape[-2] < x.shape[-1]:
-        vh = _adjoint(_completed(_adjoint(vh)))
+        vh = adjoint(_completed(adjoint(vh)))
     return u, s, vh
 
 
@@ -422,6 +430,6 @@ def power_iterations(x: Array, u: Array, v: Array, count: int, eps: float) -> tu
 
     def once(_: int, vectors: tuple[Array, Array]) -> tuple[Array, Array]:
         left = unit(x @ vectors[1])
-        return left, unit(_adjoint(x) @ left)
+        return left, unit(adjoint(x) @ left)
 
     return once(0, (u, v)) if count == 1 else jax.lax.fori_loop(0, count, once, (u, v))

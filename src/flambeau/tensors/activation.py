@@ -1,6 +1,6 @@
-"""Softmax and its logarithm: methods of ``Tensor``."""
+"""Softmax, its logarithm, and activations that PyTorch has as methods of ``Tensor``."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from flambeau.base.shapes import normalize_axis
 from flambeau.dtypes.kinds import dtype
@@ -14,7 +14,7 @@ __all__ = ["Activation"]
 
 
 class Activation(Core):
-    """Functions that turn scores into probabilities."""
+    """Functions that turn scores into probabilities, or cut small ones off."""
 
     def softmax(self, dim: int, dtype: dtype | None = None) -> "Tensor":
         """``exp(x) / sum(exp(x))`` along a dimension.
@@ -37,3 +37,21 @@ class Activation(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.log_softmax.html
         """
         return call(p.log_softmax, (self,), (normalize_axis(dim, len(self.shape)), dtype))
+
+    def hardshrink(self, lambd: float = 0.5) -> "Tensor":
+        """``x`` where its absolute value is more than ``lambd``, else 0.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardshrink.html
+        """
+        own = cast("Tensor", self)
+        return own.where((own > lambd) | (own < -lambd), 0.0)
+
+    def prelu(self, weight: "Tensor") -> "Tensor":
+        """``x`` where it is positive, ``weight * x`` elsewhere.
+
+        Args:
+            weight: one number, or one for each channel (dimension 1).
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.prelu.html
+        """
+        return call(p.prelu, (self, weight))

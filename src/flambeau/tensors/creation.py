@@ -25,6 +25,7 @@ from flambeau.tensors.options import (
     shape_of,
     tensor_argument,
 )
+from flambeau.tensors.outputs import takes_out
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -431,7 +432,8 @@ def frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, r
 # -- complex numbers -----------------------------------------------------------------------------------------------
 
 
-def complex(real: "Tensor", imag: "Tensor", *, out: Any = None) -> "Tensor":
+@takes_out()
+def complex(real: "Tensor", imag: "Tensor") -> "Tensor":
     """Complex numbers of these real and imaginary parts.
 
     Raises:
@@ -446,21 +448,18 @@ def complex(real: "Tensor", imag: "Tensor", *, out: Any = None) -> "Tensor":
     Source: https://docs.pytorch.org/docs/stable/generated/torch.complex.html
     """
     _check_parts(real, imag)
-    return _delivered(call(p.complex_of, (real, imag)), out)
+    return call(p.complex_of, (real, imag))
 
 
-def polar(abs: "Tensor", angle: "Tensor", *, out: Any = None) -> "Tensor":
+@takes_out()
+def polar(abs: "Tensor", angle: "Tensor") -> "Tensor":
     """Complex numbers of these absolute values and angles (in radians).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.polar.html
     """
     abs, angle = operands("polar", abs, angle)
     _check_parts(abs, angle)
-    return _delivered(call(p.polar, (abs, angle)), out)
-
-
-def _delivered(result: "Tensor", out: Any) -> "Tensor":
-    return settings("complex", {"out": out}, result.dtype, result.device).deliver(result)
+    return call(p.polar, (abs, angle))
 
 
 def _check_parts(first: "Tensor", second: "Tensor") -> None:

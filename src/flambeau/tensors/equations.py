@@ -1,28 +1,46 @@
 """Equations of matrices: inverses, solutions, ranks."""
 
+from collections.abc import Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
+from flambeau.primitives import decompositions
 from flambeau.primitives import linalg as primitives
 from flambeau.tensors import return_types
 from flambeau.tensors.core import Core, call
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.return_types import Results
+from flambeau.tensors.singular import check_info
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["inv", "lstsq", "matrix_rank", "pinv", "solve", "solve_triangular"]
+__all__ = [
+    "inv",
+    "inv_ex",
+    "lstsq",
+    "matrix_rank",
+    "pinv",
+    "solve",
+    "solve_ex",
+    "solve_triangular",
+    "tensorinv",
+    "tensorsolve",
+]
 
 _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 _TELLING = ("gelsd", "gelss")  # those that compute the singular values
 
 
+@takes_out("linalg.")
 def inv(A: "Tensor") -> "Tensor":
-    """Inverse of square matrices; of a singular one, infinities or NaN.
+    """Inverse of square matrices; waits for them, to see whether they are singular.
 
     Args:
         A: ``(..., n, n)``.
 
     Raises:
+        LinAlgError: ``A`` is singular.
         RuntimeError: ``A`` has no square matrices, or of another type than 32 or 64 bits, real or complex.
 
     Example:
@@ -33,11 +51,30 @@ def inv(A: "Tensor") -> "Tensor":
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.inv.html
     """
-    return call(primitives.inverse, (A,))
+    found, info = call(decompositions.inverse_ex, (A,))
+    check_info("linalg.inv", info)
+    return found
 
 
+@takes_out("linalg.")
+def inv_ex(A: "Tensor", *, check_errors: bool = False) -> Results:
+    """``inverse`` of square matrices, and ``info``: 0, or the number of the zero on the diagonal that stopped it.
+
+    Args:
+        A: ``(..., n, n)``.
+        check_errors: whether to wait, and raise for singular matrices.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.inv_ex.html
+    """
+    found = return_types.linalg_inv_ex(call(decompositions.inverse_ex, (A,)))
+    if check_errors:
+        check_info("linalg.inv_ex", found.info)
+    return found
+
+
+@takes_out("linalg.")
 def solve(A: "Tensor", B: "Tensor", *, left: bool = True) -> "Tensor":
-    """X of the equation ``A X = B``; where ``A`` is singular, infinities or NaN.
+    """X of the equation ``A X = B``; waits for it, to see whether ``A`` is singular.
 
     Args:
         A: ``(..., n, n)``.
@@ -48,6 +85,7 @@ def solve(A: "Tensor", B: "Tensor", *, left: bool = True) -> "Tensor":
         X, with the shape of ``B`` (broadcast with that of ``A``).
 
     Raises:
+        LinAlgError: ``A`` is singular.
         RuntimeError: shapes or types do not fit.
 
     Example:
@@ -57,9 +95,84 @@ def solve(A: "Tensor", B: "Tensor", *, left: bool = True) -> "Tensor":
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.solve.html
     """
-    return call(primitives.solve, (A, B), (left,))
+    found, info = call(decompositions.solve_ex, (A, B), (left,))
+    check_info("torch.linalg.solve", info)
+    return found
 
 
+@takes_out("linalg.")
+def solve_ex(A: "Tensor", B: "Tensor", *, left: bool = True, check_errors: bool = False) -> Results:
+    """``result``, as ``solve`` gives it, and ``info``: 0, or the number of the zero pivot that stopped it.
+
+    Args:
+        A, B, left: as for ``solve``.
+        check_errors: whether to wait, and raise for singular matrices.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.solve_ex.html
+    """
+    found = return_types.linalg_solve_ex(call(decompositions.solve_ex, (A, B), (left,)))
+    if check_errors:
+        check_info("torch.linalg.solve_ex", found.info)
+    return found
+
+
+@takes_out("linalg.")
+def tensorinv(A: "Tensor", ind: int = 2) -> "Tensor":
+    """The tensor that undoes ``tensordot(A, x, x.ndim)``: the inverse of A as a matrix of its first dimensions.
+
+    Args:
+        A: of two parts of dimensions with equal numbers of elements.
+        ind: how many dimensions the first part has.
+
+    Returns:
+        Of shape ``A.shape[ind:] + A.shape[:ind]``.
+
+    Raises:
+        LinAlgError: ``A`` is singular.
+        RuntimeError: ``ind`` is not positive, or the parts differ.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.tensorinv.html
+    """
+    if ind <= 0:
+        raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
+    first, last = A.shape[:ind], A.shape[ind:]
+    if prod(first) != prod(last):
+        got = f"but got {prod(last)} != {prod(first)}"
+        raise RuntimeError(
+            f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), {got}"
+        )
+    found, info = call(decompositions.inverse_ex, (A.reshape(prod(first), prod(last)),))
+    check_info("inv", info)
+    return found.reshape(*last, *first)
+
+
+@takes_out("linalg.")
+def tensorsolve(A: "Tensor", B: "Tensor", dims: Sequence[int] | None = None) -> "Tensor":
+    """X of the equation ``tensordot(A, X, X.ndim) = B``.
+
+    Args:
+        A: its first dimensions hold as many elements as the others.
+        B: of the shape of A's first dimensions.
+        dims: dimensions of A that are moved to the end first.
+
+    Raises:
+        LinAlgError: ``A`` is singular.
+        RuntimeError: the parts of ``A`` differ.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.tensorsolve.html
+    """
+    moved = A if dims is None else A.movedim(list(dims), list(range(-len(dims), 0)))
+    first, last = moved.shape[: len(B.shape)], moved.shape[len(B.shape) :]
+    if prod(first) != prod(last):
+        got = f"but got {prod(last)} != {prod(first)}"
+        raise RuntimeError(
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), "
+            f"{got}"
+        )
+    return solve(moved.reshape(prod(first), prod(last)), B.flatten()).reshape(last)
+
+
+@takes_out("linalg.")
 def solve_triangular(
     A: "Tensor", B: "Tensor", *, upper: bool, left: bool = True, unitriangular: bool = False
 ) -> "Tensor":
@@ -92,6 +205,7 @@ def _tolerance(name: str, value: Any) -> float | None:
     return None if value is None else float(value)
 
 
+@takes_out("linalg.")
 def pinv(
     A: "Tensor",
     rcond: float | None = None,
@@ -128,6 +242,7 @@ def pinv(
     return call(primitives.pseudo_inverse, (A,), (_tolerance("linalg.pinv", atol) or 0.0, relative, hermitian))
 
 
+@takes_out("linalg.")
 def matrix_rank(
     A: "Tensor",
     tol: float | None = None,
@@ -164,6 +279,7 @@ def matrix_rank(
     return call(primitives.matrix_rank, (A,), (absolute or 0.0, relative, hermitian))
 
 
+@takes_out("linalg.")
 def lstsq(A: "Tensor", B: "Tensor", rcond: float | None = None, *, driver: str | None = None) -> Results:
     """X that brings ``A X`` nearest to ``B``; of several, the one with the smallest norm.
 

@@ -2,28 +2,48 @@
 
 from typing import TYPE_CHECKING
 
+from flambeau.primitives import decompositions
 from flambeau.primitives import linalg as primitives
 from flambeau.tensors import return_types
 from flambeau.tensors.core import call
 from flambeau.tensors.norms import check_square
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.return_types import Results
+from flambeau.tensors.singular import check_info
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["cholesky", "eigh", "eigvalsh", "geqrf", "householder_product", "qr", "svd", "svdvals"]
+__all__ = [
+    "checked_cholesky",
+    "cholesky",
+    "cholesky_ex",
+    "eig",
+    "eigh",
+    "eigvals",
+    "eigvalsh",
+    "geqrf",
+    "householder_product",
+    "qr",
+    "svd",
+    "svdvals",
+]
 
 _MODES = ("reduced", "complete", "r")
 
 
+@takes_out("linalg.")
 def cholesky(A: "Tensor", *, upper: bool = False) -> "Tensor":
-    """The lower triangular L of ``A = L @ L.mH``, for Hermitian positive-definite matrices; of others, NaN.
+    """The lower triangular L of ``A = L @ L.mH``, for Hermitian positive-definite matrices.
+
+    Waits for it, to see whether they are positive-definite; ``cholesky_ex`` does not.
 
     Args:
         A: ``(..., n, n)``; only the lower triangle is read (only the upper if ``upper``).
         upper: whether to return ``L.mH``.
 
     Raises:
+        LinAlgError: ``A`` is not positive-definite.
         RuntimeError: ``A`` has no square matrices.
 
     Example:
@@ -34,9 +54,36 @@ def cholesky(A: "Tensor", *, upper: bool = False) -> "Tensor":
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.cholesky.html
     """
-    return call(primitives.cholesky, (A,), (upper,))
+    return checked_cholesky("linalg.cholesky", A, upper)
 
 
+def checked_cholesky(name: str, A: "Tensor", upper: bool) -> "Tensor":
+    """Cholesky's factor, once it is known to exist."""
+    found, info = call(decompositions.cholesky_ex, (A,), (upper,))
+    check_info(name, info)
+    return found
+
+
+@takes_out("linalg.")
+def cholesky_ex(A: "Tensor", *, upper: bool = False, check_errors: bool = False) -> Results:
+    """``L``, as ``cholesky`` gives it, and ``info``: 0, or the order of the first minor that is not positive.
+
+    Args:
+        A, upper: as for ``cholesky``.
+        check_errors: whether to wait, and raise for matrices that are not positive-definite.
+
+    Returns:
+        L is NaN where there is no such factor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.cholesky_ex.html
+    """
+    found = return_types.linalg_cholesky_ex(call(decompositions.cholesky_ex, (A,), (upper,)))
+    if check_errors:
+        check_info("linalg.cholesky_ex", found.info)
+    return found
+
+
+@takes_out("linalg.")
 def qr(A: "Tensor", mode: str = "reduced") -> Results:
     """``Q`` with orthonormal columns and ``R``, upper triangular, of ``A = Q @ R``.
 
@@ -82,6 +129,7 @@ def geqrf(input: "Tensor") -> Results:
     return return_types.geqrf(call(primitives.geqrf, (input,)))
 
 
+@takes_out("linalg.")
 def householder_product(input: "Tensor", tau: "Tensor") -> "Tensor":
     """First columns of a product of Householder reflections, such as ``geqrf`` gives.
 
@@ -113,6 +161,7 @@ def _lower(UPLO: str) -> bool:
     return UPLO.upper() == "L"
 
 
+@takes_out("linalg.")
 def eigh(A: "Tensor", UPLO: str = "L") -> Results:
     """``eigenvalues``, ascending, and ``eigenvectors`` of Hermitian matrices: ``A = V @ diag(values) @ V.mH``.
 
@@ -136,6 +185,7 @@ def eigh(A: "Tensor", UPLO: str = "L") -> Results:
     return return_types.linalg_eigh(call(primitives.hermitian_eigen, (A,), (_lower(UPLO),)))
 
 
+@takes_out("linalg.")
 def eigvalsh(A: "Tensor", UPLO: str = "L") -> "Tensor":
     """Eigenvalues of Hermitian matrices, ascending; see ``eigh``.
 
@@ -148,6 +198,42 @@ def eigvalsh(A: "Tensor", UPLO: str = "L") -> "Tensor":
     return call(primitives.hermitian_eigenvalues, (A,), (_lower(UPLO),))
 
 
+@takes_out("linalg.")
+def eig(A: "Tensor") -> Results:
+    """Complex ``eigenvalues`` and ``eigenvectors`` of any square matrices: ``A = V @ diag(values) @ inv(V)``.
+
+    The values have no certain order, and the vectors are told up to a complex factor of absolute value 1 each. Their
+    gradients are finite only where the eigenvalues differ. Of XLA's platforms, the CPU alone has it.
+
+    Args:
+        A: ``(..., n, n)``.
+
+    Raises:
+        RuntimeError: ``A`` has no square matrices.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.linalg.eig(torch.tensor([[0.0, -1.0], [1.0, 0.0]])).eigenvalues.abs()
+        tensor([1., 1.])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.eig.html
+    """
+    return return_types.linalg_eig(call(decompositions.eigen, (A,)))
+
+
+@takes_out("linalg.")
+def eigvals(A: "Tensor") -> "Tensor":
+    """Complex eigenvalues of any square matrices; see ``eig``.
+
+    Raises:
+        RuntimeError: ``A`` has no square matrices.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.eigvals.html
+    """
+    return call(decompositions.eigenvalues, (A,))
+
+
+@takes_out("linalg.")
 def svd(A: "Tensor", full_matrices: bool = True) -> Results:
     """``U``, ``S`` and ``Vh`` of ``A = U @ diag(S) @ Vh``; the singular values S are descending.
 
@@ -170,6 +256,7 @@ def svd(A: "Tensor", full_matrices: bool = True) -> Results:
     return return_types.linalg_svd(call(primitives.svd, (A,), (full_matrices,)))
 
 
+@takes_out("linalg.")
 def svdvals(A: "Tensor") -> "Tensor":
     """Singular values of matrices, descending; see ``svd``.
 

@@ -13,6 +13,7 @@ from flambeau.primitives import pointwise
 from flambeau.primitives.movement import basic_index
 from flambeau.tensors.core import Core, call, call_in_place, call_view, operand, operands, wrap_array
 from flambeau.tensors.numpy_names import accept_numpy_names
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.subscripts import (
     check_positions,
     looked_up,
@@ -509,6 +510,7 @@ def _mask_scattered(tensor: Core, mask: "Tensor", source: "Tensor") -> Any:
     return p.masked_scatter, (tensor, mask, source), ()
 
 
+@takes_out()
 def where(condition: "Tensor", input: Any = None, other: Any = None) -> Any:
     """Elements of ``input`` where the condition holds, else of ``other``; alone, the positions where it holds.
 

@@ -16,6 +16,7 @@ from flambeau.tensors.core import Core, call, call_view, wrap_array
 from flambeau.tensors.creation import zeros
 from flambeau.tensors.movement import sizes
 from flambeau.tensors.numpy_names import accept_numpy_names, numpy_names
+from flambeau.tensors.outputs import takes_out
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -317,6 +318,7 @@ def _several(name: str, tensors: Any, empty: str = "") -> "tuple[Tensor, ...]":
 
 
 @numpy_names
+@takes_out()
 def cat(tensors: "Sequence[Tensor]", dim: int = 0) -> "Tensor":
     """Tensors joined along a dimension they have; their types are promoted.
 
@@ -344,6 +346,7 @@ def cat(tensors: "Sequence[Tensor]", dim: int = 0) -> "Tensor":
 
 
 @numpy_names
+@takes_out()
 def stack(tensors: "Sequence[Tensor]", dim: int = 0) -> "Tensor":
     """Tensors of one shape joined along a new dimension.
 
@@ -359,12 +362,14 @@ def stack(tensors: "Sequence[Tensor]", dim: int = 0) -> "Tensor":
 concat = concatenate = cat
 
 
+@takes_out()
 def hstack(tensors: "Sequence[Tensor]") -> "Tensor":
     """Joined along the columns. Source: https://docs.pytorch.org/docs/stable/generated/torch.hstack.html."""
     given = [atleast_1d(item) for item in _several("hstack", tensors)]
     return cat(given, 0 if len(given[0].shape) == 1 else 1)
 
 
+@takes_out()
 def vstack(tensors: "Sequence[Tensor]") -> "Tensor":
     """Joined along the rows. Source: https://docs.pytorch.org/docs/stable/generated/torch.vstack.html."""
     return cat([atleast_2d(item) for item in _several("vstack", tensors)], 0)
@@ -373,11 +378,13 @@ def vstack(tensors: "Sequence[Tensor]") -> "Tensor":
 row_stack = vstack
 
 
+@takes_out()
 def dstack(tensors: "Sequence[Tensor]") -> "Tensor":
     """Joined in depth. Source: https://docs.pytorch.org/docs/stable/generated/torch.dstack.html."""
     return cat([atleast_3d(item) for item in _several("dstack", tensors)], 2)
 
 
+@takes_out()
 def column_stack(tensors: "Sequence[Tensor]") -> "Tensor":
     """Joined as columns. Source: https://docs.pytorch.org/docs/stable/generated/torch.column_stack.html."""
     given = _several("column_stack", tensors)

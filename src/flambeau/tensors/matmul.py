@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from flambeau.base.shapes import normalize_axis
 from flambeau.primitives import matmul as p
 from flambeau.tensors.core import Core, call, call_in_place, operands
+from flambeau.tensors.outputs import takes_out
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -193,6 +194,7 @@ def _check_batches(batch1: Core, batch2: Core) -> None:
         raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor {got}")
 
 
+@takes_out()
 def chain_matmul(*matrices: "Tensor") -> "Tensor":
     """Product of matrices, multiplied in the order that takes the fewest operations.
 
@@ -204,6 +206,7 @@ def chain_matmul(*matrices: "Tensor") -> "Tensor":
     return matrices[0] if len(matrices) == 1 else einsum(equation, *matrices)
 
 
+@takes_out()
 def tensordot(a: "Tensor", b: "Tensor", dims: Any = 2) -> "Tensor":
     """Products summed over pairs of dimensions.
 

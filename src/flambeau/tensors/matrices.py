@@ -10,6 +10,7 @@ from flambeau.tensors.core import call, operands
 from flambeau.tensors.joining import cat
 from flambeau.tensors.matmul import chain_matmul
 from flambeau.tensors.norms import check_square
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.return_types import Results
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
 # -- determinants and functions of matrices ------------------------------------------------------------------------
 
 
+@takes_out("linalg.")
 def det(A: "Tensor") -> "Tensor":
     """Determinant of square matrices.
 
@@ -52,6 +54,7 @@ def det(A: "Tensor") -> "Tensor":
     return call(primitives.determinant, (A,))
 
 
+@takes_out("linalg.")
 def slogdet(A: "Tensor") -> Results:
     """``sign`` and ``logabsdet``: sign of the determinant, and logarithm of its absolute value.
 
@@ -104,6 +107,7 @@ def matrix_exp(A: "Tensor") -> "Tensor":
     return call(primitives.matrix_exp, (A,))
 
 
+@takes_out("linalg.")
 def matrix_power(A: "Tensor", n: int) -> "Tensor":
     """Product of n equal matrices; for negative n, of their inverses.
 
@@ -119,6 +123,7 @@ def matrix_power(A: "Tensor", n: int) -> "Tensor":
 # -- products ------------------------------------------------------------------------------------------------------
 
 
+@takes_out("linalg.")
 def matmul(input: "Tensor", other: "Tensor") -> "Tensor":
     """Matrix product, batched and broadcast; see ``Tensor.matmul``.
 
@@ -127,6 +132,7 @@ def matmul(input: "Tensor", other: "Tensor") -> "Tensor":
     return input.matmul(other)
 
 
+@takes_out("linalg.")
 def multi_dot(tensors: "Sequence[Tensor]") -> "Tensor":
     """Product of matrices, multiplied in the order that takes the fewest operations.
 
@@ -177,6 +183,7 @@ def _check_chain(tensors: "Sequence[Tensor]") -> None:
             )
 
 
+@takes_out("linalg.")
 def vecdot(x: "Tensor", y: "Tensor", *, dim: int = -1) -> "Tensor":
     """Products of vectors, the first conjugated.
 
@@ -194,6 +201,7 @@ def vecdot(x: "Tensor", y: "Tensor", *, dim: int = -1) -> "Tensor":
     return ((x.conj() if x.is_complex() else x) * y).sum(dim)
 
 
+@takes_out("linalg.")
 def cross(input: "Tensor", other: "Tensor", *, dim: int = -1) -> "Tensor":
     """Cross product along a dimension of size 3; see ``Tensor.cross``.
 

@@ -352,14 +352,20 @@ class Movement(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.diagonal.html
         """
         rank = len(self.shape)
-        return call_view(p.diagonal, self, (offset, normalize_axis(dim1, rank), normalize_axis(dim2, rank)))
+        first, second = normalize_axis(dim1, rank), normalize_axis(dim2, rank)
+        if first == second:
+            raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+        return call_view(p.diagonal, self, (offset, first, second))
 
     def unfold(self, dimension: int, size: int, step: int) -> "Tensor":
         """All windows of ``size`` elements, ``step`` apart, along a dimension; the window is the last dimension.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.unfold.html
         """
-        return call_view(p.unfold, self, (normalize_axis(dimension, len(self.shape)), size, step))
+        axis = normalize_axis(dimension, len(self.shape))
+        if not self.shape:
+            return self.reshape(1)[:size]  # pyright: ignore[reportIndexIssue]  # Tensor has it
+        return call_view(p.unfold, self, (axis, size, step))
 
     def as_strided(self, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> "Tensor":
         """A view of the storage with the given sizes and strides, in elements.

@@ -10,6 +10,7 @@ from flambeau.primitives import linalg as primitives
 from flambeau.primitives import reduction
 from flambeau.primitives.pointwise import cast
 from flambeau.tensors.core import Core, call
+from flambeau.tensors.outputs import takes_out
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -47,6 +48,7 @@ def check_square(name: str, tensor: Core) -> None:
         raise RuntimeError(f"{name}: A must be batches of square matrices, but they are {rows} by {columns} matrices")
 
 
+@takes_out("linalg.")
 def vector_norm(
     x: "Tensor",
     ord: float = 2,
@@ -116,6 +118,7 @@ def _check_not_empty(x: "Tensor", order: float, axes: tuple[int, ...], whole: bo
             raise RuntimeError(f"{label} the dimension {axis}{reason}")
 
 
+@takes_out("linalg.")
 def matrix_norm(
     A: "Tensor",
     ord: float | str = "fro",
@@ -178,6 +181,7 @@ def _matrix_axes(A: "Tensor", dim: Sequence[int]) -> tuple[int, int]:
     return rows, columns
 
 
+@takes_out("linalg.")
 def norm(
     A: "Tensor",
     ord: float | str | None = None,
@@ -218,6 +222,7 @@ def norm(
     return vector_norm(A, ord, axes, keepdim, dtype=dtype)
 
 
+@takes_out("linalg.")
 def cond(A: "Tensor", p: float | str | None = None) -> "Tensor":
     """Condition number: the norm of a matrix times that of its inverse.
 

@@ -11,6 +11,7 @@ from flambeau.devices.backend import jax_device
 from flambeau.dtypes import kinds
 from flambeau.dtypes.layouts import LAYOUTS, layout, memory_format
 from flambeau.tensors.core import Core, wrap_array
+from flambeau.tensors.outputs import resize
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -27,7 +28,7 @@ class Options(TypedDict, total=False):
         dtype: data type; a Python class (``float``) means PyTorch's type of it.
         device: where the tensor lives; the default device if None.
         requires_grad: whether operations on it are taped.
-        out: a tensor of the right shape to write the result into.
+        out: a tensor to write the result into; it takes the result's shape.
         layout: ``torch.strided``; tensors have no other.
         pin_memory, names: accepted as far as they change nothing.
         memory_format: accepted; XLA orders memory by itself.
@@ -49,16 +50,15 @@ class Settings(NamedTuple):
     device: devices.device
     requires_grad: bool
     out: Any
+    name: str
 
     def deliver(self, result: "Tensor") -> "Tensor":
         """The result as the caller asked for it: written into ``out``, or with its flag set."""
         out = self.out
         if out is not None:
             if out.shape != result.shape:
-                raise NotImplementedError(
-                    f"out= has shape {list(out.shape)} and the result has shape {list(result.shape)}: a tensor cannot "
-                    "be resized; assign the result instead"
-                )
+                resize(self.name, out, result)
+                return out
             return out.copy_(result)
         return result.requires_grad_() if self.requires_grad else result
 
@@ -110,7 +110,7 @@ def settings(
     requires_grad = bool(given.get("requires_grad", False))
     if requires_grad and not (kind.is_floating_point or kind.is_complex):
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
-    return Settings(kind, where, requires_grad, out)
+    return Settings(kind, where, requires_grad, out, name)
 
 
 def as_dtype(name: str, given: Any) -> kinds.dtype | None:

@@ -29,6 +29,7 @@ from flambeau.tensors.generator import (
     stream_of,
 )
 from flambeau.tensors.options import Options, Settings, hollow, settings, shape_of, tensor_argument
+from flambeau.tensors.outputs import deliver, takes_out
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -298,6 +299,9 @@ def normal(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.normal.html
     """
     tensors = [item for item in (mean, std) if isinstance(item, Core)]
+    out = options.get("out")
+    if tensors and out is not None:
+        return deliver("normal", normal, (mean, std, size), {"generator": generator}, out)
     if bool(tensors) == (size is not None):
         given = ", ".join("Tensor" if isinstance(item, Core) else type(item).__name__ for item in (mean, std))
         raise TypeError(
@@ -331,9 +335,8 @@ def _behind(name: str, sources: Sequence[Core], result: "Tensor") -> "Tensor":
     return result
 
 
-def bernoulli(
-    input: "Tensor", p: float | None = None, *, generator: Generator | None = None, out: Any = None
-) -> "Tensor":
+@takes_out()
+def bernoulli(input: "Tensor", p: float | None = None, *, generator: Generator | None = None) -> "Tensor":
     """Ones and zeros, each one with the probability that ``input`` has in its place (or with ``p``).
 
     Raises:
@@ -349,7 +352,7 @@ def bernoulli(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.bernoulli.html
     """
     source: Any = tensor_argument("bernoulli", 1, input)
-    made = settings("bernoulli", {"out": out}, source.dtype, source.device)
+    made = settings("bernoulli", {}, source.dtype, source.device)
     probabilities: Any = p
     if p is None and made.device.type != "meta":
         probabilities = np.asarray(source.host())
@@ -364,13 +367,9 @@ def _trials(p: Any) -> _Draw:
     return draw
 
 
+@takes_out()
 def multinomial(
-    input: "Tensor",
-    num_samples: int,
-    replacement: bool = False,
-    *,
-    generator: Generator | None = None,
-    out: Any = None,
+    input: "Tensor", num_samples: int, replacement: bool = False, *, generator: Generator | None = None
 ) -> "Tensor":
     """Indices drawn with the probabilities in each row, which need not sum to one.
 
@@ -379,7 +378,6 @@ def multinomial(
         num_samples: how many indices to draw from each row.
         replacement: whether an index may be drawn more than once.
         generator: where to draw from; the default one if None.
-        out: a tensor to write the result into.
 
     Returns:
         int64 indices of shape (num_samples,) or (rows, num_samples).
@@ -396,7 +394,7 @@ def multinomial(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.multinomial.html
     """
     source: Any = tensor_argument("multinomial", 1, input)
-    made = settings("multinomial", {"out": out}, DTYPES["int64"], source.device)
+    made = settings("multinomial", {}, DTYPES["int64"], source.device)
     if made.device.type == "meta":
         return made.deliver(hollow((*source.shape[:-1], num_samples), made.dtype, made.device))
     weights, stream = source.host(), stream_of(generator, made.device)

@@ -10,12 +10,23 @@ __all__ = [
     "frexp",
     "geqrf",
     "histogram",
+    "histogramdd",
     "kthvalue",
+    "linalg_cholesky_ex",
+    "linalg_eig",
     "linalg_eigh",
+    "linalg_inv_ex",
+    "linalg_ldl_factor",
+    "linalg_ldl_factor_ex",
     "linalg_lstsq",
+    "linalg_lu",
+    "linalg_lu_factor",
+    "linalg_lu_factor_ex",
     "linalg_qr",
     "linalg_slogdet",
+    "linalg_solve_ex",
     "linalg_svd",
+    "lu_unpack",
     "max",
     "median",
     "min",
@@ -26,6 +37,7 @@ __all__ = [
     "sort",
     "svd",
     "topk",
+    "triangular_solve",
 ]
 
 
@@ -87,3 +99,16 @@ linalg_lstsq = _named("linalg_lstsq", "solution residuals rank singular_values")
 linalg_qr = _named("linalg_qr", "Q R")
 linalg_slogdet = _named("linalg_slogdet", "sign logabsdet")
 linalg_svd = _named("linalg_svd", "U S Vh")
+linalg_cholesky_ex = _named("linalg_cholesky_ex", "L info")
+linalg_inv_ex = _named("linalg_inv_ex", "inverse info")
+linalg_solve_ex = _named("linalg_solve_ex", "result info")
+linalg_eig = _named("linalg_eig", "eigenvalues eigenvectors")
+linalg_lu = _named("linalg_lu", "P L U")
+linalg_lu_factor = _named("linalg_lu_factor", "LU pivots")
+linalg_lu_factor_ex = _named("linalg_lu_factor_ex", "LU pivots info")
+linalg_ldl_factor = _named("linalg_ldl_factor", "LD pivots")
+linalg_ldl_factor_ex = _named("linalg_ldl_factor_ex", "LD pivots info")
+lu_unpack = _named("lu_unpack", "P L U")
+triangular_solve = _named("triangular_solve", "solution cloned_coefficient")
+histogramdd = _named("histogramdd", "hist bin_edges")
+_lu_with_info = _named("_lu_with_info", "LU pivots info")

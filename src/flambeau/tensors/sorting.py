@@ -11,6 +11,7 @@ from flambeau.tensors import return_types
 from flambeau.tensors.core import Core, call, operand, operands, wrap_array
 from flambeau.tensors.creation import as_tensor
 from flambeau.tensors.numpy_names import accept_numpy_names
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.return_types import Results
 from flambeau.tensors.subscripts import refuse_dynamic
 
@@ -244,6 +245,7 @@ def _counted(like: Core, values: Any, inverse: Any, counts: Any, with_inverse: b
 # -- functions of two tensors -------------------------------------------------------------------------------------
 
 
+@takes_out()
 def searchsorted(
     sorted_sequence: "Tensor",
     input: Any,
@@ -292,6 +294,7 @@ def searchsorted(
     return call(p.searchsorted, (sorted_sequence, values), (right or side == "right", out_int32))
 
 
+@takes_out()
 def bucketize(input: Any, boundaries: "Tensor", *, out_int32: bool = False, right: bool = False) -> "Tensor":
     """Which bucket each value belongs to.
 
@@ -303,6 +306,7 @@ def bucketize(input: Any, boundaries: "Tensor", *, out_int32: bool = False, righ
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
+@takes_out()
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> "Tensor":
     """Whether each element is among the test elements.
 

@@ -129,6 +129,14 @@ class Special(Core):
         """
         return call(_mvlgamma, (self,), (int(p),))
 
+    def polygamma_(self, n: int) -> "Tensor":
+        """In-place ``polygamma``."""
+        return cast("Tensor", self).copy_(self.polygamma(n))
+
+    def mvlgamma_(self, p: int) -> "Tensor":
+        """In-place ``mvlgamma``."""
+        return cast("Tensor", self).copy_(self.mvlgamma(p))
+
     def frexp(self) -> Results:
         """Mantissa (at least 0.5, below 1) and exponent of 2.
 

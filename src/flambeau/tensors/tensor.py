@@ -4,6 +4,7 @@ from flambeau.tensors.activation import Activation
 from flambeau.tensors.conversion import Conversion
 from flambeau.tensors.core import Core
 from flambeau.tensors.creation import Creation
+from flambeau.tensors.flags import Flags
 from flambeau.tensors.gradients import Gradients
 from flambeau.tensors.indexing import Indexing
 from flambeau.tensors.joining import Joining
@@ -15,6 +16,8 @@ from flambeau.tensors.pointwise import Pointwise
 from flambeau.tensors.printing import Printing
 from flambeau.tensors.random import Random
 from flambeau.tensors.reduction import Reduction
+from flambeau.tensors.resizing import Resizing
+from flambeau.tensors.selection import Selection
 from flambeau.tensors.sorting import Sorting
 from flambeau.tensors.special import Special
 from flambeau.tensors.stft import Stft
@@ -40,6 +43,9 @@ class Tensor(
     Random,
     Creation,
     Legacy,
+    Flags,
+    Resizing,
+    Selection,
 ):
     """An array of numbers of one type on one device, whose operations are recorded and compiled when looked at.
 

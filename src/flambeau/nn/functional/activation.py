@@ -11,6 +11,7 @@ from flambeau.primitives.activation import ACTIVATIONS, IN_PLACE
 from flambeau.tensors.core import call, call_in_place
 from flambeau.tensors.creation import empty
 from flambeau.tensors.options import tensor_argument
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.random import device_key
 from flambeau.tensors.tensor import Tensor
 
@@ -189,6 +190,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return _apply("threshold", input, inplace, threshold, value)
 
 
+@takes_out()
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """``x * Phi(x)``, with the distribution function Phi of the normal distribution.
 
@@ -222,6 +224,7 @@ def tanh(input: Tensor) -> Tensor:
     return input.tanh()
 
 
+@takes_out()
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
     """``log(1 + exp(beta * x)) / beta``; x itself where beta * x is above the threshold.
 
@@ -238,6 +241,7 @@ def softsign(input: Tensor) -> Tensor:
     return input / (input.abs() + 1)
 
 
+@takes_out()
 def logsigmoid(input: Tensor) -> Tensor:
     """``log(sigmoid(x))``.
 
@@ -254,6 +258,7 @@ def tanhshrink(input: Tensor) -> Tensor:
     return input - input.tanh()
 
 
+@takes_out()
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """``x`` drawn towards 0 by ``lambd``; 0 within it.
 
@@ -269,6 +274,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return _apply("softshrink", input, False, float(lambd))
 
 
+@takes_out()
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """``x`` outside [-lambd, lambd], 0 within.
 
@@ -335,6 +341,7 @@ def _implicit_dim(name: str, rank: int, stacklevel: int) -> int:
     return 0 if rank in (0, 1, 3) else 1
 
 
+@takes_out()
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
     """``exp(x) / sum(exp(x))`` along a dimension.
 
@@ -365,6 +372,7 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     return (-input).softmax(dim, dtype)
 
 
+@takes_out()
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
     """``log(softmax(x))`` along a dimension, computed stably.
 

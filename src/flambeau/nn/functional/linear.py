@@ -7,6 +7,7 @@ from flambeau.primitives import matmul as p
 from flambeau.primitives.primitive import Array, Primitive
 from flambeau.tensors.core import call
 from flambeau.tensors.options import tensor_argument
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["bilinear", "linear"]
@@ -57,6 +58,7 @@ _LINEAR = {
 }
 
 
+@takes_out()
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x @ weight.T + bias``.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from flambeau.primitives import normalization as p
 from flambeau.tensors.core import call, call_in_place
+from flambeau.tensors.outputs import deliver
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
@@ -292,9 +293,10 @@ def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, o
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.normalize.html
     """
+    if out is not None:
+        return deliver("normalize", normalize, (input, p, dim, eps), {}, out)
     size: Tensor = input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
-    result = input / size
-    return result if out is None else out.copy_(result)
+    return input / size
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:

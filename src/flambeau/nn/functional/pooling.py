@@ -8,6 +8,7 @@ from flambeau.base.shapes import hashable, normalize_axis
 from flambeau.primitives import pooling as p
 from flambeau.primitives.pooling import Window
 from flambeau.tensors.core import call
+from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
@@ -289,6 +290,7 @@ def avg_pool1d(
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
+@takes_out()
 def avg_pool2d(
     input: Tensor,
     kernel_size: Sizes,
@@ -320,6 +322,7 @@ def avg_pool2d(
     return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@takes_out()
 def avg_pool3d(
     input: Tensor,
     kernel_size: Sizes,

@@ -14,6 +14,8 @@ from flambeau.utils.data.dataset import (
     Subset,
     TensorDataset,
 )
+from flambeau.utils.data.distributed import DistributedSampler
+from flambeau.utils.data.kinds import _DatasetKind
 from flambeau.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -31,6 +33,7 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
     "IterableDataset",
     "RandomSampler",
     "Sampler",
@@ -40,6 +43,7 @@ __all__ = [
     "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
+    "_DatasetKind",
     "default_collate",
     "default_convert",
     "get_worker_info",
