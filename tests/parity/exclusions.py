@@ -1,0 +1,21 @@
+"""Operations of PyTorch's database that Flambeau leaves out, by name, each with its reason."""
+
+_JITERATOR = "compiles CUDA source at run time"
+_SPARSE = "sparse tensors are not supported"
+_FLOAT8 = "a matrix product of float8 numbers with scales, for CUDA"
+_ATEN = "a private kernel behind scaled_dot_product_attention"
+
+EXCLUDED = {
+    "jiterator_unary": _JITERATOR,
+    "jiterator_binary": _JITERATOR,
+    "jiterator_4inputs_with_extra_args": _JITERATOR,
+    "jiterator_binary_return_by_ref": _JITERATOR,
+    "jiterator_2inputs_2outputs": _JITERATOR,
+    "sparse.mm": _SPARSE,
+    "sparse.sampled_addmm": _SPARSE,
+    "to_sparse": _SPARSE,
+    "torch._scaled_mm": _FLOAT8,
+    "torch._scaled_mm_v2": _FLOAT8,
+    "torch.ops.aten._flash_attention_forward": _ATEN,
+    "torch.ops.aten._efficient_attention_forward": _ATEN,
+}
