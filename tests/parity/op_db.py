@@ -343,7 +343,7 @@ def _numbers(value: Any) -> Any:
 
 def _excerpt(found: Any, expected: Any) -> str:
     """The place where two arrays differ most."""
-    difference = np.abs(found - expected)
+    difference = np.array(np.abs(found - expected))
     difference[np.isnan(found) & np.isnan(expected)] = 0
     place = np.unravel_index(np.argmax(np.where(np.isnan(difference), np.inf, difference)), found.shape)
     return f"{found[place]} at {tuple(map(int, place))} of {found.shape}, expected {expected[place]}"
@@ -440,26 +440,30 @@ def main() -> None:
         done[info.full_name] = results[info.full_name] = examine(info, 3 if given.quick else MOST)
         given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps(results, indent=0))
-    print(described(done))
+        print(*listed(info.full_name, done[info.full_name]), sep="\n", end="", flush=True)
+    print(counted(done))
 
 
-def described(results: dict[str, Any]) -> str:
-    """Failures by operation, and the counts, of results as they stand in the file."""
-    lines: list[str] = []
-    for name, found in results.items():
-        lines += [f"{name} [{number}] {reason}: {text[:250]}" for number, reason, text in found["failures"]]
-        lines += [f"{name} (error {number}) {reason}: {text[:400]}" for number, reason, text in found["error_failures"]]
-    counted = {name: found for name, found in results.items() if "excluded" not in found}
-    samples = sum(found["samples"] for found in counted.values())
-    failed = sum(len(found["failures"]) for found in counted.values())
-    names = {found["name"] for found in counted.values()}
-    bad = {found["name"] for found in counted.values() if found["failures"]}
-    errors = sum(found["errors"] for found in counted.values())
-    wrong = sum(len(found["error_failures"]) for found in counted.values())
-    lines.append(
-        f"samples: {samples - failed} of {samples}; names: {len(names - bad)} of {len(names)}; errors: {errors - wrong} of {errors}"
+def listed(name: str, found: dict[str, Any]) -> list[str]:
+    """A line for each failure of an operation."""
+    lines = [f"{name} [{number}] {reason}: {text[:250]}" for number, reason, text in found["failures"]]
+    lines += [f"{name} (error {number}) {reason}: {text[:400]}" for number, reason, text in found["error_failures"]]
+    return [*lines, ""]
+
+
+def counted(results: dict[str, Any]) -> str:
+    """How much passes, of results as they stand in the file."""
+    tried = [found for found in results.values() if "excluded" not in found]
+    samples = sum(found["samples"] for found in tried)
+    failed = sum(len(found["failures"]) for found in tried)
+    names = {found["name"] for found in tried}
+    whole = names - {found["name"] for found in tried if found["failures"]}
+    errors = sum(found["errors"] for found in tried)
+    wrong = sum(len(found["error_failures"]) for found in tried)
+    return (
+        f"samples: {samples - failed} of {samples}; names: {len(whole)} of {len(names)}; "
+        f"error inputs: {errors - wrong} of {errors}"
     )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def path_of(function: Any) -> str | None:
     return _PATHS.get(id(function))
 
 
-def mine(value: Any) -> Any:  # noqa: PLR0911  (one kind of value a line)
+def mine(value: Any) -> Any:
     """What stands in Flambeau for a value of PyTorch."""
     if isinstance(value, torch.Tensor):
         return _tensor(value)
@@ -133,14 +133,14 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _global(value: Any) -> Any:
-    """What a global name of a helper means when it is run again."""
-    if isinstance(value, types.ModuleType):
-        if value is torch:
-            return flambeau
-        if value.__name__.startswith("torch.") and not value.__name__.startswith("torch.testing"):
-            return found(flambeau, value.__name__.removeprefix("torch."))
+    """What a global name of a helper means when it is run again; what is missing is missed when it is used."""
+    try:
+        if not isinstance(value, types.ModuleType):
+            return mine(value)
+        library, _, path = value.__name__.partition(".")
+        return found(flambeau, path) if library == "torch" and not path.startswith("testing") else value
+    except AttributeError:
         return value
-    return mine(value)
 
 
 def _layer(layer: Any) -> Any:
