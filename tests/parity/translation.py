@@ -10,6 +10,7 @@ import pytest
 import flambeau
 
 torch = pytest.importorskip("torch")
+common_utils = pytest.importorskip("torch.testing._internal.common_utils")
 
 # Where functions that samples and lambdas name stand, in both libraries.
 _HOMES = (
@@ -43,6 +44,7 @@ def _paths() -> dict[int, str]:
             value = getattr(owner, name, None)
             if callable(value) and not isinstance(value, types.ModuleType):
                 paths.setdefault(id(value), f"{home}.{name}".lstrip("."))
+    paths[id(common_utils.freeze_rng_state)] = "random.fork_rng"
     return paths
 
 
