@@ -10,7 +10,7 @@ import pytest
 import flambeau
 
 torch = pytest.importorskip("torch")
-common_utils = pytest.importorskip("torch.testing._internal.common_utils")
+testing_utils = pytest.importorskip("torch.testing._utils")
 
 # Where functions that samples and lambdas name stand, in both libraries.
 _HOMES = (
@@ -44,7 +44,7 @@ def _paths() -> dict[int, str]:
             value = getattr(owner, name, None)
             if callable(value) and not isinstance(value, types.ModuleType):
                 paths.setdefault(id(value), f"{home}.{name}".lstrip("."))
-    paths[id(common_utils.freeze_rng_state)] = "random.fork_rng"
+    paths[id(testing_utils.freeze_rng_state)] = "random.fork_rng"
     return paths
 
 
