@@ -78,6 +78,8 @@ def mine(value: Any) -> Any:
         return flambeau.nn.LinearCrossEntropyOptions(**dataclasses.asdict(value))
     if isinstance(value, torch.nn.TransformerEncoderLayer):
         return _layer(value)
+    if isinstance(value, torch.nn.PairwiseDistance):
+        return flambeau.nn.PairwiseDistance(value.norm, value.eps, value.keepdim)
     return mine_function(value) if callable(value) and not isinstance(value, type) else value
 
 

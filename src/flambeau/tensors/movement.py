@@ -324,7 +324,7 @@ class Movement(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.narrow.html
         """
-        shape = self.shape
+        shape, start = self.shape, int(start)
         axis = normalize_axis(dim, len(shape))
         begin = start + shape[axis] if start < 0 else start
         if length < 0 or begin < 0 or begin + length > shape[axis]:
@@ -359,7 +359,15 @@ class Movement(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.unfold.html
         """
-        return call_view(p.unfold, self, (normalize_axis(dimension, len(self.shape)), size, step))
+        axis = normalize_axis(dimension, len(self.shape))
+        length = self.shape[axis] if self.shape else 1
+        if size > length:
+            raise RuntimeError(f"maximum size for tensor at dimension {axis} is {length} but size is {size}")
+        if step <= 0:
+            raise RuntimeError(f"step is {step} but must be > 0")
+        if not self.shape:  # one window, of the only element
+            return cast("Tensor", self).reshape(1)[:size]
+        return call_view(p.unfold, self, (axis, size, step))
 
     def as_strided(self, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> "Tensor":
         """A view of the storage with the given sizes and strides, in elements.
@@ -370,10 +378,11 @@ class Movement(Core):
         last = offset + sum((count - 1) * step for count, step in zip(size, stride, strict=True))
         whole = prod(self._storage.node.aval.shape)
         if 0 not in size and last >= whole:
-            message = (
-                f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} are out of bounds"
+            item = self.dtype.itemsize
+            raise RuntimeError(
+                f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize {item} "
+                f"requiring a storage size of {(last + 1) * item} are out of bounds for storage of size {whole * item}"
             )
-            raise RuntimeError(f"{message} for storage of {whole} elements")
         if self._steps and not (self.is_contiguous() and self.numel() == whole):
             raise NotImplementedError(
                 "as_strided of a view that shows only part of its storage, or shows it in another order, is not "
