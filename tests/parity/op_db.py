@@ -13,6 +13,7 @@ import re
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -99,7 +100,7 @@ def cases(info: Any, most: int = MOST) -> list[Case]:
     if kind is None:
         return []
     torch.manual_seed(0)
-    np.random.seed(0)  # noqa: NPY002  (PyTorch's samples use it)
+    np.random.seed(0)  # PyTorch's samples use it
     grad = info.supports_autograd and kind.is_floating_point
     samples = itertools.islice(info.sample_inputs("cpu", kind, requires_grad=grad), most)
     return [Case(info, number, sample) for number, sample in enumerate(samples)]
@@ -186,7 +187,6 @@ def _problem(case: Case, found: Outcome) -> tuple[str, str] | None:
         expected, found = expected._replace(seconds=()), found._replace(seconds=())
     if found.error is not None or expected.error is not None:
         return _other_error(found.error, expected.error)
-    ambiguous = case.info.name in AMBIGUOUS
     exact: list[Outcome] = []
 
     def more_precise(part: str) -> Sequence[Any]:
@@ -203,16 +203,15 @@ def _problem(case: Case, found: Outcome) -> tuple[str, str] | None:
     if wrong is not None or loose:
         return wrong
     for part in ("gradients", "seconds"):
-        wrong = differing(
-            *_filled(getattr(found, part), getattr(expected, part), part), limits, False, lambda: more_precise(part)
-        )  # noqa: B023
+        pair = _filled(getattr(found, part), getattr(expected, part), part)
+        wrong = differing(*pair, limits, False, partial(more_precise, part))
         if wrong is not None and not (wrong[0] == "value" and _exactly_right(case, found, expected, part)):
             return f"{part.removesuffix('s')}: {wrong[0]}", wrong[1]
     return None
 
 
 def _filled(found: Sequence[Any], expected: Sequence[Any], part: str) -> tuple[Sequence[Any], Sequence[Any]]:
-    """Gradients with zeros where PyTorch has none (None), since nothing depends on the input; not the other way round."""
+    """Gradients with zeros where PyTorch has none (None) since nothing depends on the input; not the other way."""
     if part != "seconds" and len(found) != len(expected):
         return found, expected
     count = max(len(found), len(expected))
@@ -363,7 +362,7 @@ def _excerpt(found: Any, expected: Any) -> str:
 
 
 def tolerances(info: Any) -> tuple[float, float] | None:
-    """PyTorch's own tolerances for the operation, where wider than those of the data type: on the CPU, or in general."""
+    """PyTorch's own tolerances for the operation, where wider than those of the data type."""
     rtol = atol = 0.0
     for decorator in info.decorators:
         place, test = getattr(decorator, "device_type", None), getattr(decorator, "cls_name", None)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.parity.exclusions import EXCLUDED
-from tests.parity.op_db import INFOS, MOST, cases, error_cases, examine
+from tests.parity.op_db import INFOS, MOST, examine
 
 FEW = 3  # samples of an operation
 TRIED = [name for name, info in INFOS.items() if not {name, info.name} & set(EXCLUDED)]
