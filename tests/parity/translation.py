@@ -40,7 +40,7 @@ def _paths() -> dict[int, str]:
     for home in _HOMES:
         owner = found(torch, home)
         names = dir(owner) if home == "Tensor" else vars(owner)
-        for name in names:
+        for name in sorted(names, key=lambda name: name.startswith("_")):  # the public one of two names
             value = getattr(owner, name, None)
             if callable(value) and not isinstance(value, types.ModuleType):
                 paths.setdefault(id(value), f"{home}.{name}".lstrip("."))
@@ -105,7 +105,7 @@ def mine_function(function: Any) -> Any:
     """
     path = path_of(function)
     if path is not None:
-        return found(flambeau, path)
+        return found(flambeau, "nn.functional.threshold" if path == "nn.functional._threshold" else path)
     if isinstance(function, types.FunctionType) and function.__module__.startswith("torch.testing"):
         return _again(function)
     if (getattr(function, "__module__", None) or "").startswith("torch._ops"):

@@ -36,6 +36,9 @@ class Matmul(Core):
         """
         return call(p.matmul, (self, other))
 
+    def __rmatmul__(self, other: "Tensor") -> "Tensor":
+        return other.matmul(cast("Tensor", self))
+
     def __matmul__(self, other: "Tensor") -> "Tensor":
         return call(p.matmul, (self, other)) if isinstance(other, Core) else NotImplemented
 

@@ -299,6 +299,7 @@ class Movement(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.movedim.html
         """
         rank = len(self.shape)
+        _check_moved(source, destination, rank)
         start = [normalize_axis(axis, rank) for axis in ([source] if isinstance(source, int) else source)]
         goal = [normalize_axis(axis, rank) for axis in ([destination] if isinstance(destination, int) else destination)]
         order = [axis for axis in range(rank) if axis not in start]
@@ -319,13 +320,26 @@ class Movement(Core):
         """Expand to another tensor's shape."""
         return self.expand(other.shape)
 
-    def narrow(self, dim: int, start: int, length: int) -> "Tensor":
+    def narrow(self, dim: int, start: "int | Tensor", length: int) -> "Tensor":
         """Elements ``start`` to ``start + length`` along a dimension.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.narrow.html
         """
-        shape, start = self.shape, int(start)
+        shape = self.shape
+        if not shape:
+            raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+        if length < 0:
+            raise RuntimeError("narrow(): length must be non-negative.")
+        if isinstance(start, Core):
+            if start.shape or start.dtype.is_floating_point or start.dtype.is_complex or start.dtype.name == "bool":
+                raise RuntimeError("start must be an 0-dim integral Tensor.")
+            start = int(cast("Tensor", start))
         axis = normalize_axis(dim, len(shape))
+        if not -shape[axis] <= start <= shape[axis]:
+            message = (
+                f"start out of range (expected to be in range of [{-shape[axis]}, {shape[axis]}], but got {start})"
+            )
+            raise IndexError(message)
         begin = start + shape[axis] if start < 0 else start
         if length < 0 or begin < 0 or begin + length > shape[axis]:
             message = f"start ({start}) + length ({length}) exceeds dimension size ({shape[axis]})."
@@ -352,7 +366,10 @@ class Movement(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.diagonal.html
         """
         rank = len(self.shape)
-        return call_view(p.diagonal, self, (offset, normalize_axis(dim1, rank), normalize_axis(dim2, rank)))
+        first, second = normalize_axis(dim1, rank), normalize_axis(dim2, rank)
+        if first == second:
+            raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+        return call_view(p.diagonal, self, (offset, first, second))
 
     def unfold(self, dimension: int, size: int, step: int) -> "Tensor":
         """All windows of ``size`` elements, ``step`` apart, along a dimension; the window is the last dimension.
@@ -393,6 +410,19 @@ class Movement(Core):
     def contiguous(self, memory_format: Any = None) -> "Tensor":
         """Itself if its elements lie in row-major order, else a copy that does."""
         return self if self.is_contiguous() else call(UNARY["clone"], (self,))  # pyright: ignore[reportReturnType]
+
+
+def _check_moved(source: int | Sequence[int], destination: int | Sequence[int], rank: int) -> None:
+    """Raise RuntimeError unless ``movedim`` has as many sources as destinations, and none of them twice."""
+    lists = [[item] if isinstance(item, int) else list(item) for item in (source, destination)]
+    if len(lists[0]) != len(lists[1]):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({lists[0]} dims) should contain the same number of "
+            f"dims as destination ({lists[1]} dims)"
+        )
+    for name, dims in zip(("source", "destination"), lists, strict=True):
+        if len({normalize_axis(item, rank) for item in dims}) < len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({dims})")
 
 
 def _replaced(tensor: Core, src: "Tensor", part: "Callable[[Tensor], Tensor]") -> "Tensor":

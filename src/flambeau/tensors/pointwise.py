@@ -331,6 +331,9 @@ class Pointwise(Core):
     def __rmul__(self, other: Any) -> "Tensor":
         return call(p.mul, (operand(other), self))
 
+    def __rdiv__(self, other: Any) -> "Tensor":
+        return self.__rtruediv__(other)
+
     def __rtruediv__(self, other: Any) -> "Tensor":
         return call(p.div, (operand(other), self))
 
