@@ -4,11 +4,15 @@ python -m tests.parity.op_db --missing [--seconds N]     again and again until n
 python -m tests.parity.module_db --missing [--seconds N] likewise
 scripts/test tests/parity/test_optim_db.py tests/parity/test_schedulers.py --junitxml build/parity/optim_db.xml
 python -m tests.parity.report                            write docs/parity.md from what those wrote
+
+python -m tests.parity.op_db --quick --out build/parity/quick.json
+python -m tests.parity.report --xfails build/parity/quick.json     lines for tests/xfails.txt, to be given reasons
 """
 
 import collections
 import json
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -42,7 +46,12 @@ What counts as equal:
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page; or print the lines of tests/xfails.txt for a file of results of ``op_db --quick``."""
+    if sys.argv[1:2] == ["--xfails"]:
+        for name, found in json.loads(Path(sys.argv[2]).read_text()).items():
+            if found["failures"] and "excluded" not in found:
+                print(f"tests/parity/test_op_db.py::test_operation[{name}] | {_first(found['failures'])}")
+        return
     parts = [_ABOUT, _names(), *_databases(), _RULES.strip() + "\n", _left_out()]
     TARGET.write_text("\n".join(parts), encoding="utf-8")
 
