@@ -63,6 +63,10 @@ def __getattr__(name: str) -> Any:
     elif name in _SUBMODULES or name in _PRIVATE:
         value = import_module(f"flambeau.{name}")
     else:
+        unsupported = import_module("flambeau.base.unsupported")
+        reason = {**unsupported.FUNCTIONS, **unsupported.MODULES}.get(name)
+        if reason is not None:
+            raise unsupported.UnsupportedName(f"torch.{name} is not supported: {reason}")
         raise AttributeError(f"module 'flambeau' has no attribute '{name}'")
     globals()[name] = value
     return value

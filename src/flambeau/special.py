@@ -17,7 +17,7 @@ from flambeau.primitives.probability import BINARY, UNARY
 from flambeau.tensors.core import call, operand
 from flambeau.tensors.creation import as_tensor
 from flambeau.tensors.options import tensor_argument
-from flambeau.tensors.out import delivered
+from flambeau.tensors.outputs import delivered
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
@@ -98,7 +98,7 @@ def _unary(name: str, what: str, method: str = "", argument: str = "input") -> C
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
         tensor_argument(f"special_{name}", 1, input, argument)
         result = getattr(input, method)() if primitive is None else call(primitive, (input,))
-        return delivered(f"special_{name}", result, out)
+        return delivered(f"special.{name}", result, out)
 
     return _described(function, name, what)
 
@@ -130,7 +130,7 @@ def _binary(
             result = call(primitive, (operand(input), operand(other)))
         else:
             result = getattr(input if isinstance(input, Tensor) else as_tensor(input), method)(other)
-        return delivered(f"special_{name}", result, out)
+        return delivered(f"special.{name}", result, out)
 
     return _described(function, name, what)
 
@@ -211,7 +211,7 @@ def gammainc(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tens
     """
     tensor_argument("special_gammainc", 1, input)
     tensor_argument("special_gammainc", 2, other, "other")
-    return delivered("special_gammainc", input.igamma(other), out)
+    return delivered("special.gammainc", input.igamma(other), out)
 
 
 def gammaincc(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -221,7 +221,7 @@ def gammaincc(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Ten
     """
     tensor_argument("special_gammaincc", 1, input)
     tensor_argument("special_gammaincc", 2, other, "other")
-    return delivered("special_gammaincc", input.igammac(other), out)
+    return delivered("special.gammaincc", input.igammac(other), out)
 
 
 def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -233,7 +233,7 @@ def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
         kind = type(n).__name__
         raise TypeError(f"special_polygamma(): argument 'n' (position 1) must be int, not {kind}")
     tensor_argument("special_polygamma", 2, input)
-    return delivered("special_polygamma", input.polygamma(n), out)
+    return delivered("special.polygamma", input.polygamma(n), out)
 
 
 def multigammaln(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
@@ -244,7 +244,7 @@ def multigammaln(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
     tensor_argument("special_multigammaln", 1, input)
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")
-    return delivered("special_multigammaln", input.mvlgamma(p), out)
+    return delivered("special.multigammaln", input.mvlgamma(p), out)
 
 
 def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
@@ -264,7 +264,7 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
     """
     tensor_argument("special_logit", 1, input)
     value = input if eps is None else (input * 1.0).clamp(eps, 1 - eps)
-    return delivered("special_logit", value.logit(), out)
+    return delivered("special.logit", value.logit(), out)
 
 
 def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
@@ -273,7 +273,7 @@ def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Ten
     Source: https://docs.pytorch.org/docs/stable/special.html#torch.special.round
     """
     tensor_argument("special_round", 1, input)
-    return delivered("special_round", input.round(decimals=decimals), out)
+    return delivered("special.round", input.round(decimals=decimals), out)
 
 
 def softmax(input: Tensor, dim: int, dtype: Dtype | None = None) -> Tensor:
@@ -297,7 +297,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | N
 
     Source: https://docs.pytorch.org/docs/stable/special.html#torch.special.logsumexp
     """
-    return delivered("special_logsumexp", input.logsumexp(dim, keepdim), out)
+    return delivered("special.logsumexp", input.logsumexp(dim, keepdim), out)
 
 
 # -- Bessel and Airy functions -----------------------------------------------------------------------------------------

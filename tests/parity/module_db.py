@@ -1,21 +1,26 @@
 """PyTorch's own examination of its layers: each ``ModuleInfo``'s inputs, given to both libraries.
 
-python -m tests.parity.module_db [CLASS ...]    examine every input; print how many pass, and what fails
+python -m tests.parity.module_db [CLASS ...] [--missing] [--seconds N] [--out FILE]
+
+examines every input; prints how many pass, and what fails; and merges the results into a file of JSON.
 """
 
+import argparse
 import copy
-import dataclasses
 import inspect
+import json
 import pickle
-import sys
+import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 import flambeau
 from tests.parity.oracle import compare, flat, weights
+from tests.parity.translation import leaves, mine, theirs
 
 torch = pytest.importorskip("torch")
 common_modules = pytest.importorskip("torch.testing._internal.common_modules")
@@ -71,55 +76,6 @@ def cases(name: str, training: bool, full: bool) -> list[Case]:
     inputs = info.module_inputs_func(info, "cpu", torch.float32, True, training)
     numbers = range(len(inputs)) if full else sorted({len(inputs) * part // SAMPLE for part in range(SAMPLE)})
     return [Case(name, number, training, inputs[number]) for number in numbers if number < len(inputs)]
-
-
-def mine(value: Any) -> Any:
-    """What stands in Flambeau for a value of PyTorch."""
-    if isinstance(value, torch.Tensor):
-        result = flambeau.tensor(value.detach().numpy().copy(), requires_grad=value.requires_grad)
-        return flambeau.nn.Parameter(result.detach()) if isinstance(value, torch.nn.Parameter) else result
-    if isinstance(value, torch.dtype):
-        return getattr(flambeau, str(value).removeprefix("torch."))
-    if isinstance(value, dict):
-        return {key: mine(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(mine(item) for item in value)
-    if isinstance(value, torch.nn.LinearCrossEntropyOptions):
-        return flambeau.nn.LinearCrossEntropyOptions(**dataclasses.asdict(value))
-    if isinstance(value, torch.nn.TransformerEncoderLayer):
-        return _layer(value)
-    if (getattr(value, "__module__", None) or "").startswith(("torch.nn", "torch._C._nn")):
-        return getattr(flambeau.nn.functional, value.__name__)
-    return value
-
-
-def _layer(layer: Any) -> Any:
-    """The same encoder layer, with the same weights."""
-    attention = layer.self_attn
-    result = flambeau.nn.TransformerEncoderLayer(
-        attention.embed_dim,
-        attention.num_heads,
-        layer.linear1.out_features,
-        layer.dropout.p,
-        mine(layer.activation),
-        layer.norm1.eps,
-        attention.batch_first,
-        layer.norm_first,
-        layer.linear1.bias is not None,
-    )
-    result.load_state_dict({name: mine(value) for name, value in layer.state_dict().items()})
-    return result
-
-
-def theirs(value: Any) -> Any:
-    """A value of PyTorch, copied so that nothing is shared from case to case."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().clone().requires_grad_(value.requires_grad)
-    if isinstance(value, dict):
-        return {key: theirs(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(theirs(item) for item in value)
-    return value
 
 
 def same_state(found: Any, expected: Any) -> None:
@@ -201,11 +157,11 @@ def check_forward(case: Case) -> None:
         own_args, own_kwargs = change(args), change(kwargs)
         output = flat(module(*own_args, **own_kwargs))
         results.append(output)
-        leaves = [*_leaves((own_args, own_kwargs)), *module.parameters()]
+        inputs = [*leaves((own_args, own_kwargs)), *module.parameters()]
         roots = [item for item in output if getattr(item, "requires_grad", False)]
         if roots and not random:
             sum((item * weights(library, item)).sum() for item in roots).backward()  # pyright: ignore[reportAttributeAccessIssue]
-        gradients.append([leaf.grad for leaf in leaves])
+        gradients.append([leaf.grad for leaf in inputs])
     if random:
         assert [tuple(item.shape) for item in results[0]] == [tuple(item.shape) for item in results[1]]
         return
@@ -239,17 +195,6 @@ def _alike(one: Any, other: Any) -> bool:
     return torch.equal(one.nan_to_num(), other.nan_to_num()) if isinstance(one, torch.Tensor) else one == other
 
 
-def _leaves(value: Any) -> Iterator[Any]:
-    """Tensors in arguments that gather gradients."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _leaves(item)
-    elif getattr(value, "requires_grad", False) and getattr(value, "is_leaf", False):
-        yield value
-
-
 ASPECTS: dict[str, Callable[[Case], None]] = {
     "state": check_state,
     "copies": check_copies,
@@ -273,27 +218,42 @@ def problems(name: str, aspect: str, training: bool, full: bool) -> Iterator[tup
                 yield case, None
 
 
-def main(names: Sequence[str]) -> None:
-    """Examine everything and print the counts."""
-    passed = dict.fromkeys(ASPECTS, 0)
-    tried = dict.fromkeys(ASPECTS, 0)
-    inputs = whole = 0
-    for name in names or PRESENT:
-        failed: set[tuple[bool, int]] = set()
-        for training in (False, True):
-            inputs += len(cases(name, training, True))
-            for aspect in ASPECTS:
-                for case, problem in problems(name, aspect, training, True):
-                    tried[aspect] += 1
-                    passed[aspect] += problem is None
-                    if problem is not None:
-                        failed.add((training, case.number))
-                        print(f"{aspect}: {case}: {problem}")
-        whole += len(failed)
-    print(f"classes: {len(names or PRESENT)} of {len(INFOS)}; inputs: {inputs - whole} of {inputs} pass everything")
-    for aspect in ASPECTS:
-        print(f"  {aspect}: {passed[aspect]} of {tried[aspect]}")
+def examined(name: str) -> dict[str, Any]:
+    """Everything that is asked of one class, as it stands in the file of results."""
+    inputs, failures = 0, []
+    for training in (False, True):
+        inputs += len(cases(name, training, True))
+        for aspect in ASPECTS:
+            found = [(case.number, text) for case, text in problems(name, aspect, training, True) if text is not None]
+            failures += [[training, number, aspect, text] for number, text in found]
+    return {"inputs": inputs, "failures": failures}
+
+
+def main() -> None:
+    """Examine classes, merge the results into the file, and print the counts."""
+    parser = argparse.ArgumentParser(prog="python -m tests.parity.module_db")
+    parser.add_argument("classes", nargs="*", help="names of classes; all by default")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop before a class after this time")
+    parser.add_argument("--missing", action="store_true", help="only classes that the file has no results of")
+    parser.add_argument("--out", type=Path, default=Path("build/parity/module_db.json"), help="file of the results")
+    given = parser.parse_args()
+    started = time.monotonic()
+    results: dict[str, Any] = json.loads(given.out.read_text()) if given.out.exists() else {}
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    for name in given.classes or PRESENT:
+        if given.missing and name in results:
+            continue
+        if time.monotonic() - started > given.seconds:
+            print(f"stopped before {name}")
+            break
+        results[name] = examined(name)
+        given.out.write_text(json.dumps(results, indent=0))
+        for training, number, aspect, text in results[name]["failures"]:
+            print(f"{aspect}: {name}, input {number}, training={training}: {text}")
+    inputs = sum(found["inputs"] for found in results.values())
+    bad = sum(len({(item[0], item[1]) for item in found["failures"]}) for found in results.values())
+    print(f"classes: {len(results)} of {len(INFOS)}; inputs: {inputs - bad} of {inputs} pass everything")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -262,8 +262,6 @@ lgamma = unary("lgamma")
 digamma = unary("digamma")
 reciprocal = unary("reciprocal")
 reciprocal_ = unary("reciprocal_")
-logit = unary("logit")
-logit_ = unary("logit_")
 neg = unary("neg")
 neg_ = unary("neg_")
 relu = unary("relu")
@@ -437,6 +435,17 @@ def nan_to_num_(
 ) -> Tensor:
     """In-place ``nan_to_num``; see ``Tensor.nan_to_num_``."""
     return input.nan_to_num_(nan, posinf, neginf)
+
+
+@takes_out()
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """``log(x / (1 - x))``; see ``Tensor.logit``."""
+    return input.logit(eps)
+
+
+def logit_(input: Tensor, eps: float | None = None) -> Tensor:
+    """In-place ``logit``."""
+    return input.logit_(eps)
 
 
 @takes_out()

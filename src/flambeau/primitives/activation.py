@@ -38,11 +38,15 @@ def wide(x: Array) -> Array:
     return x.astype(jnp.float32) if x.dtype in (jnp.float16, jnp.bfloat16) else x
 
 
+_COMPLEX = {"silu_cpu"}  # kernels that PyTorch has for complex numbers, too
+
+
 def _elementwise(kernel: str, function: Callable[..., Array]) -> Callable[..., Array]:
     """A lowering: whole numbers are refused unless ``kernel`` is empty, numbers come in the operand's type."""
 
     def lower(x: Array, *numbers: Any) -> Array:
-        if kernel and not jnp.issubdtype(x.dtype, jnp.floating):
+        kinds = jnp.inexact if kernel in _COMPLEX else jnp.floating
+        if kernel and not jnp.issubdtype(x.dtype, kinds):
             raise unsupported(kernel, x)
         value = wide(x)
         return function(value, *[number.value.astype(value.dtype) for number in numbers]).astype(x.dtype)

@@ -20,6 +20,7 @@ __all__ = [
     "index_select",
     "masked_scatter",
     "nonzero_static",
+    "nothing_gathered",
     "put",
     "scatter",
     "scatter_reduce",
@@ -88,6 +89,8 @@ def index(inputs: tuple[Array, ...], spec: tuple[bool, ...]) -> Array:
 def index_put(inputs: tuple[Any, ...], spec: tuple[bool, ...], accumulate: bool) -> Array:
     """(x, value, index arrays...): x with ``value`` written to, or added at, these positions."""
     x, value, *indices = inputs
+    if x.ndim == 0 and spec:  # one position, 0, of the only element
+        return index_put.lower((x.reshape(1), value, *indices), spec, accumulate).reshape(())
     where = _filled_in(spec, indices)
     shape = jax.eval_shape(partial(_looked_up, where), x).shape
     if isinstance(value, Scalar):
@@ -125,6 +128,12 @@ def gather(x: Array, where: Array, axis: int) -> Array:
     if x.ndim == 0 or where.ndim == 0:
         return jnp.broadcast_to(x.reshape(()), where.shape)
     return x.at[_along(x, axis, where)].get(mode="fill")
+
+
+@primitive(saves=(), grad_name="GatherBackward0")
+def nothing_gathered(x: Array, shape: tuple[int, ...]) -> Array:
+    """An empty array of x's type."""
+    return jnp.zeros(shape, x.dtype)
 
 
 @primitive(saves=(2,), grad_name="ScatterBackward0")

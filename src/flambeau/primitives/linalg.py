@@ -234,13 +234,15 @@ def matrix_rank(x: Array, absolute: float, relative: float | None, hermitian: bo
 def determinant(x: Array) -> Array:
     check_square("linalg.det", x)
     check_type("linalg.det", x)
-    return jnp.linalg.det(x)
+    return jnp.linalg.det(x) if x.shape[-1] else jnp.ones(x.shape[:-2], x.dtype)
 
 
 @primitive(grad_name="LinalgSlogdetBackward0")
 def sign_log_determinant(x: Array) -> tuple[Array, Array]:
     check_square("linalg.slogdet", x)
     check_type("linalg.slogdet", x)
+    if not x.shape[-1]:
+        return jnp.ones(x.shape[:-2], x.dtype), jnp.zeros(x.shape[:-2], jnp.real(x).dtype)
     sign, size = jnp.linalg.slogdet(x)
     return sign, size
 
@@ -253,7 +255,7 @@ def matrix_exp(x: Array) -> Array:
         raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {type_name(x)}")
     if x.size == 0:
         return x
-    wide = x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
+    wide = x.astype(jnp.complex128 if jnp.iscomplexobj(x) else jnp.float64)  # squaring doubles what was rounded away
     return jax.scipy.linalg.expm(wide, max_squarings=32).astype(x.dtype)
 
 

@@ -1,5 +1,6 @@
 """Normalization: by batch, layer, group and root mean square."""
 
+from math import prod
 from typing import Any
 
 import jax
@@ -108,7 +109,7 @@ def group_norm(inputs: tuple[Any, ...], groups: int, present: tuple[bool, bool])
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise unsupported("GroupNormKernelImpl", x)
     value = wide(x)
-    grouped = value.reshape(x.shape[0], groups, -1)
+    grouped = value.reshape(x.shape[0], groups, prod(x.shape[1:]) // groups)
     scaled = _standardized(grouped, (2,), eps).reshape(x.shape)
     parameters = _per_channel(_parameters(tuple(rest), present, value.dtype), x.ndim)
     return _affine(scaled, *parameters).astype(x.dtype)

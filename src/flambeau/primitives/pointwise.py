@@ -1,6 +1,7 @@
 """Element-wise primitives: arithmetic, comparison, and functions of one value, with PyTorch's promotion."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 from jax.scipy import special
 
 from flambeau.dtypes.kinds import DTYPES, dtype, python_dtype
-from flambeau.primitives import gamma
+from flambeau.primitives.gamma_functions import lgamma, polygamma
 from flambeau.primitives.primitive import (
     Array,
     Primitive,
@@ -183,6 +184,15 @@ def _trunc_divide(x: Array, y: Array) -> Array:
     return jnp.trunc(x / y)
 
 
+def _constant(function: Callable[..., Array]) -> Callable[..., Array]:
+    """A function whose derivatives are zero, without those of the steps inside it."""
+
+    def constant(x: Array, y: Array) -> Array:
+        return function(jax.lax.stop_gradient(x), jax.lax.stop_gradient(y))
+
+    return constant
+
+
 def _maximum(x: Array, y: Array) -> Array:
     return jnp.maximum(x, y)
 
@@ -211,7 +221,8 @@ BINARY = {
     item.name: item
     for item in (
         _binary("floor_divide", _floor_divide, differentiable=False),
-        _binary("trunc_divide", _trunc_divide, differentiable=False),
+        _binary("div_floor", _constant(_floor_divide), "DivBackward2"),
+        _binary("div_trunc", _constant(_trunc_divide), "DivBackward2"),
         _binary("remainder", jnp.remainder, "RemainderBackward0"),
         _binary("fmod", jnp.fmod, "FmodBackward0"),
         _binary("maximum", _maximum, "MaximumBackward0"),
@@ -314,8 +325,8 @@ UNARY = {
         _unary("erf", special.erf),
         _unary("erfc", special.erfc),
         _unary("erfinv", special.erfinv),
-        _unary("lgamma", gamma.lgamma),
-        _unary("digamma", gamma.digamma),
+        _unary("lgamma", lgamma),
+        _unary("digamma", partial(polygamma, 0)),
         _unary("reciprocal", lambda x: 1 / x, "output"),
         _unary("logit", special.logit),
         _keeping("neg", jnp.negative, saves=()),

@@ -10,8 +10,8 @@ from jax.scipy import special
 
 from flambeau.dtypes.kinds import python_dtype
 from flambeau.primitives.activation import unsupported, wide
-from flambeau.primitives.gamma import zeta
 from flambeau.primitives.primitive import Array, Primitive, as_array, check_broadcast, common_dtype, floating
+from flambeau.primitives.zeta import zeta
 
 __all__ = ["BINARY", "UNARY"]
 

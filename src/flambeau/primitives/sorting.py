@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import prod
 
 import jax
 import jax.numpy as jnp
@@ -206,8 +207,12 @@ def quantile(x: Array, q: Array, axis: int | None, keepdim: bool, interpolation:
     share = 0.5 * (place > low) if interpolation == "midpoint" else place - low
     found = jnp.where(share > 0, below + share.astype(x.dtype) * (above - below), below)
     found = jnp.moveaxis(found, -1, 0)
-    if keepdim:
-        found = found.reshape((found.shape[0], *[1] * rank)) if axis is None else jnp.expand_dims(found, axis + 1)
+    if keepdim or not rank:
+        found = (
+            found.reshape((found.shape[0], *[1] * rank))
+            if axis is None or not rank
+            else jnp.expand_dims(found, axis + 1)
+        )
     return found if jnp.ndim(q) else found[0]
 
 
@@ -238,7 +243,8 @@ def searchsorted(boundaries: Array, values: Array, right: bool, small: bool) -> 
     find = partial(jnp.searchsorted, side="right" if right else "left")
     shape = values.shape
     if first.ndim > 1:
-        rows = first.reshape(-1, first.shape[-1]), second.reshape(-1, second.shape[-1])
+        count = prod(first.shape[:-1])
+        rows = first.reshape(count, first.shape[-1]), second.reshape(count, second.shape[-1])
         found = jax.vmap(find)(*rows)
     else:
         found = find(first, second)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.scipy import special
 
 from flambeau.dtypes.kinds import python_dtype
-from flambeau.primitives import gamma
+from flambeau.primitives import gamma_functions
 from flambeau.primitives.primitive import (
     Array,
     Primitive,
@@ -20,6 +20,7 @@ from flambeau.primitives.primitive import (
     primitive,
     promoted,
 )
+from flambeau.primitives.sorting import ghost
 
 __all__ = ["BINARY", "UNARY", "frexp", "isclose", "mvlgamma", "nan_to_num", "polygamma", "round_to", "same"]
 
@@ -90,7 +91,7 @@ UNARY = {
         _floating("deg2rad", _times(pi / 180), saves=(), grad_name="Deg2RadBackward0"),
         _floating("rad2deg", _times(180 / pi), saves=(), grad_name="Rad2DegBackward0"),
         _floating("sinc", jnp.sinc),
-        _floating("i0", special.i0),
+        _floating("i0", gamma_functions.i0),
     )
 }
 
@@ -100,6 +101,11 @@ def _binary(name: str, function: Callable[..., Array], **options: Any) -> Primit
         return function(*promoted(x, y))
 
     return Primitive(name, lower, **options)
+
+
+def _nextafter(x: Array, y: Array) -> Array:
+    """The number next to x; its derivative by x is taken to be 1, as PyTorch does."""
+    return jnp.nextafter(jax.lax.stop_gradient(x), jax.lax.stop_gradient(y)) + ghost(x)
 
 
 def _floating_binary(name: str, function: Callable[..., Array], **options: Any) -> Primitive:
@@ -155,7 +161,7 @@ BINARY = {
         _floating_binary("copysign", _copysign),
         _floating_binary("ldexp", _ldexp, grad_name="MulBackward0"),
         _floating_binary("logaddexp2", _logaddexp2),
-        _floating_binary("nextafter", jnp.nextafter, differentiable=False),
+        _floating_binary("nextafter", _nextafter, grad_name="NextafterBackward0"),
         _floating_binary("igamma", special.gammainc),
         _floating_binary("igammac", special.gammaincc),
         _binary("fmax", _extreme(larger=True)),
@@ -192,7 +198,7 @@ def nan_to_num(x: Array, nan: Any, posinf: Any, neginf: Any, given: tuple[bool, 
 
 @primitive(grad_name="PolygammaBackward0")
 def polygamma(x: Array, order: int) -> Array:
-    return gamma.polygamma(order, floating(x))
+    return gamma_functions.polygamma(order, floating(x))
 
 
 @primitive(grad_name="MvlgammaBackward0")
@@ -200,7 +206,7 @@ def mvlgamma(x: Array, order: int) -> Array:
     """Logarithm of the multivariate gamma function of this order."""
     value = floating(x)
     constant = jnp.asarray(order * (order - 1) / 4 * log(pi), value.dtype)
-    return constant + sum((gamma.lgamma(value - part / 2) for part in range(order)), jnp.zeros_like(value))
+    return constant + sum((gamma_functions.lgamma(value - part / 2) for part in range(order)), jnp.zeros_like(value))
 
 
 @primitive(grad_name="FrexpBackward0")

@@ -107,6 +107,8 @@ class Indexing(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.gather.html
         """
+        if not index.numel():  # nothing is looked up, whatever the index's type and rank
+            return call(p.nothing_gathered, (self,), (index.shape,))
         axis = _along("gather()", self, dim, index)
         shape, own = index.shape, self.shape
         for other in range(len(shape)):
@@ -357,7 +359,7 @@ def _expect_positions(message: str, index: Core) -> None:
 def _along(name: str, tensor: Core, dim: int, index: Core) -> int:
     """The axis of an operation with positions along it; checks the index as ``gather`` and ``scatter`` do."""
     axis = normalize_axis(dim, len(tensor.shape))
-    if index.dtype.name not in ("int32", "int64"):
+    if index.dtype.name not in ("int32", "int64") and index.shape.numel():
         raise RuntimeError(f"{name}: Expected dtype int32/int64 for index")
     if max(len(index.shape), 1) != max(len(tensor.shape), 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
@@ -467,7 +469,7 @@ def _index_added(tensor: Core, dim: int, index: "Tensor", source: "Tensor", alph
 
 def _at_axis(tensor: Core, dim: int, index: "Tensor") -> tuple[bool, ...]:
     axis = normalize_axis(dim, len(tensor.shape))
-    size = tensor.shape[axis]
+    size = tensor.shape[axis] if tensor.shape else 1
     check_positions(index, size, f"index {{}} is out of bounds for dimension {axis} with size {size}")
     return (*[False] * axis, True, *[False] * (len(tensor.shape) - axis - 1))
 

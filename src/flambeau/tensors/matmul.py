@@ -37,6 +37,9 @@ class Matmul(Core):
         """
         return call(p.matmul, (self, other))
 
+    def __rmatmul__(self, other: "Tensor") -> "Tensor":
+        return other.matmul(cast("Tensor", self))
+
     def __matmul__(self, other: "Tensor") -> "Tensor":
         return call(p.matmul, (self, other)) if isinstance(other, Core) else NotImplemented
 
@@ -232,12 +235,17 @@ def tensordot(a: "Tensor", b: "Tensor", dims: Any = 2) -> "Tensor":
         raise RuntimeError("both dimension lists should have same length")
     for one, other in zip(first, second, strict=True):
         left, right = a.shape[normalize_axis(one, len(a.shape))], b.shape[normalize_axis(other, len(b.shape))]
-        if left != right:
+        if left != right and 1 not in (left, right):
             sizes = f"first has size {left} in dim {one} and second has size {right} in dim {other}"
             raise RuntimeError(f"contracted dimensions need to match, but {sizes}")
     pairs = [
         tuple([normalize_axis(axis, len(item.shape)) for axis in axes]) for item, axes in ((a, first), (b, second))
     ]
+    for one, other in zip(*pairs, strict=True):  # a dimension of size 1 stands for any size
+        if a.shape[one] != b.shape[other]:
+            a, b = [
+                item if item.shape[axis] == 1 else item.sum(axis, keepdim=True) for item, axis in ((a, one), (b, other))
+            ]
     return call(p.tensordot, (a, b), tuple(pairs))
 
 

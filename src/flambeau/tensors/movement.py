@@ -299,6 +299,7 @@ class Movement(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.movedim.html
         """
         rank = len(self.shape)
+        _check_moved(source, destination, rank)
         start = [normalize_axis(axis, rank) for axis in ([source] if isinstance(source, int) else source)]
         goal = [normalize_axis(axis, rank) for axis in ([destination] if isinstance(destination, int) else destination)]
         order = [axis for axis in range(rank) if axis not in start]
@@ -319,13 +320,26 @@ class Movement(Core):
         """Expand to another tensor's shape."""
         return self.expand(other.shape)
 
-    def narrow(self, dim: int, start: int, length: int) -> "Tensor":
+    def narrow(self, dim: int, start: "int | Tensor", length: int) -> "Tensor":
         """Elements ``start`` to ``start + length`` along a dimension.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.narrow.html
         """
         shape = self.shape
+        if not shape:
+            raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+        if length < 0:
+            raise RuntimeError("narrow(): length must be non-negative.")
+        if isinstance(start, Core):
+            if start.shape or start.dtype.is_floating_point or start.dtype.is_complex or start.dtype.name == "bool":
+                raise RuntimeError("start must be an 0-dim integral Tensor.")
+            start = int(cast("Tensor", start))
         axis = normalize_axis(dim, len(shape))
+        if not -shape[axis] <= start <= shape[axis]:
+            message = (
+                f"start out of range (expected to be in range of [{-shape[axis]}, {shape[axis]}], but got {start})"
+            )
+            raise IndexError(message)
         begin = start + shape[axis] if start < 0 else start
         if length < 0 or begin < 0 or begin + length > shape[axis]:
             message = f"start ({start}) + length ({length}) exceeds dimension size ({shape[axis]})."
@@ -363,8 +377,13 @@ class Movement(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.unfold.html
         """
         axis = normalize_axis(dimension, len(self.shape))
-        if not self.shape:
-            return self.reshape(1)[:size]  # pyright: ignore[reportIndexIssue]  # Tensor has it
+        length = self.shape[axis] if self.shape else 1
+        if size > length:
+            raise RuntimeError(f"maximum size for tensor at dimension {axis} is {length} but size is {size}")
+        if step <= 0:
+            raise RuntimeError(f"step is {step} but must be > 0")
+        if not self.shape:  # one window, of the only element
+            return cast("Tensor", self).reshape(1)[:size]
         return call_view(p.unfold, self, (axis, size, step))
 
     def as_strided(self, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> "Tensor":
@@ -376,10 +395,11 @@ class Movement(Core):
         last = offset + sum((count - 1) * step for count, step in zip(size, stride, strict=True))
         whole = prod(self._storage.node.aval.shape)
         if 0 not in size and last >= whole:
-            message = (
-                f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} are out of bounds"
+            item = self.dtype.itemsize
+            raise RuntimeError(
+                f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize {item} "
+                f"requiring a storage size of {(last + 1) * item} are out of bounds for storage of size {whole * item}"
             )
-            raise RuntimeError(f"{message} for storage of {whole} elements")
         if self._steps and not (self.is_contiguous() and self.numel() == whole):
             raise NotImplementedError(
                 "as_strided of a view that shows only part of its storage, or shows it in another order, is not "
@@ -390,6 +410,19 @@ class Movement(Core):
     def contiguous(self, memory_format: Any = None) -> "Tensor":
         """Itself if its elements lie in row-major order, else a copy that does."""
         return self if self.is_contiguous() else call(UNARY["clone"], (self,))  # pyright: ignore[reportReturnType]
+
+
+def _check_moved(source: int | Sequence[int], destination: int | Sequence[int], rank: int) -> None:
+    """Raise RuntimeError unless ``movedim`` has as many sources as destinations, and none of them twice."""
+    lists = [[item] if isinstance(item, int) else list(item) for item in (source, destination)]
+    if len(lists[0]) != len(lists[1]):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({lists[0]} dims) should contain the same number of "
+            f"dims as destination ({lists[1]} dims)"
+        )
+    for name, dims in zip(("source", "destination"), lists, strict=True):
+        if len({normalize_axis(item, rank) for item in dims}) < len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({dims})")
 
 
 def _replaced(tensor: Core, src: "Tensor", part: "Callable[[Tensor], Tensor]") -> "Tensor":

@@ -16,7 +16,7 @@ from flambeau.tensors.output_rules import RESIZED_SILENTLY, UNTAPED, OutputRule,
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["deliver", "resize", "takes_out"]
+__all__ = ["deliver", "delivered", "resize", "takes_out"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -77,6 +77,11 @@ def deliver(name: str, function: Callable[..., Any], args: Sequence[Any], kwargs
         for result, target in zip(results, targets, strict=True):
             _write(name, result, target)
     return type(cast("Any", found))(targets) if several else out
+
+
+def delivered(name: str, result: "Tensor", out: Any) -> "Tensor":
+    """A result that is already known; or ``out``, after it was written there as ``deliver`` does."""
+    return result if out is None else deliver(name, lambda known: known, (result,), {}, out)
 
 
 def _refuse_gradients(name: str, values: Iterable[Any]) -> None:

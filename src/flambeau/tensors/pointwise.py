@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pointwise"]
 
-_ROUNDINGS = {None: p.div, "floor": BINARY["floor_divide"], "trunc": BINARY["trunc_divide"]}
+_ROUNDINGS = {None: p.div, "floor": BINARY["div_floor"], "trunc": BINARY["div_trunc"]}
 
 
 def _scaled(other: Any, alpha: Any) -> Any:
@@ -106,6 +106,17 @@ class Pointwise(Core):
     def div_(self, other: Any, *, rounding_mode: str | None = None) -> "Tensor":
         """In-place ``div``."""
         return call_in_place(self, _rounding(rounding_mode), (self, operand(other)))
+
+    def logit(self, eps: float | None = None) -> "Tensor":
+        """``log(x / (1 - x))``, of numbers first moved to within ``eps`` and ``1 - eps`` if it is given.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.logit.html
+        """
+        return call(UNARY["logit"], (self if eps is None else cast("Tensor", self).clamp(eps, 1 - eps),))
+
+    def logit_(self, eps: float | None = None) -> "Tensor":
+        """In-place ``logit``."""
+        return call_in_place(self, UNARY["logit"], (self if eps is None else cast("Tensor", self).clamp(eps, 1 - eps),))
 
     def pow(self, exponent: Any) -> "Tensor":
         """Self ** exponent. Source: https://docs.pytorch.org/docs/stable/generated/torch.pow.html."""
@@ -241,7 +252,6 @@ class Pointwise(Core):
     lgamma, lgamma_ = _unary("lgamma")
     digamma, digamma_ = _unary("digamma")
     reciprocal, reciprocal_ = _unary("reciprocal")
-    logit, logit_ = _unary("logit")
     neg, neg_ = _unary("neg")
     relu, relu_ = _unary("relu")
     abs, abs_ = _unary("abs")
@@ -321,6 +331,9 @@ class Pointwise(Core):
 
     def __rmul__(self, other: Any) -> "Tensor":
         return call(p.mul, (operand(other), self))
+
+    def __rdiv__(self, other: Any) -> "Tensor":
+        return self.__rtruediv__(other)
 
     def __rtruediv__(self, other: Any) -> "Tensor":
         return call(p.div, (operand(other), self))

@@ -178,15 +178,20 @@ class Reduction(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.cov.html
         """
-        if fweights is not None or aweights is not None:
-            raise NotImplementedError("cov with fweights or aweights is not supported; weight the columns yourself")
         if len(self.shape) > 2:
             message = "cov(): expected input to have two or fewer dimensions but got an input with "
             raise RuntimeError(f"{message}{len(self.shape)} dimensions")
         rows = cast("Tensor", self).reshape(1, -1) if len(self.shape) < 2 else cast("Tensor", self)
-        centered = rows - rows.mean(1, keepdim=True)
-        found = centered.matmul(centered.conj().t()) / max(rows.shape[1] - correction, 0)
-        return found if len(self.shape) == 2 else found.reshape(())
+        weights = _observation_weights(rows, fweights, aweights)
+        if weights is None:
+            centered = rows - rows.mean(1, keepdim=True)
+            found = centered.matmul(centered.conj().t()) / max(rows.shape[1] - correction, 0)
+        else:
+            total = weights.sum()
+            centered = rows - (rows * weights).sum(1, keepdim=True) / total
+            lost = correction * ((weights * aweights).sum() / total if aweights is not None else 1)
+            found = centered.matmul((centered * weights).conj().t()) / (total - lost).clamp(min=0)
+        return found if rows.shape[0] != 1 else found.reshape(())
 
     def corrcoef(self) -> "Tensor":
         """Correlation coefficients of variables (rows).
@@ -234,6 +239,8 @@ class Reduction(Core):
         axis = normalize_axis(dim, len(self.shape))
         if not self.shape:
             raise RuntimeError("diff expects input to be at least one-dimensional")
+        if n == 0:
+            return cast("Tensor", self).clone()
         parts = [item for item in (prepend, cast("Tensor", self), append) if item is not None]
         found = parts[0] if len(parts) == 1 else cat(parts, axis)
         for _ in range(min(n, found.shape[axis])):
@@ -241,6 +248,35 @@ class Reduction(Core):
             later, earlier = found.narrow(axis, 1, size - 1), found.narrow(axis, 0, size - 1)
             found = later.ne(earlier) if found.dtype.name == "bool" else later - earlier
         return found
+
+
+def _observation_weights(rows: "Tensor", fweights: "Tensor | None", aweights: "Tensor | None") -> "Tensor | None":
+    """How much each column counts in ``cov``; None where all count once.
+
+    Raises:
+        RuntimeError: weights are no vector, not one for each column, or of the wrong kind of type.
+    """
+    for name, item in (("fweights", fweights), ("aweights", aweights)):
+        if item is None:
+            continue
+        if len(item.shape) > 1:
+            message = f"cov(): expected {name} to have one or fewer dimensions but got {name} with "
+            raise RuntimeError(f"{message}{len(item.shape)} dimensions")
+        kind = item.dtype.tensor_type.removesuffix("Tensor")
+        whole = not (item.dtype.is_floating_point or item.dtype.is_complex or item.dtype.name == "bool")
+        if name == "fweights" and not whole:
+            raise RuntimeError(f"cov(): expected fweights to have integral dtype but got fweights with {kind} dtype")
+        if name == "aweights" and not item.dtype.is_floating_point:
+            raise RuntimeError(
+                f"cov(): expected aweights to have floating point dtype but got aweights with {kind} dtype"
+            )
+        if item.numel() != rows.shape[1]:
+            raise RuntimeError(
+                f"cov(): expected {name} to have the same numel as there are observations in the input but got "
+                f"{item.numel()} != {rows.shape[1]}"
+            )
+    given = [item for item in (fweights, aweights) if item is not None]
+    return None if not given else given[0] if len(given) == 1 else given[0] * given[1]
 
 
 def chosen_correction(dim: Any, unbiased: bool | None, correction: float | None) -> tuple[Any, float]:

@@ -162,7 +162,7 @@ class Sorting(Core):
         array = cast("Tensor", self).host()
         axis = 0 if dim is None else normalize_axis(dim, len(self.shape))
         rows = array.reshape(-1) if dim is None else np.moveaxis(array, axis, 0)
-        differs = (rows[1:] != rows[:-1]).reshape(max(len(rows) - 1, 0), -1).any(1)
+        differs = (rows[1:] != rows[:-1]).any(tuple(range(1, rows.ndim)))
         starts = np.flatnonzero(np.concatenate([np.ones(min(len(rows), 1), bool), differs]))
         counts = np.diff(np.append(starts, len(rows)))
         inverse = np.repeat(np.arange(len(starts)), counts).reshape(array.shape if dim is None else -1)

@@ -1,5 +1,8 @@
 """``Tensor``: the door, put together from its families."""
 
+from typing import Any
+
+from flambeau.base.unsupported import METHODS, UnsupportedName
 from flambeau.tensors.activation import Activation
 from flambeau.tensors.conversion import Conversion
 from flambeau.tensors.core import Core
@@ -51,6 +54,12 @@ class Tensor(
 
     Source: https://docs.pytorch.org/docs/stable/tensors.html
     """
+
+    def __getattr__(self, name: str) -> Any:
+        reason = METHODS.get(name)
+        if reason is not None:
+            raise UnsupportedName(f"Tensor.{name} is not supported: {reason}")
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def clone(self, *, memory_format: object = None) -> "Tensor":
         """A copy; its gradient flows to this tensor.

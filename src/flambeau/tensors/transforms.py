@@ -8,7 +8,7 @@ from flambeau.primitives import fft as p
 from flambeau.primitives.primitive import Primitive
 from flambeau.tensors.core import call
 from flambeau.tensors.options import tensor_argument
-from flambeau.tensors.out import delivered
+from flambeau.tensors.outputs import delivered
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -85,7 +85,7 @@ def along_one(name: str, input: Any, n: Any, dim: Any, norm: Any, out: Any) -> "
     natural = 2 * (tensor.shape[axis] - 1) if primitive is p.half_to_real else tensor.shape[axis]
     size = _checked(natural if count is None else count)
     result = call(primitive, (tensor,), ((size,), (axis,), _norm(norm), forward))
-    return delivered(f"fft_{name}", result, out)
+    return delivered(f"fft.{name}", result, out)
 
 
 def _axes(tensor: "Tensor", s: Sequence[int] | None, dim: Sequence[int] | None) -> tuple[int, ...]:
@@ -126,4 +126,4 @@ def along_several(name: str, input: Any, s: Sizes, dim: Sizes, norm: Any, out: A
     if primitive is p.half_to_real and (given is None or given[-1] == -1):
         sizes[-1] = 2 * (sizes[-1] - 1)
     static = (tuple(map(_checked, sizes)), axes, _norm(norm), forward)
-    return delivered(f"fft_{name}", call(primitive, (tensor,), static), out)
+    return delivered(f"fft.{name}", call(primitive, (tensor,), static), out)

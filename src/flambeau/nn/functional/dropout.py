@@ -30,12 +30,12 @@ def checked_probability(p: float) -> float:
 def _dropped(primitive: Primitive, input: Tensor, p: float, training: bool, inplace: bool, by_channel: bool) -> Tensor:
     """Apply one of the dropout primitives, in training."""
     checked_probability(p)
-    if by_channel and len(input.shape) < 2:
-        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
     if not isinstance(input, Tensor):
         tensor_argument(primitive.name, 1, input)
     if not training or p == 0 or 0 in input.shape:
         return input
+    if by_channel and len(input.shape) < 2:
+        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
     operands = (input, device_key(None, input.device), float(p))
     if inplace:
         return call_in_place(input, primitive, operands, (by_channel,))

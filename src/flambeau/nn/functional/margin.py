@@ -336,7 +336,7 @@ def multi_margin_loss(
     if weight is not None and weight.dim() != 1:
         raise ValueError("weight must be one-dimensional")
     _check_margin(input.shape, target, weight)
-    scores = input if input.dim() == 2 else input.unsqueeze(0)
+    scores = input if input.dim() == 2 else input.reshape(1, -1)
     extra = () if weight is None else (weight,)
     losses: Tensor = call(_MULTI_MARGIN, (scores, target.reshape(-1), float(margin), *extra), (int(p), reduction))
     return losses.reshape(target.shape) if reduction == "none" else losses
@@ -344,7 +344,7 @@ def multi_margin_loss(
 
 def _check_margin(shape: Sequence[int], target: Tensor, weight: Tensor | None) -> None:
     """Raise RuntimeError, in PyTorch's words, where scores, classes and weights do not fit each other."""
-    if len(shape) not in (1, 2) or shape[-1] == 0:
+    if len(shape) > 2 or 0 in shape[-1:]:
         message = "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
         raise RuntimeError(f"{message}{list(shape)}")
     count = shape[0] if len(shape) == 2 else 1
@@ -353,11 +353,12 @@ def _check_margin(shape: Sequence[int], target: Tensor, weight: Tensor | None) -
             "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch "
             f"size). Expected target size [{count}], but got {list(target.shape)}. Input has shape {list(shape)}."
         )
-    if weight is not None and weight.shape != (shape[-1],):
-        raise RuntimeError(f"inconsistent weight size, expected {shape[-1]} but got {list(weight.shape)}")
+    classes = shape[-1] if shape else 1
+    if weight is not None and weight.shape != (classes,):
+        raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
     if target.dtype.name != "int64":
         kind = target.dtype.tensor_type.removesuffix("Tensor")
         raise RuntimeError(f"expected scalar type Long but found {kind}")
     known = target.read().value
-    if isinstance(known, np.ndarray) and bool(((known < 0) | (known >= shape[-1])).any()):
+    if isinstance(known, np.ndarray) and bool(((known < 0) | (known >= classes)).any()):
         raise RuntimeError("target out of range")

@@ -38,7 +38,7 @@ def _present(*tensors: Tensor | None) -> tuple[tuple[Tensor, ...], tuple[bool, .
 
 
 def _check_more_than_one(shape: Sequence[int]) -> None:
-    if prod(shape) // max(shape[1], 1) == 1:
+    if prod(shape[:1]) * prod(shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {shape!r}")
 
 
@@ -102,6 +102,8 @@ def batch_norm(
     _check_channels(
         shape[1] if len(shape) > 1 else 0, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
+    if len(shape) < 2 and not shape.numel():  # no channels: nothing to normalize, and no statistics to move
+        return input * 1
     affine, present = _present(weight, bias)
     if not training:
         for name, vector in (("running_mean", running_mean), ("running_var", running_var)):

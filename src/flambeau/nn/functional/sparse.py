@@ -54,7 +54,9 @@ def embedding(
         tensor_argument("embedding", 2, input, "indices")
     if sparse:
         raise NotImplementedError("embedding(sparse=True) is not supported: gradients are dense; pass sparse=False")
-    rows = weight.shape[0] if weight.shape else 0
+    if len(weight.shape) != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    rows = weight.shape[0]
     padding = -1
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:
