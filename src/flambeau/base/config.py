@@ -25,6 +25,14 @@ def _kernel_folder(programs: Path | None) -> Path | None:
     return programs / "kernels" if os.environ.get("FLAMBEAU_CACHE") else programs.parent / "kernels"
 
 
+def _may_set_the_heap() -> bool:
+    """Whether nobody has decided how the C library keeps memory."""
+    chosen = any(name.startswith("MALLOC_") for name in os.environ) or "glibc.malloc" in os.environ.get(
+        "GLIBC_TUNABLES", ""
+    )
+    return os.environ.get("FLAMBEAU_KEEP_MEMORY", "") != "0" and not chosen
+
+
 @dataclass(slots=True)
 class Config:
     """Switches of the running process.
@@ -39,6 +47,8 @@ class Config:
         program_limit: largest number of operations compiled as one program.
         piece_size: size aimed at when a longer graph is run in pieces.
         programs_kept: number of compiled programs after which the older half is dropped.
+        keep_memory: whether freed memory stays with the process for the next step (``devices.heap``);
+            ``FLAMBEAU_KEEP_MEMORY=0`` leaves the C library as it is, and so do settings of the user's own.
         color: whether commands may write in colors to a terminal (``NO_COLOR`` and ``TERM=dumb`` say no).
     """
 
@@ -51,6 +61,7 @@ class Config:
     program_limit: int = 1_000
     piece_size: int = 64
     programs_kept: int = 3_000
+    keep_memory: bool = True
     color: bool = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -61,4 +72,5 @@ config = Config(
     kernels=os.environ.get("FLAMBEAU_KERNELS", "") != "0",
     kernel_folder=_kernel_folder(_programs),
     compiler=os.environ.get("CXX", ""),
+    keep_memory=_may_set_the_heap(),
 )

@@ -12,6 +12,7 @@ from jax.sharding import SingleDeviceSharding
 from flambeau.base.config import config
 from flambeau.devices.backend import jax_device
 from flambeau.devices.device import device
+from flambeau.devices.heap import give_back
 from flambeau.graph.node import Aval, Node, Operation
 from flambeau.primitives.primitive import wrapped
 from flambeau.runtime.cut import Cut
@@ -65,6 +66,7 @@ def _compile(cut: Cut) -> Program:
     with jax.enable_x64(True):
         compiled = traced_program(cut, place).lower().compile(compiler_options=_OPTIONS.get(place.platform))
     note_compilation(cut.nodes, cut.leaves, cut.outputs, time.perf_counter() - started, compiled)
+    give_back()
     return Program(compiled, place)
 
 
