@@ -72,7 +72,7 @@ def _native(function: str, *arrays: Any, reverse: bool, plain: Plain) -> list[An
 
 
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **options: Any) -> tuple[Any, Any]:
-    return jax.jvp(partial(_formula, **options), primals, [*map(ad.instantiate_zeros, tangents)])
+    return jax.jvp(partial(_formula, **options), tuple(primals), tuple(map(ad.instantiate_zeros, tangents)))
 
 
 def _batched(arrays: Sequence[Any], axes: Sequence[Any], **options: Any) -> tuple[list[Any], list[int]]:
