@@ -74,7 +74,7 @@ def _reached(starts: Sequence[Edge], ends: set[Edge]) -> tuple[list[GradFn], dic
             functions.append(target)
             for item in target.edges:
                 if item is not None:
-                    stack.append(item)  # noqa: PERF401  (a comprehension is a call)
+                    stack.append(item)
     return functions, leaves
 
 

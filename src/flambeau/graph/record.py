@@ -63,7 +63,7 @@ def record(primitive: Evaluates, inputs: tuple[Any, ...], static: tuple[Any, ...
     """Record a primitive on nodes and Python numbers; returns its pending node."""
     avals: list[Any] = []
     for item in inputs:  # an explicit loop: a comprehension is a call
-        avals.append(item.aval if type(item) is Node else type(item))  # noqa: PERF401
+        avals.append(item.aval if type(item) is Node else type(item))
     operation = _operations.get((primitive, static, (*avals,)))
     if operation is None:
         operation = operation_of(primitive, static, (*avals,))

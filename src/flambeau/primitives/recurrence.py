@@ -202,14 +202,14 @@ def _hidden_only(weight: Array) -> Weights:
     return Weights(weight, weight, None, None, None)
 
 
-def _lstm_steps(projected: Array, hidden: Array, memory: Array, weight: Array, *, reverse: bool) -> list[Array]:
+def _lstm_steps(projected: Array, hidden: Array, memory: Array, weight: Array, *, reverse: bool) -> list[Any]:
     """What the kernel for the steps of an LSTM computes."""
     state = State(hidden, memory)
     last, (outputs, kept, before) = _steps("LSTM", reverse, projected, state, _hidden_only(weight), None)
     return [outputs, *kept, *before, *last]
 
 
-def _lstm_steps_back(outputs: Array, hidden: Array, memory: Array, *arrays: Array, reverse: bool) -> list[Array]:
+def _lstm_steps_back(outputs: Array, hidden: Array, memory: Array, *arrays: Array, reverse: bool) -> list[Any]:
     """What the kernel for the way back computes."""
     *kept, before, weight = arrays
     # An LSTM's way back does not read the hidden state before a step; the memory stands in for it.
