@@ -1,8 +1,9 @@
 """How the C library keeps memory: XLA's arrays and temporary blocks come and go with every step.
 
 By default glibc takes a large block from the system and gives it back as soon as it is freed; the next step's block is
-fresh pages, which the system fills with zeros one by one. That cost a sixth of an LSTM's step, and more of a ResNet's. Here freed blocks stay with the process, for the next step, and what is left over is given back whenever a program
-has been compiled: work that repeats itself compiles nothing, and work that changes needs other blocks.
+fresh pages, which the system fills with zeros one by one. That cost a sixth of an LSTM's step, and more of a ResNet's.
+Here freed blocks stay with the process, for the next step, and what is left over is given back whenever a program has
+been compiled: work that repeats itself compiles nothing, and work that changes needs other blocks.
 """
 
 import ctypes
