@@ -33,6 +33,14 @@ def _cache_bytes() -> int:
     return int(chosen or 1_000) * 1_000_000
 
 
+def _may_set_the_heap() -> bool:
+    """Whether nobody has decided how the C library keeps memory."""
+    chosen = any(name.startswith("MALLOC_") for name in os.environ) or "glibc.malloc" in os.environ.get(
+        "GLIBC_TUNABLES", ""
+    )
+    return os.environ.get("FLAMBEAU_KEEP_MEMORY", "") != "0" and not chosen
+
+
 @dataclass(slots=True)
 class Config:
     """Switches of the running process.
@@ -49,6 +57,8 @@ class Config:
         program_limit: largest number of operations compiled as one program.
         piece_size: size aimed at when a longer graph is run in pieces.
         programs_kept: number of compiled programs after which the older half is dropped.
+        keep_memory: whether freed memory stays with the process for the next step (``devices.heap``);
+            ``FLAMBEAU_KEEP_MEMORY=0`` leaves the C library as it is, and so do settings of the user's own.
         color: whether commands may write in colors to a terminal (``NO_COLOR`` and ``TERM=dumb`` say no).
     """
 
@@ -63,6 +73,7 @@ class Config:
     program_limit: int = 1_000
     piece_size: int = 64
     programs_kept: int = 3_000
+    keep_memory: bool = True
     color: bool = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -75,4 +86,5 @@ config = Config(
     compiler=os.environ.get("CXX", ""),
     cache_bytes=_cache_bytes(),
     xla_flags=os.environ.get("XLA_FLAGS", ""),
+    keep_memory=_may_set_the_heap(),
 )

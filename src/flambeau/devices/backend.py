@@ -6,6 +6,7 @@ from typing import Any, cast
 import jax
 
 from flambeau.devices.device import device
+from flambeau.devices.heap import keep
 
 __all__ = ["available", "jax_device"]
 
@@ -39,3 +40,6 @@ def jax_device(place: device) -> Any:
     if index >= count:
         raise RuntimeError(f"CUDA error: invalid device ordinal (asked for {place}, {count} present)")
     return cast("list[Any]", jax.devices(_PLATFORMS[place.type]))[index]
+
+
+keep()

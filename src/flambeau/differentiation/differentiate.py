@@ -65,14 +65,16 @@ def _reached(starts: Sequence[Edge], ends: set[Edge]) -> tuple[list[GradFn], dic
     while stack:
         edge = stack.pop()
         target = edge[0]
-        if edge in ends:
+        if ends and edge in ends:
             continue
         if not isinstance(target, GradFn):
             leaves[edge] = leaves.get(edge, 0) + 1
         elif id(target) not in seen:
             seen.add(id(target))
             functions.append(target)
-            stack.extend([item for item in target.edges if item is not None])
+            for item in target.edges:
+                if item is not None:
+                    stack.append(item)
     return functions, leaves
 
 
@@ -112,7 +114,7 @@ class _Walk:
     def deliver(self, edge: Edge, gradient: Tracked | None) -> None:
         """Add a gradient to what has arrived at a place; None says that nothing comes this way."""
         target, index = edge
-        if edge in self.ends:
+        if self.ends and edge in self.ends:
             self._keep(edge, gradient)
             return
         if not isinstance(target, GradFn):
@@ -133,9 +135,12 @@ class _Walk:
         """Add a gradient to what has arrived at a leaf, which is finished once nothing else leads to it."""
         if edge not in self.targets:
             return
+        missing = self.leaves[edge] = self.leaves[edge] - 1
+        if missing == 0 and self.accumulate and gradient is not None and edge not in self.found:
+            edge[0].accumulate(gradient)
+            return
         self._keep(edge, gradient)
-        self.leaves[edge] -= 1
-        if self.leaves[edge] == 0:
+        if missing == 0:
             self._finish(edge)
 
     def _keep(self, edge: Edge, gradient: Tracked | None) -> None:
@@ -185,8 +190,12 @@ class _Walk:
 
     def _step(self, function: GradFn, gradients: list[Tracked | None]) -> None:
         """One function's gradients on to its inputs."""
-        want = [edge is not None and self._leads(edge) for edge in function.edges]
-        if not any(want):
+        edges = function.edges
+        if self.wanted is None:
+            want = [edge is not None for edge in edges]
+        else:
+            want = [edge is not None and self._leads(edge, self.wanted) for edge in edges]
+        if True not in want:
             return
         if function.pre_hooks:
             gradients = _run_function_hooks(function.pre_hooks, gradients)
@@ -196,12 +205,12 @@ class _Walk:
             results = function.pull(gradients, want, self.create)
         if function.post_hooks:
             results = _run_function_hooks(function.post_hooks, results, gradients)
-        for edge, result in zip(function.edges, results, strict=True):
+        for edge, result in zip(edges, results, strict=True):
             if edge is not None:
                 self.deliver(edge, result)
 
-    def _leads(self, edge: Edge) -> bool:
-        return self.wanted is None or edge in self.targets or id(edge[0]) in self.wanted
+    def _leads(self, edge: Edge, wanted: set[int]) -> bool:
+        return edge in self.targets or id(edge[0]) in wanted
 
 
 def _call_hooks(hooks: dict[int, dict[int, Callable[[Tracked], Tracked | None]]], gradients: list[Any]) -> None:

@@ -133,14 +133,17 @@ class GradFn:
         """Gradients of the inputs from the gradients of the results; at least one of these is given."""
         saved = self.unpacked()
         wrt = self.positions(wanted)
-        mask = tuple([index for index, item in enumerate(cotangents) if item is not None])
-        given = [item for item in cotangents if item is not None]
-        back = self.back(wrt, mask)
-        inputs = (*saved, *[item.node for item in given])
-        node = record_operation(back, inputs)
+        inputs = [*saved]
+        mask: list[int] = []
+        for index, item in enumerate(cotangents):
+            if item is not None:
+                mask.append(index)
+                inputs.append(item.node)
+        back = self.back(wrt, (*mask,))
+        node = record_operation(back, (*inputs,))
         results: list[Tracked | None] = [None] * len(wanted)
         edge: GradFn | None = None
-        edges = (*self.saved_edges, *[item.edge for item in given]) if create else ()
+        edges = (*self.saved_edges, *[item.edge for item in cotangents if item is not None]) if create else ()
         if any(edges):
             edge = tape(back, inputs, edges)
         parts = picks(node) if len(wrt) > 1 else (node,)

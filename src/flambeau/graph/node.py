@@ -58,11 +58,12 @@ class Operation:
         inputs: for each input its ``Aval``, or the class of a Python number, or a tuple for a tuple-valued node.
         result: ``Aval`` of the result, or a tuple of them.
         mapped: whether its results are one example's (see ``Aval``).
+        sourceless: whether it is made from nothing but Python numbers, as constants and ranges are.
         serial: number by which a program's key names it.
         derived: what was worked out from this one (pullbacks, the inputs they read), by what distinguishes it.
     """
 
-    __slots__ = ("derived", "inputs", "mapped", "primitive", "result", "serial", "static")
+    __slots__ = ("derived", "inputs", "mapped", "primitive", "result", "serial", "sourceless", "static")
 
     _count = 0
 
@@ -72,6 +73,7 @@ class Operation:
         self.inputs = inputs
         self.result = result
         self.mapped: bool = is_mapped(result)
+        self.sourceless: bool = all(isinstance(item, type) for item in inputs)
         self.derived: dict[Any, Any] = {}
         Operation._count += 1
         self.serial = Operation._count

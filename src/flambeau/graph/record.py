@@ -61,10 +61,12 @@ def _as_inputs(result: Any, mapped: bool) -> Any:
 
 def record(primitive: Evaluates, inputs: tuple[Any, ...], static: tuple[Any, ...] = ()) -> Node:
     """Record a primitive on nodes and Python numbers; returns its pending node."""
-    avals: tuple[Any, ...] = tuple([i.aval if type(i) is Node else type(i) for i in inputs])
-    operation = _operations.get((primitive, static, avals))
+    avals: list[Any] = []
+    for item in inputs:  # an explicit loop: a comprehension is a call
+        avals.append(item.aval if type(item) is Node else type(item))
+    operation = _operations.get((primitive, static, (*avals,)))
     if operation is None:
-        operation = operation_of(primitive, static, avals)
+        operation = operation_of(primitive, static, (*avals,))
     node = Node(operation, inputs, operation.result)
     if not operation.mapped:
         PENDING.append(node)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import from_numpy_dtype
+from flambeau.kernels import lstm as native_lstm
 from flambeau.primitives.activation import wide
 from flambeau.primitives.cells import CELLS, lstm_output
 from flambeau.primitives.primitive import Array, primitive
@@ -118,6 +119,20 @@ def _forward(
     kind: str, reverse: bool, x: Array, state: State, weights: Weights, packing: Packing | None
 ) -> tuple[tuple[Array, State], Any]:
     """Outputs and last state, and what the way back needs."""
+    projected = _plus(jnp.matmul(x, weights.input.T), weights.input_bias)
+    if _is_native(kind, projected, weights, packing):
+        arrays = (_plus(projected, weights.hidden_bias), state.hidden, state.memory, weights.hidden)
+        outputs, *rest = native_lstm.forward(*arrays, reverse=reverse, plain=_lstm_steps)
+        kept, before, last = tuple(rest[:4]), State(*rest[4:6]), State(*rest[6:])
+    else:
+        last, (outputs, kept, before) = _steps(kind, reverse, projected, state, weights, packing)
+    return (outputs, last), (x, weights, packing, kept, before)
+
+
+def _steps(
+    kind: str, reverse: bool, projected: Array, state: State, weights: Weights, packing: Packing | None
+) -> tuple[State, Any]:
+    """All steps of a layer: the last state, and for every step (output, kept gates, state before)."""
     cell = CELLS[kind]
     recurrent = weights.hidden.T
 
@@ -128,14 +143,39 @@ def _forward(
             output = jnp.matmul(output, weights.projection.T)
         return State(output, memory), (output, kept, before)
 
-    projected = _plus(jnp.matmul(x, weights.input.T), weights.input_bias)
-    last, (outputs, kept, before) = _loop(packing)(step, state, projected, reverse)
-    return (outputs, last), (x, weights, packing, kept, before)
+    return _loop(packing)(step, state, projected, reverse)
 
 
 def _backward(kind: str, reverse: bool, residuals: Any, wanted: tuple[Array, State]) -> tuple[Any, ...]:
     """Gradients of the input, the first state and the weights, from those of the outputs and the last state."""
     x, weights, packing, kept, before = residuals
+    if _is_native(kind, x, weights, packing):
+        outputs, last = wanted
+        arrays = (outputs, *last, *kept, before.memory, weights.hidden)
+        projected, *first = native_lstm.gradients(*arrays, reverse=reverse, plain=_lstm_steps_back)
+        first, carried, hidden = State(*first), None, None
+    else:
+        first, (projected, carried, hidden) = _steps_back(kind, reverse, residuals, wanted)
+    if carried is None:
+        carried = projected
+    biased = weights.input_bias is not None
+    gradients = Weights(
+        _product(projected, x),
+        _product(carried, before.hidden),
+        _total(projected) if biased else None,
+        _total(carried) if biased else None,
+        None if hidden is None else _product(hidden, lstm_output(kept, before.memory)),
+    )
+    return jnp.matmul(projected, weights.input), first, gradients, None
+
+
+def _steps_back(kind: str, reverse: bool, residuals: Any, wanted: tuple[Array, State]) -> tuple[State, Any]:
+    """The way back: gradients of the first state, and for every step those of what was projected and carried.
+
+    What was carried has None where its gradients are those of what was projected; the third of a step is the gradient
+    of a projection's result.
+    """
+    _, weights, packing, kept, before = residuals
     cell = CELLS[kind]
 
     def step(later: State, given: Any) -> tuple[State, Any]:
@@ -148,18 +188,34 @@ def _backward(kind: str, reverse: bool, residuals: Any, wanted: tuple[Array, Sta
         return earlier, (projected, apart, None if weights.projection is None else hidden)
 
     outputs, last = wanted
-    first, (projected, carried, hidden) = _loop(packing)(step, last, (outputs, kept, before), not reverse)
-    if carried is None:
-        carried = projected
-    biased = weights.input_bias is not None
-    gradients = Weights(
-        _product(projected, x),
-        _product(carried, before.hidden),
-        _total(projected) if biased else None,
-        _total(carried) if biased else None,
-        None if hidden is None else _product(hidden, lstm_output(kept, before.memory)),
-    )
-    return jnp.matmul(projected, weights.input), first, gradients, None
+    return _loop(packing)(step, last, (outputs, kept, before), not reverse)
+
+
+# -- where a native kernel serves ----------------------------------------------------------------------------------
+
+
+def _is_native(kind: str, x: Array, weights: Weights, packing: Packing | None) -> bool:
+    return kind == "LSTM" and packing is None and weights.projection is None and native_lstm.serves(x)
+
+
+def _hidden_only(weight: Array) -> Weights:
+    return Weights(weight, weight, None, None, None)
+
+
+def _lstm_steps(projected: Array, hidden: Array, memory: Array, weight: Array, *, reverse: bool) -> list[Any]:
+    """What the kernel for the steps of an LSTM computes."""
+    state = State(hidden, memory)
+    last, (outputs, kept, before) = _steps("LSTM", reverse, projected, state, _hidden_only(weight), None)
+    return [outputs, *kept, *before, *last]
+
+
+def _lstm_steps_back(outputs: Array, hidden: Array, memory: Array, *arrays: Array, reverse: bool) -> list[Any]:
+    """What the kernel for the way back computes."""
+    *kept, before, weight = arrays
+    # An LSTM's way back does not read the hidden state before a step; the memory stands in for it.
+    residuals = (None, _hidden_only(weight), None, tuple(kept), State(before, before))
+    first, (projected, _, _) = _steps_back("LSTM", reverse, residuals, (outputs, State(hidden, memory)))
+    return [projected, *first]
 
 
 _layer.defvjp(_forward, _backward)

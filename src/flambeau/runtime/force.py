@@ -98,7 +98,7 @@ def _sources(cut: Cut) -> list[Node]:
     if len(cut.nodes) == len(cut.outputs) == 1:
         return []
     nodes = cut.nodes
-    return [nodes[index] for index in cut.outputs if not any(type(item) is Node for item in nodes[index].inputs)]
+    return [nodes[index] for index in cut.outputs if nodes[index].operation.sourceless]  # pyright: ignore[reportOptionalMemberAccess]  # what is computed has one
 
 
 def _constant(node: Node) -> bool:

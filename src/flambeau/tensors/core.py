@@ -265,7 +265,7 @@ _NUMPY_VIEWS: dict[str, Callable[..., Any]] = {
 
 def made(node: Node, edge: Edge | None = None) -> "Tensor":
     """A new tensor that shows a node."""
-    result = cast("Tensor", object.__new__(Core.kind))
+    result: Tensor = object.__new__(Core.kind)
     result._storage = Storage(node)
     if edge is not None:
         result._grad_fn, result._output_nr = edge
@@ -285,9 +285,11 @@ def wrap_array(array: Any, kind: dtype, place: device) -> "Tensor":
 
 def operand(value: Any) -> Any:
     """An argument as ``call`` takes it: tensors and Python numbers stay, NumPy's scalars become Python's."""
-    if isinstance(value, np.generic):  # first: NumPy's float64 is a float, too
+    if isinstance(value, Core):
+        return value
+    if isinstance(value, np.generic):  # before numbers: NumPy's float64 is a float, too
         return cast("Any", value.item())
-    if isinstance(value, (Core, float, int, complex)):
+    if isinstance(value, (float, int, complex)):
         return value
     raise TypeError(f"unsupported operand: expected a Tensor or a number, but got {type(value).__name__}")
 
@@ -334,7 +336,7 @@ def call(primitive: Primitive, inputs: Sequence[Any], static: tuple[Any, ...] = 
         if function is not None and primitive.checks == "output":
             function.guards = tuple([(item._storage, 0, item.aval) for item in results])
         return results
-    result = cast("Tensor", object.__new__(Core.kind))
+    result: Tensor = object.__new__(Core.kind)
     result._storage = Storage(node)
     if function is not None and _carries(aval):
         result._grad_fn = function
@@ -379,14 +381,17 @@ def _on_tape(primitive: Primitive, inputs: Sequence[Any], values: list[Any], nod
     checks = primitive.checks
     saves = primitive.saves
     if checks != "output" and saves != ():
-        tracked = sum([edge is not None for edge in edges])
-        function.guards = [
-            (item._storage, item._storage.version, item.aval)
-            for index, item in enumerate(inputs)
-            if isinstance(item, Core)
-            and (saves is None or index in saves)
-            and (checks != "others" or tracked > (edges[index] is not None))
-        ]
+        tracked = len(edges) - edges.count(None)
+        guards: list[tuple[Any, int, Any]] = []
+        for index, item in enumerate(inputs):
+            if (
+                isinstance(item, Core)
+                and (saves is None or index in saves)
+                and (checks != "others" or tracked > (edges[index] is not None))
+            ):
+                storage = item._storage
+                guards.append((storage, storage.version, values[index].aval))
+        function.guards = guards
     return function
 
 
