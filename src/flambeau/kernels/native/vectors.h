@@ -1,0 +1,119 @@
+// Sixteen floats at a time, and the functions of them that normalization, softmax and activations need.
+//
+// Functions here are inlined into ones that are compiled once for each kind of processor (FLAMBEAU_FOR_EACH_PROCESSOR),
+// and use whatever instructions that one has. No sum is reordered by the compiler: the order is the one written.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#if defined(__GNUC__) && !defined(__clang__)
+#define FLAMBEAU_FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define FLAMBEAU_FOR_EACH_PROCESSOR
+#endif
+#define FLAMBEAU_INLINE inline __attribute__((always_inline))
+
+namespace flambeau {
+
+constexpr int64_t kLanes = 16;
+
+typedef float Floats __attribute__((vector_size(kLanes * sizeof(float))));
+typedef int32_t Whole __attribute__((vector_size(kLanes * sizeof(int32_t))));
+
+FLAMBEAU_INLINE Floats all(float value) { return Floats{} + value; }
+
+FLAMBEAU_INLINE Floats load(const float* from) {
+  Floats values;
+  std::memcpy(&values, from, sizeof values);
+  return values;
+}
+
+FLAMBEAU_INLINE void store(float* to, Floats values) { std::memcpy(to, &values, sizeof values); }
+
+// The first `count` of sixteen; the others are `rest`.
+FLAMBEAU_INLINE Floats load(const float* from, int64_t count, float rest = 0) {
+  if (count >= kLanes) return load(from);
+  float some[kLanes];
+  store(some, all(rest));
+  std::memcpy(some, from, count * sizeof(float));
+  return load(some);
+}
+
+FLAMBEAU_INLINE void store(float* to, Floats values, int64_t count) {
+  if (count >= kLanes) return store(to, values);
+  std::memcpy(to, &values, count * sizeof(float));
+}
+
+FLAMBEAU_INLINE float sum(Floats values) {
+  float parts[kLanes];
+  store(parts, values);
+  for (int64_t half = kLanes / 2; half > 0; half /= 2) {
+    for (int64_t at = 0; at < half; ++at) parts[at] += parts[at + half];
+  }
+  return parts[0];
+}
+
+// The larger one; NaN if one of them is.
+FLAMBEAU_INLINE Floats larger(Floats x, Floats y) { return (x > y) | (x != x) ? x : y; }
+
+FLAMBEAU_INLINE float largest(Floats values) {
+  float parts[kLanes];
+  store(parts, values);
+  float found = parts[0];
+  for (float part : parts) found = part > found || part != part ? part : found;
+  return found;
+}
+
+// e to the x, to about one unit in the last place: x = n log 2 + r, a polynomial in r, and n into the exponent.
+FLAMBEAU_INLINE Floats exponential(Floats x) {
+  const Floats low = all(-104.0f), high = all(89.0f);
+  x = x < low ? low : x;  // NaN stays
+  x = x > high ? high : x;
+  const Floats shift = all(12582912.0f);  // adding it rounds to a whole number, which stands in the last bits
+  const Floats moved = x * 1.44269504088896341f + shift;
+  const Floats n = moved - shift;
+  Floats r = x - n * 0.693145751953125f;
+  r = r - n * 1.42860682030941723212e-6f;
+  Floats p = all(1.0f / 5040);
+  p = p * r + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * (r * r) + r + 1.0f;
+  Whole bits;
+  std::memcpy(&bits, &moved, sizeof bits);
+  const Whole exponent = bits - 0x4B400000;
+  const Whole half = exponent >> 1;  // in two steps, so that results below the normal numbers come out, too
+  const Whole first = (half + 127) << 23, second = (exponent - half + 127) << 23;
+  Floats a, b;
+  std::memcpy(&a, &first, sizeof a);
+  std::memcpy(&b, &second, sizeof b);
+  return p * a * b;
+}
+
+// The error function, as a quotient of polynomials; beyond 4 it is 1 to the last bit.
+FLAMBEAU_INLINE Floats error_function(Floats x) {
+  const Floats low = all(-4.0f), high = all(4.0f);
+  x = x < low ? low : x;
+  x = x > high ? high : x;
+  const Floats square = x * x;
+  Floats p = all(-2.72614225801306e-10f);
+  p = p * square + 2.77068142495902e-08f;
+  p = p * square + -2.10102402082508e-06f;
+  p = p * square + -5.69250639462346e-05f;
+  p = p * square + -7.34990630326855e-04f;
+  p = p * square + -2.95459980854025e-03f;
+  p = p * square + -1.60960333262415e-02f;
+  Floats q = all(-1.45660718464996e-05f);
+  q = q * square + -2.13374055278905e-04f;
+  q = q * square + -1.68282697438203e-03f;
+  q = q * square + -7.37332916720468e-03f;
+  q = q * square + -1.42647390514189e-02f;
+  return x * p / q;
+}
+
+}  // namespace flambeau
