@@ -35,53 +35,46 @@ struct Sizes {
 };
 
 FLAMBEAU_INLINE Floats masked(const Rule& rule, const float* mask, int64_t at, int64_t count, Floats scores) {
-  if (mask == nullptr) return scores;
-  Floats added = all(kNever);
-  if (rule.by_key == 1) {
-    added = load(mask + at, count, kNever);
-  } else {
-    added = all(mask[0]);
-  }
+  const Floats added = rule.by_key == 1 ? load(mask + at, count, kNever) : all(mask[0]);
   return rule.boolean ? (added == kNever ? added : scores) : scores + added;
 }
 
-// Scores of one query with `seen` keys become weights, in place; the last `hidden` of them are 0.
-FLAMBEAU_INLINE void softmax(const Rule& rule, const float* mask, int64_t seen, int64_t hidden, float* row) {
-  const int64_t open = seen - hidden;
+// Scores of one query with `seen` keys become weights, in place.
+FLAMBEAU_INLINE void softmax(const Rule& rule, const float* mask, int64_t seen, float* row) {
   Floats highest = all(kNever);
-  for (int64_t at = 0; at < open; at += kLanes) {
-    const int64_t count = open - at;
-    const Floats scores = masked(rule, mask, at, count, load(row + at, count, kNever));
-    store(row + at, scores, count);
+  for (int64_t at = 0; at < seen; at += kLanes) {
+    const int64_t count = seen - at;
+    Floats scores = load(row + at, count, kNever);
+    if (mask != nullptr) {
+      scores = masked(rule, mask, at, count, scores);
+      store(row + at, scores, count);
+    }
     highest = larger(scores, highest);
   }
   const float most = largest(highest);
-  std::fill(row + open, row + seen, 0.0f);
   if (mask != nullptr && most == kNever) {
-    std::fill(row, row + open, 0.0f);
+    std::fill(row, row + seen, 0.0f);
     return;
   }
   Floats total = all(0);
-  for (int64_t at = 0; at < open; at += kLanes) {
-    const int64_t count = open - at;
-    const Floats weights = exponential(load(row + at, count, kNever) - most);
-    store(row + at, weights, count);
+  for (int64_t at = 0; at < seen; at += kLanes) {
+    const Floats weights = exponential(load(row + at, seen - at, kNever) - most);
+    store(row + at, weights, seen - at);
     total += weights;
   }
   const float share = 1 / sum(total);
-  for (int64_t at = 0; at < open; at += kLanes) store(row + at, load(row + at, open - at) * share, open - at);
+  for (int64_t at = 0; at < seen; at += kLanes) store(row + at, load(row + at, seen - at) * share, seen - at);
 }
 
-FLAMBEAU_FOR_EACH_PROCESSOR
 void weigh(const Rule& rule, const float* mask, int64_t begin, int64_t rows, int64_t seen, float* scores) {
   for (int64_t row = 0; row < rows; ++row, scores += seen) {
     const int64_t open = rule.causal ? std::min(seen, begin + row + 1) : seen;
-    softmax(rule, mask == nullptr ? nullptr : mask + (begin + row) * rule.by_query, seen, seen - open, scores);
+    std::fill(scores + open, scores + seen, kNever);
+    softmax(rule, mask == nullptr ? nullptr : mask + (begin + row) * rule.by_query, seen, scores);
   }
 }
 
 // From weights w and their gradients g, those of the scores, w * (g - sum(w * g)), in place of g.
-FLAMBEAU_FOR_EACH_PROCESSOR
 void pull_back(const float* weights, int64_t rows, int64_t seen, float* gradients) {
   for (int64_t row = 0; row < rows; ++row, weights += seen, gradients += seen) {
     Floats total = all(0);

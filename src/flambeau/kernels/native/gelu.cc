@@ -30,7 +30,6 @@ FLAMBEAU_INLINE Floats by_tanh_slope(Floats x) {
   return share + x * (share * (1.0f - share)) * (kSlope * (1.0f + 3 * kCubic * x * x));
 }
 
-FLAMBEAU_FOR_EACH_PROCESSOR
 void apply(const float* x, int64_t size, bool tanh, float* y) {
   for (int64_t at = 0; at < size; at += kLanes) {
     const Floats value = load(x + at, size - at);
@@ -38,7 +37,6 @@ void apply(const float* x, int64_t size, bool tanh, float* y) {
   }
 }
 
-FLAMBEAU_FOR_EACH_PROCESSOR
 void pull_back(const float* x, const float* gradient, int64_t size, bool tanh, float* result) {
   for (int64_t at = 0; at < size; at += kLanes) {
     const Floats value = load(x + at, size - at);

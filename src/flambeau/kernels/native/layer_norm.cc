@@ -36,7 +36,6 @@ FLAMBEAU_INLINE Statistics statistics(const float* x, int64_t width, bool center
   return {mean, 1 / std::sqrt(sum(squares) / width + eps)};
 }
 
-FLAMBEAU_FOR_EACH_PROCESSOR
 void normalize(const float* x, const float* weight, const float* bias, int64_t rows, int64_t width, bool centered,
                float eps, float* y) {
   for (; rows > 0; --rows, x += width, y += width) {
@@ -50,7 +49,6 @@ void normalize(const float* x, const float* weight, const float* bias, int64_t r
 }
 
 // With s the normalized row and g the gradient times the weight, that of x is (g - mean(g) - s mean(g s)) * scale.
-FLAMBEAU_FOR_EACH_PROCESSOR
 void pull_back(const float* x, const float* weight, const float* gradient, int64_t rows, int64_t width, bool centered,
                float eps, float* result, float* of_weight, float* of_bias) {
   for (; rows > 0; --rows, x += width, gradient += width, result += width) {
@@ -75,7 +73,6 @@ void pull_back(const float* x, const float* weight, const float* gradient, int64
   }
 }
 
-FLAMBEAU_FOR_EACH_PROCESSOR
 void add(const float* x, int64_t size, float* total) {
   for (int64_t at = 0; at < size; ++at) total[at] += x[at];
 }

@@ -33,7 +33,6 @@ int64_t pieces(int64_t products, int64_t threads, int64_t size) {
 float* floats(ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); }
 
 // total[column] = sum of the rows of x; in blocks, so that rounding grows slowly.
-FLAMBEAU_FOR_EACH_PROCESSOR
 void add_rows(const float* x, int64_t rows, int64_t columns, int64_t stride, float* total) {
   constexpr int64_t kBlock = 32;
   for (int64_t at = 0; at < columns; at += kLanes) {
