@@ -114,7 +114,15 @@ class NativeFunction:
         formula = listed(plain)
 
         def derived(primals: Sequence[Any], tangents: Sequence[Any], **options: Any) -> Any:
-            return jax.jvp(partial(formula, **options), primals, [*map(ad.instantiate_zeros, tangents)])
+            which = [index for index, item in enumerate(tangents) if not isinstance(item, ad.Zero)]
+
+            def run(*active: Any) -> list[Any]:
+                values = list(primals)
+                for position, value in zip(which, active, strict=True):
+                    values[position] = value
+                return formula(*values, **options)
+
+            return jax.jvp(run, tuple(primals[index] for index in which), tuple(tangents[index] for index in which))
 
         def mapped(arrays: Sequence[Any], axes: Sequence[Any], **options: Any) -> tuple[list[Any], list[int]]:
             results = jax.vmap(partial(formula, **options), tuple(axes))(*arrays)

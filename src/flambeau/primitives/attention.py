@@ -93,8 +93,7 @@ def _softmax(scores: Array, allowed: Array | None, open_mask: bool) -> Array:
         scores = jnp.where(allowed, scores, -jnp.inf)
     if open_mask:
         return jax.nn.softmax(scores, axis=-1)
-    highest = jax.lax.stop_gradient(jnp.max(scores, -1, keepdims=True))
-    closed = highest == -jnp.inf
+    closed = jnp.all(scores == -jnp.inf, -1, keepdims=True)
     weights = jax.nn.softmax(jnp.where(closed, 0, scores), axis=-1)
     return jnp.where(closed, 0, weights)
 

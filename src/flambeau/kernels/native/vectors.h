@@ -96,7 +96,7 @@ FLAMBEAU_INLINE Floats exponential(Floats x) {
   return nothing ? all(0) : p * a * b;
 }
 
-// The error function, as a quotient of polynomials; beyond 4 it is 1 to the last bit.
+// The error function, as a quotient of polynomials, to about two units in the last place of 1.
 FLAMBEAU_INLINE Floats error_function(Floats x) {
   const Floats low = all(-4.0f), high = all(4.0f);
   x = x < low ? low : x;
@@ -114,7 +114,8 @@ FLAMBEAU_INLINE Floats error_function(Floats x) {
   q = q * square + -1.68282697438203e-03f;
   q = q * square + -7.37332916720468e-03f;
   q = q * square + -1.42647390514189e-02f;
-  return x * p / q;
+  const Floats found = x * p / q;
+  return found > 1.0f ? all(1) : found < -1.0f ? all(-1) : found;
 }
 
 }  // namespace flambeau
