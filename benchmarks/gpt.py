@@ -1,9 +1,16 @@
-"""A small GPT in the shape of nanoGPT, for either library."""
+"""Training steps of a small GPT in the shape of nanoGPT against PyTorch: forward, loss, backward, AdamW.
+
+python benchmarks/gpt.py
+"""
 
 import math
+import os
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["CONTEXT", "VOCABULARY", "gpt"]
+import numpy as np
+
+__all__ = ["CONTEXT", "VOCABULARY", "gpt", "stepper"]
 
 CONTEXT, VOCABULARY = 128, 256
 
@@ -61,3 +68,49 @@ def gpt(library: Any, layers: int = 4, width: int = 128, heads: int = 4) -> Any:
             return self.head(self.norm(x)).view(-1, VOCABULARY)
 
     return GPT()
+
+
+def stepper(library: Any, batch: int = 8, compiler: Callable[[Any], Any] | None = None) -> Callable[[int], float]:
+    """A function that trains for a number of steps, and returns the last loss."""
+    library.manual_seed(0)
+    model = gpt(library)
+    optimizer = library.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.1)
+    criterion = library.nn.CrossEntropyLoss()
+    forward = compiler(model) if compiler else model
+    numbers = np.random.default_rng(0)
+    batches: list[tuple[Any, Any]] = []
+    for _ in range(8):
+        tokens = numbers.integers(0, VOCABULARY, (batch, CONTEXT + 1))
+        pair = tokens[:, :-1].copy(), tokens[:, 1:].reshape(-1).copy()
+        batches.append((library.from_numpy(pair[0]), library.from_numpy(pair[1])))
+
+    def work(count: int) -> float:
+        loss: Any = None
+        for index in range(count):
+            tokens, following = batches[index % len(batches)]
+            optimizer.zero_grad()
+            loss = criterion(forward(tokens), following)
+            loss.backward()
+            optimizer.step()
+        return loss.item()
+
+    return work
+
+
+def main() -> None:
+    import torch
+    from timing import interleaved, table
+
+    import flambeau
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    sides = {
+        "flambeau": stepper(flambeau),
+        "PyTorch eager": stepper(torch),
+        "torch.compile": stepper(torch, compiler=torch.compile),
+    }
+    print(table("GPT, 4 layers, width 128, context 128, batch 8", interleaved(sides)))
+
+
+if __name__ == "__main__":
+    main()

@@ -60,6 +60,4 @@ def _gradients(name: str, which: Which, cotangent: Any, *arrays: Any) -> Any:
     return call(x, weight, cotangent, wanted=np.int64(sum(1 << index for index in which)), products=products)
 
 
-_linear = NativeFunction(
-    "linear", _formula, _value, _gradients, ("flambeau_linear", "flambeau_linear_gradients")
-)
+_linear = NativeFunction("linear", _formula, _value, _gradients, ("flambeau_linear", "flambeau_linear_gradients"))

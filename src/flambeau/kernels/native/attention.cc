@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "pages.h"
 #include "parallel.h"
 #include "products.h"
 #include "vectors.h"
@@ -136,6 +137,7 @@ ffi::Error attention(ffi::ThreadPool pool, ffi::AnyBuffer query, ffi::AnyBuffer 
   const Rule rule = rule_of(mask, causal, boolean);
   const int64_t block = sizes.block(), blocks = (sizes.queries + block - 1) / block;
   const float factor = *floats(scale);
+  in_large_pages(*result);
   float* to = floats(*result);
   spread(pool, sizes.batch * sizes.heads * blocks, pool.num_threads(), [&](int index) {
     OneThread alone;
@@ -161,6 +163,7 @@ ffi::Error attention_gradients(ffi::ThreadPool pool, ffi::AnyBuffer query, ffi::
   const Sizes sizes = sizes_of(query, key, value);
   const Rule rule = rule_of(mask, causal, boolean);
   const int64_t block = sizes.block(), step = sizes.heads * sizes.width, values_step = sizes.heads * sizes.values;
+  for (const ffi::AnyBuffer& result : {*of_query, *of_key, *of_value}) in_large_pages(result);
   const float factor = *floats(scale);
   spread(pool, sizes.batch * sizes.heads, pool.num_threads(), [&](int index) {
     OneThread alone;

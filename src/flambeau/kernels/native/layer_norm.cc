@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "pages.h"
 #include "parallel.h"
 #include "vectors.h"
 #include "workspace.h"
@@ -89,6 +90,7 @@ ffi::Error layer_norm(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer wei
                       ffi::AnyBuffer eps, ffi::Result<ffi::AnyBuffer> result, int64_t centered) {
   const int64_t rows = x.dimensions()[0], width = x.dimensions()[1], count = parts(pool, rows, width);
   const float *from = floats(x), *by = floats(weight), *plus = floats(bias), least = *floats(eps);
+  in_large_pages(*result);
   float* to = floats(*result);
   spread(pool, count, pool.num_threads(), [&](int index) {
     const int64_t begin = rows * index / count, end = rows * (index + 1) / count;
@@ -104,6 +106,7 @@ ffi::Error layer_norm_gradients(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::Any
                                 int64_t centered) {
   const int64_t rows = x.dimensions()[0], width = x.dimensions()[1], count = parts(pool, rows, width);
   const float *from = floats(x), *by = floats(weight), *given = floats(gradient), least = *floats(eps);
+  in_large_pages(*of_x);
   float *to = floats(*of_x), *weights = floats(*of_weight), *biases = floats(*of_bias);
   // For each part the sums of all its rows, and those of a block.
   Workspace space(count * 4 * width * sizeof(float));

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "pages.h"
 #include "parallel.h"
 #include "products.h"
 #include "vectors.h"
@@ -55,6 +56,7 @@ ffi::Error linear(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::Resul
   const int64_t outputs = weight.dimensions()[0], inputs = weight.dimensions()[1], rows = x.dimensions()[0];
   const float* bias = arguments.size() > 2 ? floats(*arguments.get<ffi::AnyBuffer>(2)) : nullptr;
   const float *from = floats(x), *by = floats(weight);
+  in_large_pages(*result);
   float* y = floats(*result);
   const int64_t threads = pool.num_threads();
   const bool by_rows = rows >= outputs / 2;
@@ -81,7 +83,10 @@ ffi::Error linear_gradients(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuff
   const float *from = floats(x), *by = floats(weight), *given = floats(gradient);
   float* found[3] = {};
   for (int64_t kind = 0, place = 0; kind < 3; ++kind) {
-    if (wanted >> kind & 1) found[kind] = floats(**results.get<ffi::AnyBuffer>(place++));
+    if (!(wanted >> kind & 1)) continue;
+    const ffi::AnyBuffer result = **results.get<ffi::AnyBuffer>(place++);
+    in_large_pages(result);
+    found[kind] = floats(result);
   }
   const int64_t threads = pool.num_threads();
   const int64_t by_rows = found[0] == nullptr ? 0 : pieces(products, threads, rows);
