@@ -9,6 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
+from timing import interleaved, table
+
+import flambeau
 
 __all__ = ["CONTEXT", "VOCABULARY", "gpt", "stepper"]
 
@@ -70,13 +74,13 @@ def gpt(library: Any, layers: int = 4, width: int = 128, heads: int = 4) -> Any:
     return GPT()
 
 
-def stepper(library: Any, batch: int = 8, compiler: Callable[[Any], Any] | None = None) -> Callable[[int], float]:
+def stepper(library: Any, batch: int = 8, compiled: bool = False) -> Callable[[int], float]:
     """A function that trains for a number of steps, and returns the last loss."""
     library.manual_seed(0)
     model = gpt(library)
     optimizer = library.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.1)
     criterion = library.nn.CrossEntropyLoss()
-    forward = compiler(model) if compiler else model
+    forward = torch.compile(model) if compiled else model
     numbers = np.random.default_rng(0)
     batches: list[tuple[Any, Any]] = []
     for _ in range(8):
@@ -98,16 +102,11 @@ def stepper(library: Any, batch: int = 8, compiler: Callable[[Any], Any] | None 
 
 
 def main() -> None:
-    import torch
-    from timing import interleaved, table
-
-    import flambeau
-
     torch.set_num_threads(os.cpu_count() or 1)
     sides = {
         "flambeau": stepper(flambeau),
         "PyTorch eager": stepper(torch),
-        "torch.compile": stepper(torch, compiler=torch.compile),
+        "torch.compile": stepper(torch, compiled=True),
     }
     print(table("GPT, 4 layers, width 128, context 128, batch 8", interleaved(sides)))
 

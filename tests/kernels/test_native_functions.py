@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -87,9 +88,9 @@ CASES = {
     "layer norm, narrow": Case(of_norm(layer_norm, 1, BOTH), ((2050, 3), (3,), (3,)), NORM),
     "rms norm": Case(of_norm(rms_norm, 1, FIRST), ((95, 51), (51,)), NORM),
     "rms norm without a weight": Case(of_norm(rms_norm, 1, NONE), ((70, 64),), NORM),
-    "gelu": Case(lambda x: ACTIVATIONS["gelu"].lower(x), ((5, 1001),), GELU),
-    "gelu by tanh": Case(lambda x: ACTIVATIONS["gelu_tanh"].lower(x), ((4099,),), GELU),
-    "gelu in pieces": Case(lambda x: ACTIVATIONS["gelu"].lower(x), ((300, 301),), GELU),
+    "gelu": Case(ACTIVATIONS["gelu"].lower, ((5, 1001),), GELU),
+    "gelu by tanh": Case(ACTIVATIONS["gelu_tanh"].lower, ((4099,),), GELU),
+    "gelu in pieces": Case(ACTIVATIONS["gelu"].lower, ((300, 301),), GELU),
     "attention": Case(of_attention(), ((2, 3, 40, 16), (2, 3, 56, 16), (2, 3, 56, 8)), ATTENTION),
     "attention, odd": Case(of_attention(scale=0.3), ((3, 71, 19), (3, 83, 19), (3, 83, 21)), ATTENTION),
     "attention of one head": Case(of_attention(), ((101, 7), (90, 7), (90, 33)), ATTENTION),
@@ -119,14 +120,14 @@ def inputs_of(case: Case, seed: int = 0) -> list[Any]:
 def compiled(function: Callable[..., Any], *inputs: Any) -> tuple[Any, str]:
     """The results of a function, and the text of its program."""
     with jax.enable_x64(True):
-        made = jax.jit(lambda *arrays: function(*arrays)).lower(*inputs)
+        made = jax.jit(partial(function)).lower(*inputs)  # a new object each time, which JAX traces anew
         return made.compile()(*inputs), made.as_text()
 
 
 def text_of(function: Callable[..., Any], *inputs: Any) -> str:
     """The text of a program."""
     with jax.enable_x64(True):
-        return jax.jit(lambda *arrays: function(*arrays)).lower(*inputs).as_text()
+        return jax.jit(partial(function)).lower(*inputs).as_text()
 
 
 def plainly(function: Callable[..., Any], *inputs: Any) -> Any:

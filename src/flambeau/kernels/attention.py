@@ -48,8 +48,9 @@ def _fits(mask: Any, shape: tuple[int, ...]) -> bool:
 
 def attended(query: Any, key: Any, value: Any, mask: Any | None, scale: Any, causal: bool, plain: Plain) -> Any:
     """``softmax(query @ key.T * scale + mask) @ value``, as ``plain`` says it."""
-    boolean = mask is not None and mask.dtype == np.bool_
-    if boolean:
+    boolean = False
+    if mask is not None and mask.dtype == np.bool_:
+        boolean = True
         mask = jnp.where(mask, jnp.zeros((), query.dtype), -jnp.inf)
     batch, heads = prod(query.shape[:-3]), prod(query.shape[-3:-2])
     operands = [item.reshape(batch, heads, *item.shape[-2:]) for item in (query, key, value)]

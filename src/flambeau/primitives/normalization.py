@@ -98,7 +98,8 @@ def layer_norm(inputs: tuple[Any, ...], rank: int, present: tuple[bool, bool]) -
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise unsupported("LayerNormKernelImpl", x)
     if normalizes((x, *rest)):
-        return normalized(x, *_parameters(tuple(rest), present, x.dtype), eps.value, rank, centered=True)
+        weight, bias = _parameters(tuple(rest), present, x.dtype)
+        return normalized(x, weight, bias, eps.value, rank, centered=True)
     value = wide(x)
     scaled = _standardized(value, tuple(range(x.ndim - rank, x.ndim)), eps)
     return _affine(scaled, *_parameters(tuple(rest), present, value.dtype)).astype(x.dtype)
@@ -124,7 +125,8 @@ def rms_norm(inputs: tuple[Any, ...], rank: int, present: tuple[bool, bool]) -> 
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise unsupported("rms_norm", x)
     if normalizes((x, *rest)):
-        return normalized(x, *_parameters(tuple(rest), present, x.dtype), eps.value, rank, centered=False)
+        weight, bias = _parameters(tuple(rest), present, x.dtype)
+        return normalized(x, weight, bias, eps.value, rank, centered=False)
     value = wide(x)
     squares = jnp.mean(value * value, tuple(range(x.ndim - rank, x.ndim)), keepdims=True)
     scaled = value * jax.lax.rsqrt(squares + eps.value.astype(value.dtype))

@@ -18,7 +18,7 @@ namespace ffi = xla::ffi;
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
-// How scores become weights. `causal`: query i sees the keys 0 to i only. The mask's strides are 0 where it is repeated.
+// How scores become weights. `causal`: query i sees the keys 0 to i only. Where the mask is repeated, strides are 0.
 struct Rule {
   bool causal;
   const float* mask;  // nullptr, or what is added to the scores
@@ -79,7 +79,9 @@ void weigh(const Rule& rule, const float* mask, int64_t begin, int64_t rows, int
 void pull_back(const float* weights, int64_t rows, int64_t seen, float* gradients) {
   for (int64_t row = 0; row < rows; ++row, weights += seen, gradients += seen) {
     Floats total = all(0);
-    for (int64_t at = 0; at < seen; at += kLanes) total += load(weights + at, seen - at) * load(gradients + at, seen - at);
+    for (int64_t at = 0; at < seen; at += kLanes) {
+      total += load(weights + at, seen - at) * load(gradients + at, seen - at);
+    }
     const float mean = sum(total);
     for (int64_t at = 0; at < seen; at += kLanes) {
       const int64_t count = seen - at;
