@@ -31,7 +31,7 @@ _NATIVE = Path(__file__).parent / "native"
 _RUNTIME, _HEADERS = "onednn-cpu-gomp", "onednn-devel-cpu-gomp"
 _COMPILERS = ("c++", "g++", "clang++")
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-fvisibility=hidden", "-w")
-_PATIENCE = 60.0  # seconds; it takes 4 on an idle machine
+_PATIENCE = 180.0  # seconds; it takes 14 on an idle machine
 
 
 class Unavailable(Exception):  # noqa: N818  (it names a state, and never leaves the room)
