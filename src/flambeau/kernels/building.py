@@ -30,8 +30,8 @@ __all__ = ["Toolchain", "Unavailable", "built", "digest", "toolchain"]
 _NATIVE = Path(__file__).parent / "native"
 _RUNTIME, _HEADERS = "onednn-cpu-gomp", "onednn-devel-cpu-gomp"
 _COMPILERS = ("c++", "g++", "clang++")
-_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-w")
-_PATIENCE = 60.0  # seconds; it takes 4 on an idle machine
+_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-fvisibility=hidden", "-w")
+_PATIENCE = 180.0  # seconds; it takes 14 on an idle machine
 
 
 class Unavailable(Exception):  # noqa: N818  (it names a state, and never leaves the room)
@@ -109,14 +109,23 @@ def built(tools: Toolchain) -> tuple[Path, str]:
 
 @cache
 def digest(tools: Toolchain) -> str:
-    """Digest of everything the library depends on: sources, flags, versions and places."""
-    parts = [*_FLAGS, jax.__version__, metadata.version("jaxlib")]
+    """Digest of everything the library depends on: sources, flags, versions, places and the processor."""
+    parts = [*_FLAGS, jax.__version__, metadata.version("jaxlib"), _processor()]
     for path in (Path(tools.compiler).resolve(), tools.library):
         parts += [str(path), str(path.stat().st_mtime_ns)]
     digest = hashlib.sha256("\0".join(parts).encode())
     for path in sorted(_NATIVE.iterdir()):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _processor() -> str:
+    """What instructions this machine has: the library is made for them, and the folder may be other machines', too."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line for line in lines if line.startswith("flags")), "")
 
 
 def _folder() -> Path:

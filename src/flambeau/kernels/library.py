@@ -16,7 +16,20 @@ from flambeau.kernels.building import Unavailable, built, digest, toolchain
 __all__ = ["TARGETS", "flops", "identity", "set_aside", "status", "target", "wanted"]
 
 # The functions of the library that XLA calls.
-TARGETS = ("flambeau_convolution", "flambeau_max_pooling", "flambeau_lstm", "flambeau_lstm_gradients")
+TARGETS = (
+    "flambeau_convolution",
+    "flambeau_max_pooling",
+    "flambeau_lstm",
+    "flambeau_lstm_gradients",
+    "flambeau_linear",
+    "flambeau_linear_gradients",
+    "flambeau_gelu",
+    "flambeau_gelu_gradient",
+    "flambeau_layer_norm",
+    "flambeau_layer_norm_gradients",
+    "flambeau_attention",
+    "flambeau_attention_gradients",
+)
 
 _SLOWEST = 0x7  # oneDNN's number for AVX2; below, its convolutions are no faster than XLA's
 _lock = Lock()
@@ -102,4 +115,4 @@ def status() -> str:
         return f"off: {problem}"
     if target(TARGETS[0]) is None:
         return f"off: {_reason}"
-    return f"oneDNN, for convolution, max pooling and LSTM of float32 ({_key})"
+    return f"oneDNN and loops of our own, for float32 ({_key})"

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.scipy import special
 
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype
+from flambeau.kernels.gelu import activates, gelu_by
 from flambeau.primitives.primitive import Array, Primitive, primitive
 
 __all__ = [
@@ -93,12 +94,18 @@ def _mish(x: Array) -> Array:
     return x * jnp.tanh(jax.nn.softplus(x))
 
 
-def _gelu(x: Array) -> Array:
+def _exact_gelu(x: Array) -> Array:
     return x * 0.5 * (1 + special.erf(x * 0.7071067811865476))
 
 
-def _gelu_tanh(x: Array) -> Array:
+def _gelu_by_tanh(x: Array) -> Array:
     return 0.5 * x * (1 + jnp.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
+
+
+def _gelu(formula: Callable[[Array], Array], tanh: bool) -> Callable[[Array], Array]:
+    """GELU by a native kernel where one serves."""
+    native = gelu_by(formula, tanh)
+    return lambda x: native(x) if activates(x) else formula(x)
 
 
 def _softplus(x: Array, beta: Array, threshold: Array) -> Array:
@@ -131,8 +138,8 @@ _ROWS: dict[str, tuple[str, Callable[..., Array], str, str]] = {
     "hardswish": ("hardswish_cpu", _hardswish, "HardswishBackward0", "HardswishBackward0"),
     "silu": ("silu_cpu", _silu, "SiluBackward0", "SiluBackward0"),
     "mish": ("mish_cpu", _mish, "MishBackward0", "MishBackward0"),
-    "gelu": ("GeluKernelImpl", _gelu, "GeluBackward0", "GeluBackward0"),
-    "gelu_tanh": ("GeluKernelImpl", _gelu_tanh, "GeluBackward0", "GeluBackward0"),
+    "gelu": ("GeluKernelImpl", _gelu(_exact_gelu, tanh=False), "GeluBackward0", "GeluBackward0"),
+    "gelu_tanh": ("GeluKernelImpl", _gelu(_gelu_by_tanh, tanh=True), "GeluBackward0", "GeluBackward0"),
     "softplus": ("softplus_cpu", _softplus, "SoftplusBackward0", "SoftplusBackward0"),
     "logsigmoid": ("log_sigmoid_cpu", jax.nn.log_sigmoid, "LogSigmoidBackward0", "LogSigmoidBackward0"),
     "threshold": ("", _threshold, "ThresholdBackward0", "ThresholdBackward1"),

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import from_numpy_dtype
+from flambeau.kernels.attention import attended, attends
 from flambeau.primitives.activation import wide
 from flambeau.primitives.primitive import Array, primitive
 
@@ -61,6 +62,17 @@ def attention(inputs: tuple[Any, ...], present: tuple[bool, bool], causal: bool,
         key, value = _shared_heads(query, key, value)
     width = query.shape[-1]
     scale = rest[-1].value if scaled else jnp.asarray(1 / sqrt(width) if width else 1.0)
+    if present[1]:
+        return _plain(query, key, value, mask, scale, causal, tuple(rest[:2]))
+    if attends(query, key, value, mask):
+        return attended(query, key, value, mask, scale, causal, _plain)
+    return _plain(query, key, value, mask, scale, causal)
+
+
+def _plain(
+    query: Array, key: Array, value: Array, mask: Array | None, scale: Any, causal: bool, dropout: tuple[Any, ...] = ()
+) -> Array:
+    """Attention in plain XLA; ``dropout`` is a random key and a probability."""
     scores = jnp.matmul(wide(query) * scale.astype(wide(query).dtype), jnp.swapaxes(wide(key), -1, -2))
     allowed = None
     if causal:
@@ -70,8 +82,8 @@ def attention(inputs: tuple[Any, ...], present: tuple[bool, bool], causal: bool,
     elif mask is not None:
         scores = scores + mask.astype(scores.dtype)
     weights = _softmax(scores, allowed, open_mask=mask is None)
-    if present[1]:
-        weights = _dropped(weights, rest[0], rest[1])
+    if dropout:
+        weights = _dropped(weights, *dropout)
     return jnp.matmul(weights, wide(value)).astype(query.dtype)
 
 
@@ -81,8 +93,7 @@ def _softmax(scores: Array, allowed: Array | None, open_mask: bool) -> Array:
         scores = jnp.where(allowed, scores, -jnp.inf)
     if open_mask:
         return jax.nn.softmax(scores, axis=-1)
-    highest = jax.lax.stop_gradient(jnp.max(scores, -1, keepdims=True))
-    closed = highest == -jnp.inf
+    closed = jnp.all(scores == -jnp.inf, -1, keepdims=True)
     weights = jax.nn.softmax(jnp.where(closed, 0, scores), axis=-1)
     return jnp.where(closed, 0, weights)
 

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 
 from flambeau.base.shapes import broadcast
 from flambeau.dtypes.kinds import from_numpy_dtype
+from flambeau.kernels.linear import linear as linear_by_kernel
+from flambeau.kernels.linear import multiplies
 from flambeau.primitives.primitive import Array, Primitive, as_array, common_dtype, primitive, promoted
 
 __all__ = [
@@ -81,6 +83,8 @@ def linear(inputs: tuple[Array, ...]) -> Array:
             height *= size
         shapes = f"{height}x{x.shape[-1] if x.ndim else 1} and {weight.shape[-1]}x{weight.shape[0]}"
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({shapes})")
+    if multiplies(inputs):
+        return linear_by_kernel(*inputs)
     if prod(x.shape[:-1]) == 1 and weight.ndim == 2:  # XLA's CPU takes 20 times as long for one row as for one column
         product = jnp.matmul(weight, x.reshape(-1)).reshape(*x.shape[:-1], weight.shape[0])
     else:

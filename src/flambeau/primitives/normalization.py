@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from flambeau.kernels.layer_norm import normalized, normalizes
 from flambeau.primitives.activation import unsupported, wide
 from flambeau.primitives.primitive import Array, Scalar, primitive
 
@@ -97,6 +98,9 @@ def layer_norm(inputs: tuple[Any, ...], rank: int, present: tuple[bool, bool]) -
     x, eps, *rest = inputs
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise unsupported("LayerNormKernelImpl", x)
+    if normalizes((x, *rest)):
+        weight, bias = _parameters(tuple(rest), present, x.dtype)
+        return normalized(x, weight, bias, eps.value, rank, centered=True)
     value = wide(x)
     scaled = _standardized(value, tuple(range(x.ndim - rank, x.ndim)), eps)
     return _affine(scaled, *_parameters(tuple(rest), present, value.dtype)).astype(x.dtype)
@@ -121,6 +125,9 @@ def rms_norm(inputs: tuple[Any, ...], rank: int, present: tuple[bool, bool]) -> 
     x, eps, *rest = inputs
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise unsupported("rms_norm", x)
+    if normalizes((x, *rest)):
+        weight, bias = _parameters(tuple(rest), present, x.dtype)
+        return normalized(x, weight, bias, eps.value, rank, centered=False)
     value = wide(x)
     squares = jnp.mean(value * value, tuple(range(x.ndim - rank, x.ndim)), keepdims=True)
     scaled = value * jax.lax.rsqrt(squares + eps.value.astype(value.dtype))

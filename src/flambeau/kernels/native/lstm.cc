@@ -167,7 +167,6 @@ struct Forward {
   float *gates[4], *hidden, *next_memory;
 };
 
-FLAMBEAU_FOR_EACH_PROCESSOR
 void step_forward(const Forward& step, int64_t rows, int64_t size) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t at = 0; at < size; at += kLanes) {
@@ -196,7 +195,6 @@ struct Backward {
   float *later_memory, *gradient;
 };
 
-FLAMBEAU_FOR_EACH_PROCESSOR
 void step_backward(const Backward& step, int64_t rows, int64_t size) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t at = 0; at < size; at += kLanes) {

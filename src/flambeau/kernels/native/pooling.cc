@@ -13,7 +13,7 @@ namespace ffi = xla::ffi;
 
 // The loops are without branches, so the compiler makes vector instructions of them, once for each kind of processor.
 #if defined(__GNUC__) && !defined(__clang__)
-#define FLAMBEAU_FOR_EACH_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#define __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define FLAMBEAU_FOR_EACH_PROCESSOR
 #endif
@@ -22,7 +22,6 @@ namespace ffi = xla::ffi;
 inline int32_t mask(bool chosen) { return -static_cast<int32_t>(chosen); }
 
 // Of each pair of neighbors the larger one, and whether it is the second. A NaN stays, and nothing is larger.
-FLAMBEAU_FOR_EACH_PROCESSOR
 void larger_of_pairs(const float* x, int64_t count, float* best, int32_t* second) {
   for (int64_t at = 0; at < count; ++at) {
     const float left = x[2 * at], right = x[2 * at + 1];
@@ -33,7 +32,6 @@ void larger_of_pairs(const float* x, int64_t count, float* best, int32_t* second
 }
 
 // Each gradient goes to the upper or the lower row, whichever is larger there. Floats are moved as their bits.
-FLAMBEAU_FOR_EACH_PROCESSOR
 void split_to_rows(const float* best, const int32_t* gradient, int64_t rows, int64_t width, int32_t* split) {
   for (int64_t row = 0; row < rows; ++row, best += 2 * width, split += 2 * width, gradient += width) {
     for (int64_t at = 0; at < width; ++at) {
@@ -45,7 +43,6 @@ void split_to_rows(const float* best, const int32_t* gradient, int64_t rows, int
 }
 
 // Each gradient goes to the first or the second of a pair of neighbors.
-FLAMBEAU_FOR_EACH_PROCESSOR
 void split_to_pairs(const int32_t* split, const int32_t* second, int64_t count, int32_t* result) {
   for (int64_t at = 0; at < count; ++at) {
     result[2 * at] = split[at] & ~second[at];

@@ -1,7 +1,7 @@
 // Sixteen floats at a time, and the functions of them that normalization, softmax and activations need.
 //
-// Functions here are inlined into ones that are compiled once for each kind of processor (FLAMBEAU_FOR_EACH_PROCESSOR),
-// and use whatever instructions that one has. No sum is reordered by the compiler: the order is the one written.
+// The library is compiled for the processor that it runs on, so these are its own widest instructions. No sum is
+// reordered by the compiler: the order is the one written.
 #pragma once
 
 #include <cmath>
@@ -9,11 +9,6 @@
 #include <cstring>
 #include <limits>
 
-#if defined(__GNUC__) && !defined(__clang__)
-#define FLAMBEAU_FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define FLAMBEAU_FOR_EACH_PROCESSOR
-#endif
 #define FLAMBEAU_INLINE inline __attribute__((always_inline))
 
 namespace flambeau {
@@ -47,30 +42,36 @@ FLAMBEAU_INLINE void store(float* to, Floats values, int64_t count) {
   std::memcpy(to, &values, count * sizeof(float));
 }
 
+// Each of the sixteen next to the one so many places further on, round about.
+template <int kPlaces>
+FLAMBEAU_INLINE Floats turned(Floats values) {
+  constexpr int p = kPlaces;
+  return __builtin_shufflevector(values, values, p, p + 1, p + 2, p + 3, p + 4, p + 5, p + 6, p + 7, p + 8, p + 9,
+                                 p + 10, p + 11, p + 12, p + 13, p + 14, p + 15);
+}
+
 FLAMBEAU_INLINE float sum(Floats values) {
-  float parts[kLanes];
-  store(parts, values);
-  for (int64_t half = kLanes / 2; half > 0; half /= 2) {
-    for (int64_t at = 0; at < half; ++at) parts[at] += parts[at + half];
-  }
-  return parts[0];
+  values += turned<8>(values);
+  values += turned<4>(values);
+  values += turned<2>(values);
+  return (values + turned<1>(values))[0];
 }
 
 // The larger one; NaN if one of them is.
 FLAMBEAU_INLINE Floats larger(Floats x, Floats y) { return (x > y) | (x != x) ? x : y; }
 
 FLAMBEAU_INLINE float largest(Floats values) {
-  float parts[kLanes];
-  store(parts, values);
-  float found = parts[0];
-  for (float part : parts) found = part > found || part != part ? part : found;
-  return found;
+  values = larger(values, turned<8>(values));
+  values = larger(values, turned<4>(values));
+  values = larger(values, turned<2>(values));
+  return larger(values, turned<1>(values))[0];
 }
 
 // e to the x, to about one unit in the last place: x = n log 2 + r, a polynomial in r, and n into the exponent.
 FLAMBEAU_INLINE Floats exponential(Floats x) {
-  const Floats low = all(-104.0f), high = all(89.0f);
-  x = x < low ? low : x;  // NaN stays
+  const Floats low = all(-104.0f), high = all(89.0f);  // beyond, it is 0 or infinite
+  const Whole nothing = x < low;
+  x = nothing ? all(0) : x;  // NaN stays
   x = x > high ? high : x;
   const Floats shift = all(12582912.0f);  // adding it rounds to a whole number, which stands in the last bits
   const Floats moved = x * 1.44269504088896341f + shift;
@@ -92,10 +93,10 @@ FLAMBEAU_INLINE Floats exponential(Floats x) {
   Floats a, b;
   std::memcpy(&a, &first, sizeof a);
   std::memcpy(&b, &second, sizeof b);
-  return p * a * b;
+  return nothing ? all(0) : p * a * b;
 }
 
-// The error function, as a quotient of polynomials; beyond 4 it is 1 to the last bit.
+// The error function, as a quotient of polynomials, to about two units in the last place of 1.
 FLAMBEAU_INLINE Floats error_function(Floats x) {
   const Floats low = all(-4.0f), high = all(4.0f);
   x = x < low ? low : x;
@@ -113,7 +114,8 @@ FLAMBEAU_INLINE Floats error_function(Floats x) {
   q = q * square + -1.68282697438203e-03f;
   q = q * square + -7.37332916720468e-03f;
   q = q * square + -1.42647390514189e-02f;
-  return x * p / q;
+  const Floats found = x * p / q;
+  return found > 1.0f ? all(1) : found < -1.0f ? all(-1) : found;
 }
 
 }  // namespace flambeau

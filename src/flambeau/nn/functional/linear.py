@@ -20,10 +20,12 @@ def _linear(inputs: tuple[Array, ...]) -> Array:
     """
     if len(inputs) == 3:
         _check_types(*inputs)
+    bias = inputs[0]
+    if len(inputs) == 3 and bias.shape == inputs[2].shape[:1]:
+        return p.linear.lower((*inputs[1:], bias))
     result: Array = p.linear.lower(inputs[-2:])
     if len(inputs) < 3:
         return result
-    bias = inputs[0]
     if bias.ndim and bias.shape[-1] not in (1, result.shape[-1]):
         raise _mismatch(result.shape, bias.shape)
     return result + bias

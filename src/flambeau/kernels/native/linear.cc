@@ -1,0 +1,135 @@
+// Linear layers: x @ weight.T + bias, and all of their gradients in one call.
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "pages.h"
+#include "parallel.h"
+#include "products.h"
+#include "vectors.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace flambeau {
+namespace {
+
+namespace ffi = xla::ffi;
+
+constexpr int64_t kWorthAThread = 1000000;  // products; below, waking a thread takes longer
+constexpr int64_t kPiecesAThread = 2;       // so that a thread that comes late finds something to do
+
+// The part of a range that is the index-th of count, in multiples of 16.
+struct Range {
+  int64_t begin, end;
+  Range(int64_t size, int64_t index, int64_t count)
+      : begin(std::min(size, (size * index / count + 8) / 16 * 16)),
+        end(index + 1 == count ? size : std::min(size, (size * (index + 1) / count + 8) / 16 * 16)) {}
+  int64_t size() const { return end - begin; }
+};
+
+int64_t pieces(int64_t products, int64_t threads, int64_t size) {
+  threads = std::min(threads, products / kWorthAThread);
+  return threads < 2 ? 1 : std::max<int64_t>(1, std::min(threads * kPiecesAThread, size / 16));
+}
+
+float* floats(ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); }
+
+// total[column] = sum of the rows of x; in blocks, so that rounding grows slowly.
+void add_rows(const float* x, int64_t rows, int64_t columns, int64_t stride, float* total) {
+  constexpr int64_t kBlock = 32;
+  for (int64_t at = 0; at < columns; at += kLanes) {
+    const int64_t count = std::min(kLanes, columns - at);
+    Floats found = all(0);
+    for (int64_t start = 0; start < rows; start += kBlock) {
+      Floats part = all(0);
+      const int64_t end = std::min(rows, start + kBlock);
+      for (int64_t row = start; row < end; ++row) part += load(x + row * stride + at, count);
+      found += part;
+    }
+    store(total + at, found, count);
+  }
+}
+
+// (x (rows, inputs), weight (outputs, inputs), bias if there is one) -> y (rows, outputs).
+ffi::Error linear(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::Result<ffi::AnyBuffer> result,
+                  int64_t products) {
+  const ffi::AnyBuffer x = *arguments.get<ffi::AnyBuffer>(0), weight = *arguments.get<ffi::AnyBuffer>(1);
+  const int64_t outputs = weight.dimensions()[0], inputs = weight.dimensions()[1], rows = x.dimensions()[0];
+  const float* bias = arguments.size() > 2 ? floats(*arguments.get<ffi::AnyBuffer>(2)) : nullptr;
+  const float *from = floats(x), *by = floats(weight);
+  in_large_pages(*result);
+  float* y = floats(*result);
+  const int64_t threads = pool.num_threads();
+  const bool by_rows = rows >= outputs / 2;
+  const int64_t count = pieces(products, threads, by_rows ? rows : outputs);
+  spread(pool, count, threads, [&](int index) {
+    OneThread alone;
+    const Range own_rows = by_rows ? Range(rows, index, count) : Range(rows, 0, 1);
+    const Range own = by_rows ? Range(outputs, 0, 1) : Range(outputs, index, count);
+    if (own_rows.size() <= 0 || own.size() <= 0) return;
+    float* to = y + own_rows.begin * outputs + own.begin;
+    if (bias != nullptr) {
+      for (int64_t row = 0; row < own_rows.size(); ++row) std::copy_n(bias + own.begin, own.size(), to + row * outputs);
+    }
+    multiply(own_rows.size(), own.size(), inputs, {from + own_rows.begin * inputs, inputs},
+             {by + own.begin * inputs, inputs, true}, to, outputs, 1, bias == nullptr ? 0 : 1);
+  });
+  return ffi::Error::Success();
+}
+
+// (x, weight, gradient of y) -> those of `wanted` (1: x, 2: weight, 4: bias) in this order.
+ffi::Error linear_gradients(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer weight, ffi::AnyBuffer gradient,
+                            ffi::RemainingRets results, int64_t wanted, int64_t products) {
+  const int64_t outputs = weight.dimensions()[0], inputs = weight.dimensions()[1], rows = x.dimensions()[0];
+  const float *from = floats(x), *by = floats(weight), *given = floats(gradient);
+  float* found[3] = {};
+  for (int64_t kind = 0, place = 0; kind < 3; ++kind) {
+    if (!(wanted >> kind & 1)) continue;
+    const ffi::AnyBuffer result = **results.get<ffi::AnyBuffer>(place++);
+    in_large_pages(result);
+    found[kind] = floats(result);
+  }
+  const int64_t threads = pool.num_threads();
+  const int64_t by_rows = found[0] == nullptr ? 0 : pieces(products, threads, rows);
+  const int64_t by_outputs = found[1] == nullptr && found[2] == nullptr ? 0 : pieces(products, threads, outputs);
+  spread(pool, by_rows + by_outputs, threads, [&](int index) {
+    OneThread alone;
+    if (index < by_outputs) {
+      const Range own(outputs, index, by_outputs);
+      if (own.size() <= 0) return;
+      if (found[2] != nullptr) add_rows(given + own.begin, rows, own.size(), outputs, found[2] + own.begin);
+      if (found[1] == nullptr) return;
+      multiply(own.size(), inputs, rows, {given + own.begin, outputs, true}, {from, inputs},
+               found[1] + own.begin * inputs, inputs);
+    } else {
+      const Range own(rows, index - by_outputs, by_rows);
+      if (own.size() <= 0) return;
+      multiply(own.size(), inputs, outputs, {given + own.begin * outputs, outputs}, {by, inputs},
+               found[0] + own.begin * inputs, inputs);
+    }
+  });
+  return ffi::Error::Success();
+}
+
+}  // namespace
+}  // namespace flambeau
+
+#pragma GCC visibility push(default)
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(flambeau_linear, flambeau::linear,
+                              xla::ffi::Ffi::Bind()
+                                  .Ctx<xla::ffi::ThreadPool>()
+                                  .RemainingArgs()
+                                  .Ret<xla::ffi::AnyBuffer>()
+                                  .Attr<int64_t>("products"));
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(flambeau_linear_gradients, flambeau::linear_gradients,
+                              xla::ffi::Ffi::Bind()
+                                  .Ctx<xla::ffi::ThreadPool>()
+                                  .Arg<xla::ffi::AnyBuffer>()
+                                  .Arg<xla::ffi::AnyBuffer>()
+                                  .Arg<xla::ffi::AnyBuffer>()
+                                  .RemainingRets()
+                                  .Attr<int64_t>("wanted")
+                                  .Attr<int64_t>("products"));
+
+#pragma GCC visibility pop
