@@ -16,7 +16,7 @@ from flambeau.kernels.building import Unavailable, built, toolchain
 __all__ = ["TARGETS", "flops", "set_aside", "status", "target", "wanted"]
 
 # The functions of the library that XLA calls.
-TARGETS = ("flambeau_convolution", "flambeau_max_pooling")
+TARGETS = ("flambeau_convolution", "flambeau_max_pooling", "flambeau_moments", "flambeau_products")
 
 _SLOWEST = 0x7  # oneDNN's number for AVX2; below, its convolutions are no faster than XLA's
 _lock = Lock()

@@ -38,12 +38,6 @@ dnnl::primitive_attr scratchpad_by_caller() {
 
 size_t padded(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-Sizes strides_of(const Sizes& sizes) {
-  Sizes strides(sizes.size(), 1);
-  for (size_t axis = sizes.size() - 1; axis > 0; --axis) strides[axis - 1] = strides[axis] * sizes[axis];
-  return strides;
-}
-
 // One of the arrays of a tile: how it lies in the caller's memory, and how oneDNN wants it.
 struct Operand {
   memory::desc theirs, ours;
@@ -104,13 +98,19 @@ std::unique_ptr<Piece> piece(Kind kind, const Geometry& shape, const Tile& tile,
       grouped(with(shape.weight, tile.outputs.size(), tile.channels.size() / tile.groups), tile.groups);
   Sizes strides = strides_of(shape.weight);
   if (tile.groups > 1) strides.insert(strides.begin(), strides[0] * (tile.outputs.size() / tile.groups));
-  made->x.theirs = memory::desc(x, kFloat, strides_of(shape.x));
-  made->y.theirs = memory::desc(y, kFloat, strides_of(shape.y));
+  made->x.theirs = memory::desc(x, kFloat, strides_of(shape.x, shape.x_last));
+  made->y.theirs = memory::desc(y, kFloat, strides_of(shape.y, shape.y_last));
   made->weight.theirs = memory::desc(weight, kFloat, strides);
   if (has_bias) made->bias = memory::desc({tile.outputs.size()}, kFloat, memory::format_tag::x);
 
   const auto any = memory::format_tag::any;
-  const memory::desc x_any(x, kFloat, any), weight_any(weight, kFloat, any), y_any(y, kFloat, any);
+  // Channels side by side are taken as they are; a part of them, or planes side by side, oneDNN rearranges.
+  const auto offered = [&](const Sizes& sizes, const memory::desc& theirs, bool as_it_is) {
+    return as_it_is ? theirs : memory::desc(sizes, kFloat, any);
+  };
+  const memory::desc weight_any(weight, kFloat, any);
+  const memory::desc x_any = offered(x, made->x.theirs, shape.x_last && tile.channels.size() == shape.channels());
+  const memory::desc y_any = offered(y, made->y.theirs, shape.y_last && tile.outputs.size() == shape.outputs());
   Sizes between = shape.dilation;
   for (int64_t& step : between) --step;
   const auto attributes = scratchpad_by_caller();
@@ -221,14 +221,14 @@ class Plan {
   void run_tile(int index, const Run& arrays, const std::map<const Piece*, Workspace>& shared) const {
     const Tile& tile = tiles_[index];
     const Piece& piece = *piece_of_[index];
-    const auto offset = [](const Sizes& sizes, int64_t first, int64_t second) {
-      const Sizes strides = strides_of(sizes);
+    const auto offset = [](const Sizes& sizes, bool last, int64_t first, int64_t second) {
+      const Sizes strides = strides_of(sizes, last);
       return first * strides[0] + second * strides[1];
     };
-    float* x = arrays.x + offset(shape_.x, tile.images.begin, tile.channels.begin);
-    float* y = arrays.y + offset(shape_.y, tile.images.begin, tile.outputs.begin);
+    float* x = arrays.x + offset(shape_.x, shape_.x_last, tile.images.begin, tile.channels.begin);
+    float* y = arrays.y + offset(shape_.y, shape_.y_last, tile.images.begin, tile.outputs.begin);
     float* weight = arrays.weight +
-                    offset(shape_.weight, tile.outputs.begin, shape_.groups == 1 ? tile.channels.begin : 0);
+                    offset(shape_.weight, false, tile.outputs.begin, shape_.groups == 1 ? tile.channels.begin : 0);
     const Workspace space(piece.x.bytes() + piece.weight.bytes() + piece.y.bytes() + piece.scratch_bytes());
     char* own_x = space.data();
     char* own_weight = own_x + piece.x.bytes();
@@ -279,7 +279,7 @@ std::shared_ptr<const Plan> plan(Kind kind, const Geometry& shape, bool has_bias
   constexpr size_t kLimit = 1024;
   static auto* mutex = new std::mutex;
   static auto* plans = new std::map<Sizes, std::shared_ptr<const Plan>>;
-  Sizes key{static_cast<int64_t>(kind), has_bias, threads, shape.groups};
+  Sizes key{static_cast<int64_t>(kind), has_bias, threads, shape.groups, shape.x_last, shape.y_last};
   for (const Sizes* sizes :
        {&shape.x, &shape.weight, &shape.y, &shape.stride, &shape.dilation, &shape.before, &shape.after}) {
     key.insert(key.end(), sizes->begin(), sizes->end());
@@ -306,8 +306,8 @@ using Numbers = ffi::Span<const int64_t>;
 
 // kind 0: (x, weight[, bias]) -> y; kind 1: (y, weight) -> x; kind 2: (x, y) -> weight[, bias].
 ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::RemainingRets results, int64_t kind,
-                       int64_t groups, int64_t products, Numbers stride, Numbers dilation, Numbers before,
-                       Numbers after) {
+                       int64_t groups, int64_t products, int64_t x_last, int64_t y_last, Numbers stride, Numbers dilation,
+                       Numbers before, Numbers after) {
   const auto what = static_cast<Kind>(kind);
   const auto first = arguments.get<ffi::AnyBuffer>(0), second = arguments.get<ffi::AnyBuffer>(1);
   auto result = results.get<ffi::AnyBuffer>(0);
@@ -325,7 +325,7 @@ ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::
   }
   const auto listed = [](Numbers numbers) { return Sizes(numbers.begin(), numbers.end()); };
   Geometry shape{sizes_of(x), sizes_of(weight), sizes_of(y), listed(stride), listed(dilation), listed(before),
-                 listed(after), groups, products};
+                 listed(after), groups, products, x_last != 0, y_last != 0};
   const int threads = std::max<int>(1, static_cast<int>(pool.num_threads()));
   const auto data = [](ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); };
   try {
@@ -352,6 +352,8 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(flambeau_convolution, flambeau::convolution,
                                   .Attr<int64_t>("kind")
                                   .Attr<int64_t>("groups")
                                   .Attr<int64_t>("products")
+                                  .Attr<int64_t>("x_last")
+                                  .Attr<int64_t>("y_last")
                                   .Attr<xla::ffi::Span<const int64_t>>("stride")
                                   .Attr<xla::ffi::Span<const int64_t>>("dilation")
                                   .Attr<xla::ffi::Span<const int64_t>>("before")

@@ -18,11 +18,28 @@ struct Geometry {
   Sizes stride, dilation, before, after;
   int64_t groups;
   int64_t products;  // multiplications in all
+  bool x_last, y_last;  // whether the channels of x and y lie side by side in memory
 
   int64_t batch() const { return x[0]; }
   int64_t channels() const { return x[1]; }
   int64_t outputs() const { return y[1]; }
 };
+
+// Distance in memory between neighbors along each axis; `last`: channels, the second axis, lie side by side.
+inline Sizes strides_of(const Sizes& sizes, bool last = false) {
+  Sizes strides(sizes.size(), 1);
+  int64_t step = last ? sizes[1] : 1;
+  for (size_t axis = sizes.size() - 1; axis > 1; --axis) {
+    strides[axis] = step;
+    step *= sizes[axis];
+  }
+  if (sizes.size() > 1 && !last) {
+    strides[1] = step;
+    step *= sizes[1];
+  }
+  strides[0] = step;
+  return strides;
+}
 
 inline double elements(const Sizes& sizes) {
   double count = 1;
