@@ -77,6 +77,7 @@ struct Tiling {
 inline Tiling tiling(Kind kind, const Geometry& shape, int64_t threads) {
   constexpr int64_t kWorthAThread = 1000000;  // products; below, waking a thread takes longer
   constexpr int64_t kVector = 16;        // channels that oneDNN computes at once
+  constexpr int64_t kTilesOfAThread = 4;
   threads = std::max<int64_t>(1, std::min(threads, shape.products / kWorthAThread));
   int64_t by_images = std::min(threads, shape.batch());
   // Cut by images, every tile of a weight gradient is as large as the weight, and all are added up. Cut by channels,
@@ -98,7 +99,13 @@ inline Tiling tiling(Kind kind, const Geometry& shape, int64_t threads) {
     for (Range part : cut(shape.outputs(), by_channels, kVector)) columns.push_back({{}, all_channels, part, 1});
   }
   Tiling result{{}, false};
-  const std::vector<Range> rows = cut(shape.batch(), by_images, 1);
+  // More tiles than threads, so that a thread that comes late, or is held up, leaves its share to the others. Not where
+  // every tile is a sum of its own.
+  int64_t count = by_images;
+  if (kind != Kind::kWeights && by_images == threads && threads > 1) {
+    count = std::min({shape.batch(), threads * kTilesOfAThread, shape.products / kWorthAThread});
+  }
+  const std::vector<Range> rows = cut(shape.batch(), count, 1);
   for (const Range& images : rows) {
     for (Tile tile : columns) {
       tile.images = images;
