@@ -97,4 +97,4 @@ def status() -> str:
         return f"off: {problem}"
     if target(TARGETS[0]) is None:
         return f"off: {_reason}"
-    return f"oneDNN, for convolution and max pooling of float32 ({_key})"
+    return f"oneDNN, for convolution, batch normalization and max pooling of float32 ({_key})"

@@ -1,7 +1,6 @@
 // Sums over everything but the channels: mean and variance of a batch, and what their gradient needs.
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "parallel.h"
@@ -37,34 +36,29 @@ struct Totals {
   explicit Totals(int64_t channels) : first(channels), second(channels) {}
 };
 
-// Sums over rows of `width` (at most 16) neighboring channels: of x, then of its squared distance from their mean.
+// Over rows of `width` (at most 16) neighboring channels: their mean, nearly; the sum of the distances from it, which says
+// how nearly; and of the squared distances.
 FLAMBEAU_FOR_EACH_PROCESSOR
-void moments_of_rows(const float* x, int64_t rows, int64_t step, int64_t width, float* mean, float* squares) {
-  float sum[kLanes] = {}, sum2[kLanes] = {};
-  if (width == kLanes) {
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t lane = 0; lane < kLanes; ++lane) sum[lane] += x[row * step + lane];
+void moments_of_rows(const float* x, int64_t rows, int64_t step, int64_t width, float* mean, float* rest,
+                     float* squares) {
+  float sum[kLanes] = {}, near[kLanes] = {}, left[kLanes] = {}, square[kLanes] = {};
+  const auto add = [&](int64_t row, int64_t lanes) {
+    for (int64_t lane = 0; lane < lanes; ++lane) sum[lane] += x[row * step + lane];
+  };
+  const auto add_squares = [&](int64_t row, int64_t lanes) {
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      const float distance = x[row * step + lane] - near[lane];
+      left[lane] += distance;
+      square[lane] += distance * distance;
     }
-    for (int64_t lane = 0; lane < kLanes; ++lane) mean[lane] = sum[lane] / rows;
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t lane = 0; lane < kLanes; ++lane) {
-        const float distance = x[row * step + lane] - mean[lane];
-        sum2[lane] += distance * distance;
-      }
-    }
-  } else {
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t lane = 0; lane < width; ++lane) sum[lane] += x[row * step + lane];
-    }
-    for (int64_t lane = 0; lane < width; ++lane) mean[lane] = sum[lane] / rows;
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t lane = 0; lane < width; ++lane) {
-        const float distance = x[row * step + lane] - mean[lane];
-        sum2[lane] += distance * distance;
-      }
-    }
-  }
-  std::copy(sum2, sum2 + kLanes, squares);
+  };
+  const bool whole = width == kLanes;  // a constant number of lanes stays in registers
+  for (int64_t row = 0; row < rows; ++row) whole ? add(row, kLanes) : add(row, width);
+  for (int64_t lane = 0; lane < kLanes; ++lane) near[lane] = sum[lane] / rows;
+  for (int64_t row = 0; row < rows; ++row) whole ? add_squares(row, kLanes) : add_squares(row, width);
+  std::copy(near, near + kLanes, mean);
+  std::copy(left, left + kLanes, rest);
+  std::copy(square, square + kLanes, squares);
 }
 
 // Sums over rows of `width` neighboring channels: of y, and of y times the distance of x from its mean.
@@ -158,10 +152,13 @@ void moments_last(ffi::ThreadPool& pool, const View& x, Totals& total) {
       const int64_t count = std::min(kRows, end - row);
       for (int64_t channel = 0; channel < channels; channel += kLanes) {
         const int64_t width = std::min(kLanes, channels - channel);
-        float mean[kLanes], squares[kLanes];
-        moments_of_rows(x.data + row * channels + channel, count, channels, width, mean, squares);
-        std::copy(mean, mean + width, block.first.begin() + channel);
-        std::copy(squares, squares + width, block.second.begin() + channel);
+        float mean[kLanes], rest[kLanes], squares[kLanes];
+        moments_of_rows(x.data + row * channels + channel, count, channels, width, mean, rest, squares);
+        for (int64_t lane = 0; lane < width; ++lane) {
+          const double share = static_cast<double>(rest[lane]) / count;
+          block.first[channel + lane] = mean[lane] + share;
+          block.second[channel + lane] = squares[lane] - share * rest[lane];
+        }
       }
       block.count = static_cast<double>(count);
       merge(parts[piece], block);
