@@ -93,7 +93,7 @@ def _by_batch_forward(
 
 
 def _by_batch_backward(saved: tuple[Array, ...], cotangents: tuple[Array, ...]) -> tuple[Array, ...]:
-    """The gradient of x is scale / deviation * gradient + slope * (x - mean) + offset, with three numbers per channel."""
+    """The gradient of x is factor * gradient + slope * (x - mean) + offset: three numbers for each channel."""
     x, eps, scale, mean, variance = saved
     gradient, mean_gradient, variance_gradient = cotangents
     shape, count = _channels(x.ndim), x.size // x.shape[1]

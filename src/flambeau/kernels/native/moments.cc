@@ -239,7 +239,7 @@ View view(ffi::AnyBuffer x, bool last) {
 float* floats(ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); }
 
 // x -> mean and variance (divided by the number of elements) of each channel.
-ffi::Error moments(ffi::ThreadPool pool, int64_t last, ffi::AnyBuffer x, ffi::Result<ffi::AnyBuffer> mean,
+ffi::Error moments(ffi::ThreadPool pool, int64_t last, int64_t, ffi::AnyBuffer x, ffi::Result<ffi::AnyBuffer> mean,
                    ffi::Result<ffi::AnyBuffer> variance) {
   const View all = view(x, last != 0);
   Totals total(all.channels);
@@ -252,7 +252,7 @@ ffi::Error moments(ffi::ThreadPool pool, int64_t last, ffi::AnyBuffer x, ffi::Re
 }
 
 // (y, x, mean) -> for each channel the sum of y, and of y * (x - mean).
-ffi::Error products(ffi::ThreadPool pool, int64_t last, ffi::AnyBuffer y, ffi::AnyBuffer x, ffi::AnyBuffer mean,
+ffi::Error products(ffi::ThreadPool pool, int64_t last, int64_t, ffi::AnyBuffer y, ffi::AnyBuffer x, ffi::AnyBuffer mean,
                     ffi::Result<ffi::AnyBuffer> first, ffi::Result<ffi::AnyBuffer> second) {
   const View all = view(y, last != 0);
   Totals total(all.channels);
@@ -272,6 +272,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(flambeau_moments, flambeau::moments,
                               xla::ffi::Ffi::Bind()
                                   .Ctx<xla::ffi::ThreadPool>()
                                   .Attr<int64_t>("last")
+                                  .Attr<int64_t>("products")  // for counting what is computed; not read here
                                   .Arg<xla::ffi::AnyBuffer>()
                                   .Ret<xla::ffi::AnyBuffer>()
                                   .Ret<xla::ffi::AnyBuffer>());
@@ -280,6 +281,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(flambeau_products, flambeau::products,
                               xla::ffi::Ffi::Bind()
                                   .Ctx<xla::ffi::ThreadPool>()
                                   .Attr<int64_t>("last")
+                                  .Attr<int64_t>("products")  // for counting what is computed; not read here
                                   .Arg<xla::ffi::AnyBuffer>()
                                   .Arg<xla::ffi::AnyBuffer>()
                                   .Arg<xla::ffi::AnyBuffer>()
