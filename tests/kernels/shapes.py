@@ -43,6 +43,10 @@ CASES = {
     "depthwise": geometry((2, 16, 8, 8), 16, (3, 3), 1, (1, 1), 1, 16),
     "depthwise, two each": geometry((2, 8, 8, 8), 16, (3, 3), 1, (1, 1), 1, 8),
     "one image, one channel, one place": geometry((1, 1, 3, 3), 1, (3, 3)),
+    "channels side by side": geometry((2, 32, 6, 5), 48, (3, 3), 1, (1, 1)),
+    "channels side by side, strided": geometry((2, 32, 7, 7), 32, (3, 3), 2, (1, 1)),
+    "channels of x side by side": geometry((2, 32, 5, 6), 20, (3, 3), 1, (0, 1)),
+    "channels of y side by side": geometry((3, 3, 9, 8), 64, (3, 3), 1, (1, 1)),
     "padding beyond the window": geometry((1, 2, 2, 2), 3, (2, 2), 1, (3, 3)),
 }
 
@@ -51,6 +55,9 @@ LARGE = {
     "many images": geometry((7, 16, 24, 24), 16, (3, 3), 1, (1, 1)),
     "one large image": geometry((1, 32, 40, 40), 40, (3, 3), 1, (1, 1)),
     "one large image in groups": geometry((1, 64, 40, 40), 64, (5, 5), 1, (2, 2), 1, 32),
+    "many images, channels side by side": geometry((11, 64, 15, 13), 96, (3, 3), 1, (1, 1)),
+    "one large image, channels side by side": geometry((1, 64, 30, 30), 64, (3, 3), 1, (1, 1)),
+    "large weight, channels side by side": geometry((9, 160, 7, 7), 192, (3, 3), 1, (1, 1)),
     "large weight": geometry((3, 128, 6, 6), 100, (3, 3), 1, (1, 1)),
 }
 

@@ -16,6 +16,7 @@ from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from flambeau.kernels.layout import channels_last, layout
 from flambeau.kernels.library import target, wanted
 
 __all__ = ["Geometry", "convolved", "places", "pulled_back", "serves"]
@@ -43,6 +44,16 @@ class Geometry(NamedTuple):
     before: tuple[int, ...]
     after: tuple[int, ...]
     groups: int
+
+    @property
+    def x_last(self) -> bool:
+        """Whether the native functions have the channels of x side by side in memory."""
+        return self.groups == 1 and channels_last(self.x)
+
+    @property
+    def y_last(self) -> bool:
+        """Whether the native functions have the channels of y side by side in memory."""
+        return self.groups == 1 and channels_last(self.y)
 
     @property
     def products(self) -> int:
@@ -126,6 +137,10 @@ _RESULTS: tuple[Callable[[Geometry], tuple[tuple[int, ...], ...]], ...] = (
 )
 
 
+# What the arguments of each native function are (up to three), and its results.
+_ROLES = (("x", "", "", "y"), ("y", "", "", "x"), ("x", "y", "", "", ""))
+
+
 def _native(kind: int, formula: Callable[..., Any]) -> Callable[..., Any]:
     """What a program for the CPU computes: the native function of this number, or the formula."""
 
@@ -135,8 +150,16 @@ def _native(kind: int, formula: Callable[..., Any]) -> Callable[..., Any]:
             return formula(*arrays, geometry=geometry, **options)
         shapes = _RESULTS[kind](geometry)[: 1 + options.get("bias", False)]
         lists = {field: np.array(getattr(geometry, field), np.int64) for field in _LISTS}
-        call = jax.ffi.ffi_call(name, [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes])
+        layouts = {"x": layout(geometry.x, geometry.x_last), "y": layout(geometry.y, geometry.y_last)}
+        roles = _ROLES[kind]
+        call = jax.ffi.ffi_call(
+            name,
+            [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes],
+            input_layouts=[layouts.get(role) for role in roles[: len(arrays)]],
+            output_layouts=[layouts.get(role) for role in roles[3 : 3 + len(shapes)]],
+        )
         numbers = {"kind": kind, "groups": geometry.groups, "products": geometry.products}
+        numbers |= {"x_last": geometry.x_last, "y_last": geometry.y_last}
         results = call(*arrays, **{field: np.int64(value) for field, value in numbers.items()}, **lists)
         return list(results) if kind == _WEIGHTS else results[0]
 

@@ -19,6 +19,8 @@ __all__ = ["TARGETS", "flops", "identity", "set_aside", "status", "target", "wan
 TARGETS = (
     "flambeau_convolution",
     "flambeau_max_pooling",
+    "flambeau_moments",
+    "flambeau_products",
     "flambeau_lstm",
     "flambeau_lstm_gradients",
     "flambeau_linear",

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from flambeau.kernels.layer_norm import normalized, normalizes
+from flambeau.kernels.moments import moments, products, sums_natively
 from flambeau.primitives.activation import unsupported, wide
 from flambeau.primitives.primitive import Array, Scalar, primitive
 
@@ -61,15 +62,54 @@ def batch_norm_train(inputs: tuple[Any, ...], present: tuple[bool, bool]) -> tup
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise unsupported("batch_norm", x)
     value = wide(x)
-    axes = (0, *range(2, x.ndim))
     count = x.size // max(x.shape[1], 1)
-    mean = jnp.mean(value, axes, keepdims=True)
-    distance = value - mean
-    variance = jnp.mean(distance * distance, axes, keepdims=True)
-    scaled = distance * jax.lax.rsqrt(variance + eps.value.astype(value.dtype))
-    weight, bias = _per_channel(_parameters(tuple(rest), present, value.dtype), x.ndim)
-    unbiased = variance.reshape(-1) * (count / max(count - 1, 1))
-    return _affine(scaled, weight, bias).astype(x.dtype), mean.reshape(-1), unbiased
+    weight, bias = _parameters(tuple(rest), present, value.dtype)
+    if sums_natively(x.shape, x.dtype):
+        scale = jnp.ones(x.shape[1:2], x.dtype) if weight is None else weight
+        shift = jnp.zeros(x.shape[1:2], x.dtype) if bias is None else bias
+        result, mean, variance = _by_batch(x, eps.value.astype(x.dtype), scale, shift)
+    else:
+        axes = (0, *range(2, x.ndim))
+        mean = jnp.mean(value, axes, keepdims=True)
+        distance = value - mean
+        variance = jnp.mean(distance * distance, axes, keepdims=True)
+        scaled = distance * jax.lax.rsqrt(variance + eps.value.astype(value.dtype))
+        result = _affine(scaled, *_per_channel([weight, bias], x.ndim)).astype(x.dtype)
+    return result, mean.reshape(-1), variance.reshape(-1) * (count / max(count - 1, 1))
+
+
+@jax.custom_vjp
+def _by_batch(x: Array, eps: Array, scale: Array, shift: Array) -> tuple[Array, Array, Array]:
+    """Normalized by the batch's own mean and variance, scaled and shifted; and these two of each channel."""
+    mean, variance = moments(x)
+    shape = _channels(x.ndim)
+    factor = scale * jax.lax.rsqrt(variance + eps)
+    return (x - mean.reshape(shape)) * factor.reshape(shape) + shift.reshape(shape), mean, variance
+
+
+def _by_batch_forward(
+    x: Array, eps: Array, scale: Array, shift: Array
+) -> tuple[tuple[Array, Array, Array], tuple[Array, ...]]:
+    result, mean, variance = _by_batch(x, eps, scale, shift)
+    return (result, mean, variance), (x, eps, scale, mean, variance)
+
+
+def _by_batch_backward(saved: tuple[Array, ...], cotangents: tuple[Array, ...]) -> tuple[Array, ...]:
+    """The gradient of x is factor * gradient + slope * (x - mean) + offset: three numbers for each channel."""
+    x, eps, scale, mean, variance = saved
+    gradient, mean_gradient, variance_gradient = cotangents
+    shape, count = _channels(x.ndim), x.size // x.shape[1]
+    total, product = products(gradient, x, mean)
+    inverse = jax.lax.rsqrt(variance + eps)
+    factor = scale * inverse
+    pull = variance_gradient - 0.5 * factor * inverse * inverse * product
+    slope = 2 / count * pull
+    offset = (mean_gradient - factor * total) / count
+    back = gradient * factor.reshape(shape) + (x - mean.reshape(shape)) * slope.reshape(shape) + offset.reshape(shape)
+    return back, jnp.sum(pull - variance_gradient), product * inverse, total
+
+
+_by_batch.defvjp(_by_batch_forward, _by_batch_backward)
 
 
 @primitive(grad_name="NativeBatchNormBackward0", variadic=True)

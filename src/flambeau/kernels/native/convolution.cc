@@ -18,6 +18,8 @@ namespace {
 namespace ffi = xla::ffi;
 using dnnl::memory;
 
+constexpr double kLargeWeight = 200000;  // elements; rearranging fewer is not worth a thread
+constexpr int64_t kMostInBlock = 64;     // outputs that oneDNN keeps together in any of its arrangements
 constexpr memory::data_type kFloat = memory::data_type::f32;
 
 const dnnl::engine& engine() {
@@ -37,12 +39,6 @@ dnnl::primitive_attr scratchpad_by_caller() {
 }
 
 size_t padded(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
-Sizes strides_of(const Sizes& sizes) {
-  Sizes strides(sizes.size(), 1);
-  for (size_t axis = sizes.size() - 1; axis > 0; --axis) strides[axis - 1] = strides[axis] * sizes[axis];
-  return strides;
-}
 
 // One of the arrays of a tile: how it lies in the caller's memory, and how oneDNN wants it.
 struct Operand {
@@ -104,13 +100,19 @@ std::unique_ptr<Piece> piece(Kind kind, const Geometry& shape, const Tile& tile,
       grouped(with(shape.weight, tile.outputs.size(), tile.channels.size() / tile.groups), tile.groups);
   Sizes strides = strides_of(shape.weight);
   if (tile.groups > 1) strides.insert(strides.begin(), strides[0] * (tile.outputs.size() / tile.groups));
-  made->x.theirs = memory::desc(x, kFloat, strides_of(shape.x));
-  made->y.theirs = memory::desc(y, kFloat, strides_of(shape.y));
+  made->x.theirs = memory::desc(x, kFloat, strides_of(shape.x, shape.x_last));
+  made->y.theirs = memory::desc(y, kFloat, strides_of(shape.y, shape.y_last));
   made->weight.theirs = memory::desc(weight, kFloat, strides);
   if (has_bias) made->bias = memory::desc({tile.outputs.size()}, kFloat, memory::format_tag::x);
 
   const auto any = memory::format_tag::any;
-  const memory::desc x_any(x, kFloat, any), weight_any(weight, kFloat, any), y_any(y, kFloat, any);
+  // Channels side by side are taken as they are; a part of them, or planes side by side, oneDNN rearranges.
+  const auto offered = [&](const Sizes& sizes, const memory::desc& theirs, bool as_it_is) {
+    return as_it_is ? theirs : memory::desc(sizes, kFloat, any);
+  };
+  const memory::desc weight_any(weight, kFloat, any);
+  const memory::desc x_any = offered(x, made->x.theirs, shape.x_last && tile.channels.size() == shape.channels());
+  const memory::desc y_any = offered(y, made->y.theirs, shape.y_last && tile.outputs.size() == shape.outputs());
   Sizes between = shape.dilation;
   for (int64_t& step : between) --step;
   const auto attributes = scratchpad_by_caller();
@@ -166,34 +168,34 @@ class Plan {
       piece_of_.push_back(found);
     }
     const Tile& first = tiles_.front();
-    shares_weight_ = kind != Kind::kWeights && tiles_.size() > 1 && first.channels.size() == shape_.channels() &&
-                     first.outputs.size() == shape_.outputs();
+    if (kind != Kind::kWeights && tiles_.size() > 1 && first.channels.size() == shape_.channels() &&
+        first.outputs.size() == shape_.outputs()) {
+      for (const auto& piece : pieces_) arrange_weight(*piece);
+    }
   }
 
   // Returns what went wrong, or nothing.
   std::string run(float* x, float* weight, float* y, float* bias, ffi::ThreadPool& pool) const {
     const Run arrays{x, weight, y, bias};
     OneThread here;
-    std::map<const Piece*, Workspace> shared;
-    if (shares_weight_) share_weight(arrays, shared);
+    std::vector<std::unique_ptr<Workspace>> spaces;
+    for (const Arrangement& wanted : arrangements_) {
+      const size_t bytes = padded(wanted.ours.get_size()) + wanted.parts.size() * wanted.scratch;
+      spaces.push_back(std::make_unique<Workspace>(bytes));
+      const std::string problem = run_arrangement(wanted, weight, spaces.back()->data(), pool);
+      if (!problem.empty()) return problem;
+    }
     const size_t weights = static_cast<size_t>(elements(shape_.weight));
     const size_t stride = weights + (has_bias_ ? shape_.outputs() : 0);
     Workspace parts(partial_ ? (tiles_.size() - 1) * stride * sizeof(float) : 0);
-    std::mutex mutex;
-    std::string error;
-    spread(pool, static_cast<int>(tiles_.size()), threads_, [&](int index) {
-      try {
-        OneThread there;
-        Run own = arrays;
-        if (partial_ && index > 0) {
-          own.weight = reinterpret_cast<float*>(parts.data()) + (index - 1) * stride;
-          own.bias = own.weight + weights;
-        }
-        run_tile(index, own, shared);
-      } catch (const std::exception& problem) {
-        std::lock_guard<std::mutex> lock(mutex);
-        error = problem.what();
+    const std::string error = together(pool, static_cast<int>(tiles_.size()), [&](int index) {
+      Run own = arrays;
+      if (partial_ && index > 0) {
+        own.weight = reinterpret_cast<float*>(parts.data()) + (index - 1) * stride;
+        own.bias = own.weight + weights;
       }
+      const auto found = arrangement_of_.find(piece_of_[index]);
+      run_tile(index, own, found == arrangement_of_.end() ? nullptr : spaces[found->second]->data());
     });
     for (size_t index = 1; partial_ && index < tiles_.size(); ++index) {
       const float* part = reinterpret_cast<const float*>(parts.data()) + (index - 1) * stride;
@@ -208,37 +210,85 @@ class Plan {
     float *x, *weight, *y, *bias;
   };
 
-  // Every tile reads the whole weight, so it is rearranged once.
-  void share_weight(const Run& arrays, std::map<const Piece*, Workspace>& shared) const {
-    for (const auto& piece : pieces_) {
-      const Operand& weight = piece->weight;
-      if (!weight.moved()) continue;
-      const auto& space = shared.try_emplace(piece.get(), weight.bytes() + weight.scratch).first->second;
-      weight.bring_in(arrays.weight, space.data(), space.data() + weight.bytes());
+  // An arrangement of the whole weight that tiles share, and how it is made, in parts that threads do independently.
+  struct Arrangement {
+    memory::desc ours;
+    std::vector<Operand> parts;
+    size_t scratch;  // of a part, at most
+  };
+
+  // Every tile reads the whole weight, so it is rearranged once; pieces that want the same arrangement share it.
+  void arrange_weight(const Piece& piece) {
+    const Operand& weight = piece.weight;
+    if (!weight.moved()) return;
+    size_t& index = arrangement_of_[&piece];
+    for (index = 0; index < arrangements_.size(); ++index) {
+      if (arrangements_[index].ours == weight.ours) return;
     }
+    Arrangement made{weight.ours, {weight}, weight.scratch};
+    const int64_t outputs = weight.ours.get_dims()[0];
+    const auto ranges = cut(outputs, elements(shape_.weight) < kLargeWeight ? 1 : threads_, kMostInBlock);
+    if (ranges.size() > 1) try {
+        std::vector<Operand> parts(ranges.size());
+        for (size_t at = 0; at < ranges.size(); ++at) {
+          Sizes sizes = weight.ours.get_dims(), begin(sizes.size(), 0);
+          sizes[0] = ranges[at].size(), begin[0] = ranges[at].begin;
+          parts[at].theirs = weight.theirs.submemory_desc(sizes, begin);
+          parts[at].ours = weight.ours.submemory_desc(sizes, begin);
+          parts[at].settle(false);
+          made.scratch = std::max(made.scratch, parts[at].scratch);
+        }
+        made.parts = std::move(parts);
+      } catch (const dnnl::error&) {
+        // blocks of outputs that cannot be cut there: one thread does it
+      }
+    arrangements_.push_back(std::move(made));
   }
 
-  void run_tile(int index, const Run& arrays, const std::map<const Piece*, Workspace>& shared) const {
+  std::string run_arrangement(const Arrangement& wanted, float* weight, char* to, ffi::ThreadPool& pool) const {
+    const size_t bytes = padded(wanted.ours.get_size());
+    return together(pool, static_cast<int>(wanted.parts.size()), [&](int index) {
+      wanted.parts[index].bring_in(weight, to, to + bytes + index * wanted.scratch);
+    });
+  }
+
+  // Calls work(0) ... work(count - 1) on all threads; returns what went wrong, or nothing.
+  template <typename Work>
+  std::string together(ffi::ThreadPool& pool, int count, const Work& work) const {
+    std::mutex mutex;
+    std::string error;
+    spread(pool, count, threads_, [&](int index) {
+      try {
+        OneThread there;
+        work(index);
+      } catch (const std::exception& problem) {
+        std::lock_guard<std::mutex> lock(mutex);
+        error = problem.what();
+      }
+    });
+    return error;
+  }
+
+  void run_tile(int index, const Run& arrays, char* shared_weight) const {
     const Tile& tile = tiles_[index];
     const Piece& piece = *piece_of_[index];
-    const auto offset = [](const Sizes& sizes, int64_t first, int64_t second) {
-      const Sizes strides = strides_of(sizes);
+    const auto offset = [](const Sizes& sizes, bool last, int64_t first, int64_t second) {
+      const Sizes strides = strides_of(sizes, last);
       return first * strides[0] + second * strides[1];
     };
-    float* x = arrays.x + offset(shape_.x, tile.images.begin, tile.channels.begin);
-    float* y = arrays.y + offset(shape_.y, tile.images.begin, tile.outputs.begin);
+    float* x = arrays.x + offset(shape_.x, shape_.x_last, tile.images.begin, tile.channels.begin);
+    float* y = arrays.y + offset(shape_.y, shape_.y_last, tile.images.begin, tile.outputs.begin);
     float* weight = arrays.weight +
-                    offset(shape_.weight, tile.outputs.begin, shape_.groups == 1 ? tile.channels.begin : 0);
+                    offset(shape_.weight, false, tile.outputs.begin, shape_.groups == 1 ? tile.channels.begin : 0);
     const Workspace space(piece.x.bytes() + piece.weight.bytes() + piece.y.bytes() + piece.scratch_bytes());
     char* own_x = space.data();
     char* own_weight = own_x + piece.x.bytes();
     char* own_y = own_weight + piece.weight.bytes();
     char* scratch = own_y + piece.y.bytes();
-    const auto found = shared.find(&piece);
-    if (found != shared.end()) own_weight = found->second.data();
+    if (shared_weight != nullptr) own_weight = shared_weight;
 
     if (kind_ != Kind::kData && piece.x.moved()) piece.x.bring_in(x, own_x, scratch);
-    if (kind_ != Kind::kWeights && piece.weight.moved() && found == shared.end()) {
+    if (kind_ != Kind::kWeights && piece.weight.moved() && shared_weight == nullptr) {
       piece.weight.bring_in(weight, own_weight, scratch);
     }
     if (kind_ != Kind::kForward && piece.y.moved()) piece.y.bring_in(y, own_y, scratch);
@@ -270,7 +320,8 @@ class Plan {
   std::vector<std::unique_ptr<Piece>> pieces_;
   std::vector<const Piece*> piece_of_;
   bool partial_ = false;
-  bool shares_weight_ = false;
+  std::vector<Arrangement> arrangements_;
+  std::map<const Piece*, size_t> arrangement_of_;
 };
 
 // Plans made so far, by all that they depend on. A plan is small, but shapes may be many: past the limit all are
@@ -279,7 +330,7 @@ std::shared_ptr<const Plan> plan(Kind kind, const Geometry& shape, bool has_bias
   constexpr size_t kLimit = 1024;
   static auto* mutex = new std::mutex;
   static auto* plans = new std::map<Sizes, std::shared_ptr<const Plan>>;
-  Sizes key{static_cast<int64_t>(kind), has_bias, threads, shape.groups};
+  Sizes key{static_cast<int64_t>(kind), has_bias, threads, shape.groups, shape.x_last, shape.y_last};
   for (const Sizes* sizes :
        {&shape.x, &shape.weight, &shape.y, &shape.stride, &shape.dilation, &shape.before, &shape.after}) {
     key.insert(key.end(), sizes->begin(), sizes->end());
@@ -306,8 +357,8 @@ using Numbers = ffi::Span<const int64_t>;
 
 // kind 0: (x, weight[, bias]) -> y; kind 1: (y, weight) -> x; kind 2: (x, y) -> weight[, bias].
 ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::RemainingRets results, int64_t kind,
-                       int64_t groups, int64_t products, Numbers stride, Numbers dilation, Numbers before,
-                       Numbers after) {
+                       int64_t groups, int64_t products, int64_t x_last, int64_t y_last, Numbers stride, Numbers dilation,
+                       Numbers before, Numbers after) {
   const auto what = static_cast<Kind>(kind);
   const auto first = arguments.get<ffi::AnyBuffer>(0), second = arguments.get<ffi::AnyBuffer>(1);
   auto result = results.get<ffi::AnyBuffer>(0);
@@ -325,7 +376,7 @@ ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::
   }
   const auto listed = [](Numbers numbers) { return Sizes(numbers.begin(), numbers.end()); };
   Geometry shape{sizes_of(x), sizes_of(weight), sizes_of(y), listed(stride), listed(dilation), listed(before),
-                 listed(after), groups, products};
+                 listed(after), groups, products, x_last != 0, y_last != 0};
   const int threads = std::max<int>(1, static_cast<int>(pool.num_threads()));
   const auto data = [](ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); };
   try {
@@ -352,6 +403,8 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(flambeau_convolution, flambeau::convolution,
                                   .Attr<int64_t>("kind")
                                   .Attr<int64_t>("groups")
                                   .Attr<int64_t>("products")
+                                  .Attr<int64_t>("x_last")
+                                  .Attr<int64_t>("y_last")
                                   .Attr<xla::ffi::Span<const int64_t>>("stride")
                                   .Attr<xla::ffi::Span<const int64_t>>("dilation")
                                   .Attr<xla::ffi::Span<const int64_t>>("before")

@@ -18,11 +18,28 @@ struct Geometry {
   Sizes stride, dilation, before, after;
   int64_t groups;
   int64_t products;  // multiplications in all
+  bool x_last, y_last;  // whether the channels of x and y lie side by side in memory
 
   int64_t batch() const { return x[0]; }
   int64_t channels() const { return x[1]; }
   int64_t outputs() const { return y[1]; }
 };
+
+// Distance in memory between neighbors along each axis; `last`: channels, the second axis, lie side by side.
+inline Sizes strides_of(const Sizes& sizes, bool last = false) {
+  Sizes strides(sizes.size(), 1);
+  int64_t step = last ? sizes[1] : 1;
+  for (size_t axis = sizes.size() - 1; axis > 1; --axis) {
+    strides[axis] = step;
+    step *= sizes[axis];
+  }
+  if (sizes.size() > 1 && !last) {
+    strides[1] = step;
+    step *= sizes[1];
+  }
+  strides[0] = step;
+  return strides;
+}
 
 inline double elements(const Sizes& sizes) {
   double count = 1;
@@ -60,6 +77,7 @@ struct Tiling {
 inline Tiling tiling(Kind kind, const Geometry& shape, int64_t threads) {
   constexpr int64_t kWorthAThread = 1000000;  // products; below, waking a thread takes longer
   constexpr int64_t kVector = 16;        // channels that oneDNN computes at once
+  constexpr int64_t kTilesOfAThread = 4;
   threads = std::max<int64_t>(1, std::min(threads, shape.products / kWorthAThread));
   int64_t by_images = std::min(threads, shape.batch());
   // Cut by images, every tile of a weight gradient is as large as the weight, and all are added up. Cut by channels,
@@ -81,7 +99,13 @@ inline Tiling tiling(Kind kind, const Geometry& shape, int64_t threads) {
     for (Range part : cut(shape.outputs(), by_channels, kVector)) columns.push_back({{}, all_channels, part, 1});
   }
   Tiling result{{}, false};
-  const std::vector<Range> rows = cut(shape.batch(), by_images, 1);
+  // More tiles than threads, so that a thread that comes late, or is held up, leaves its share to the others. Not where
+  // every tile is a sum of its own.
+  int64_t count = by_images;
+  if (kind != Kind::kWeights && by_images == threads && threads > 1) {
+    count = std::min({shape.batch(), threads * kTilesOfAThread, shape.products / kWorthAThread});
+  }
+  const std::vector<Range> rows = cut(shape.batch(), count, 1);
   for (const Range& images : rows) {
     for (Tile tile : columns) {
       tile.images = images;

@@ -11,12 +11,7 @@ namespace {
 
 namespace ffi = xla::ffi;
 
-// The loops are without branches, so the compiler makes vector instructions of them, once for each kind of processor.
-#if defined(__GNUC__) && !defined(__clang__)
-#define __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define FLAMBEAU_FOR_EACH_PROCESSOR
-#endif
+// The loops are without branches, so the compiler makes vector instructions of them.
 
 // All bits set, or none.
 inline int32_t mask(bool chosen) { return -static_cast<int32_t>(chosen); }

@@ -1,0 +1,98 @@
+"""Sums over all axes but the channels, as JAX primitives that have native kernels on the CPU.
+
+They are what batch normalization reduces; what it does element by element is left to XLA, which fuses it with what
+comes before and after.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import ShapedArray
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from flambeau.kernels.layout import channels_last, layout
+from flambeau.kernels.library import target, wanted
+
+__all__ = ["moments", "products", "sums_natively"]
+
+
+def sums_natively(shape: Sequence[int], dtype: Any) -> bool:
+    """Whether these functions take arrays of this shape, (batch, channels, ...), and data type."""
+    return dtype == np.float32 and len(shape) > 1 and 0 not in shape and wanted()
+
+
+def moments(x: Any) -> list[Any]:
+    """Mean and variance of each channel; the variance is divided by the number of elements."""
+    return _moments_p.bind(x)
+
+
+def products(y: Any, x: Any, mean: Any) -> list[Any]:
+    """For each channel the sum of y, and of y * (x - mean)."""
+    return _products_p.bind(y, x, mean)
+
+
+def _axes(x: Any) -> tuple[int, ...]:
+    return (0, *range(2, x.ndim))
+
+
+def _distance(x: Any, mean: Any) -> Any:
+    return x - mean.reshape(-1, *(1,) * (x.ndim - 2))
+
+
+def _plain_moments(x: Any) -> list[Any]:
+    mean = jnp.mean(x, _axes(x))
+    distance = _distance(x, mean)
+    return [mean, jnp.mean(distance * distance, _axes(x))]
+
+
+def _plain_products(y: Any, x: Any, mean: Any) -> list[Any]:
+    return [jnp.sum(y, _axes(y)), jnp.sum(y * _distance(x, mean), _axes(y))]
+
+
+def _native(name: str, formula: Callable[..., Any]) -> Callable[..., Any]:
+    """What a program for the CPU computes: the native function of this name, or the formula."""
+
+    def lowered(*arrays: Any) -> Any:
+        known = target(name)
+        if known is None:
+            return formula(*arrays)
+        x = arrays[0]
+        last = channels_last(x.shape)
+        order = layout(x.shape, last)
+        result = jax.ShapeDtypeStruct(x.shape[1:2], np.float32)
+        layouts = [order if array.ndim == x.ndim else None for array in arrays]
+        call = jax.ffi.ffi_call(known, [result, result], input_layouts=layouts, output_layouts=[None, None])
+        return call(*arrays, last=np.int64(last), products=np.int64(2 * x.size))  # four operations an element
+
+    return lowered
+
+
+def _jvp(formula: Callable[..., Any], primitive: Any, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """Derivatives are the formula's."""
+    filled = [ad.instantiate_zeros(tangent) for tangent in tangents]
+    return primitive.bind(*primals), jax.jvp(formula, tuple(primals), tuple(filled))[1]
+
+
+def _batched(formula: Callable[..., Any], arrays: Sequence[Any], axes: Sequence[Any]) -> tuple[Any, list[int]]:
+    return jax.vmap(formula, tuple(axes))(*arrays), [0, 0]
+
+
+def _defined(name: str, formula: Callable[..., Any]) -> Primitive:
+    made = Primitive(name)
+    made.multiple_results = True
+    made.def_impl(formula)
+    made.def_abstract_eval(lambda x, *_: [ShapedArray(x.shape[1:2], x.dtype)] * 2)
+    ad.primitive_jvps[made] = partial(_jvp, formula, made)
+    batching.primitive_batchers[made] = partial(_batched, formula)
+    for platform, lowered in ((None, formula), ("cpu", _native(f"flambeau_{name}", formula))):
+        mlir.register_lowering(made, mlir.lower_fun(lowered, multiple_results=True), platform)
+    return made
+
+
+_moments_p = _defined("moments", _plain_moments)
+_products_p = _defined("products", _plain_products)
