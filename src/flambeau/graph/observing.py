@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from flambeau.graph.node import Node
 
-__all__ = ["Mismatch", "Observer", "Player", "observed_by", "observer", "played_by", "player"]
+__all__ = ["Mismatch", "Observer", "Player", "observed_by", "observer", "played_by", "player", "unobserved"]
 
 
 class Mismatch(Exception):
@@ -21,6 +21,10 @@ class Mismatch(Exception):
 
 class Observer(Protocol):
     """Watches a function that runs for the first time."""
+
+    def breaks(self, reason: str) -> None:
+        """The function does what a replay could not do."""
+        ...
 
     def ran(self) -> None:
         """Something pending is about to be run."""
@@ -52,6 +56,10 @@ class Observer(Protocol):
 
     def updated(self, node: Node, numbers: Sequence[float], flags: tuple[Any, ...]) -> None:
         """A step has recorded an update with these Python numbers."""
+        ...
+
+    def wrote(self, storage: Any) -> None:
+        """A step is about to write a storage without recording anything: a replay of the step writes it, too."""
         ...
 
     def scheduled(self, call: Callable[[], Any], *, repeatable: bool) -> Any:
@@ -106,6 +114,11 @@ def observed_by(watching: Observer) -> Generator[None]:
     finally:
         _MINE.observer = None
         _active.remove(watching)
+
+
+def unobserved() -> None:
+    """Have the calling thread watched by nobody any longer, though the block has not ended."""
+    _MINE.observer = None
 
 
 @contextmanager

@@ -119,7 +119,7 @@ def next_count(count: Any) -> float:
 
 def write_scalars(rows: Sequence[tuple[Tensor, ...]], *values: float) -> None:
     """Set the single numbers of parameters, each row of tensors to these values; equal ones share a node."""
-    playing = player()
+    watching = player() or observer()
     for index, value in enumerate(values):
         made: dict[Aval, Tracked] = {}
         for tensors in rows:
@@ -128,8 +128,8 @@ def write_scalars(rows: Sequence[tuple[Tensor, ...]], *values: float) -> None:
             tracked = made.get(aval)
             if tracked is None:
                 tracked = made[aval] = Tracked(leaf(np.array(value, aval.dtype.numpy), aval), None)
-            if playing is not None:
-                playing.wrote(tensor._storage)  # pyright: ignore[reportPrivateUsage]  # a tensor's own cell
+            if watching is not None:
+                watching.wrote(tensor._storage)  # pyright: ignore[reportPrivateUsage]  # a tensor's own cell
             tensor.write(tracked)
 
 

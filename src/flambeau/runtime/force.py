@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from threading import RLock
 from typing import Any
 
@@ -18,7 +19,18 @@ from flambeau.runtime.cut import Cut, needed, program_of
 from flambeau.runtime.pieces import pieces
 from flambeau.runtime.placement import fetched, placed
 
-__all__ = ["CAPTURES", "RUNS", "WATCHERS", "constant", "finish_all", "force", "force_all", "host_value", "transferred"]
+__all__ = [
+    "CAPTURES",
+    "RUNS",
+    "WATCHERS",
+    "constant",
+    "exclusive",
+    "finish_all",
+    "force",
+    "force_all",
+    "host_value",
+    "transferred",
+]
 
 _lock = RLock()
 
@@ -52,6 +64,11 @@ def force(targets: Sequence[Node]) -> None:
             watch(watched, len(rest))
         del rest, wanted
         _run(chosen)
+
+
+def exclusive() -> AbstractContextManager[Any]:
+    """What a thread holds while nobody else may run anything; to be used in a ``with`` statement."""
+    return _lock
 
 
 def force_all() -> None:
