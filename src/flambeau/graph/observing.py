@@ -62,6 +62,10 @@ class Observer(Protocol):
         """A step is about to write a storage without recording anything: a replay of the step writes it, too."""
         ...
 
+    def repeated(self, call: Callable[[], Any]) -> Any:
+        """Call something that records nothing, and that a replay has to call again."""
+        ...
+
     def scheduled(self, call: Callable[[], Any], *, repeatable: bool) -> Any:
         """Go a schedule's step by calling ``call``."""
         ...

@@ -8,18 +8,22 @@ taken, nothing is recorded, and what the step found out about its parameters the
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from flambeau.devices.device import device
 from flambeau.differentiation.modes import no_grad
+from flambeau.dtypes.kinds import dtype
 from flambeau.graph.node import Node
 from flambeau.graph.observing import Mismatch, played_by
 
-__all__ = ["Draw", "OptimizerStep", "ScheduleStep", "StepUpdate", "played"]
+__all__ = ["Draw", "OptimizerStep", "Repetition", "ScheduleStep", "StepUpdate", "played"]
 
 
 class Draw(NamedTuple):
-    """Numbers drawn from a stream: ``again(stream)`` draws the next ones."""
+    """Numbers drawn from a stream: ``again(stream)`` draws the next ones; their type and place."""
 
     stream: Any
     again: Callable[[Any], Any]
+    kind: dtype
+    place: device
 
 
 class StepUpdate(NamedTuple):
@@ -57,15 +61,15 @@ class OptimizerStep:
         )
 
 
-class ScheduleStep:
-    """One step of a schedule: ``call`` goes it."""
+class Repetition:
+    """Something that records nothing and is called again, after the programs: ``call`` does it."""
 
     def __init__(self, call: Callable[[], Any]) -> None:
         self.call = call
 
-    def like(self, other: Any) -> bool:
-        """Whether another step is one of a schedule, too; of which, its optimizer's numbers tell."""
-        return isinstance(other, ScheduleStep)
+
+class ScheduleStep(Repetition):
+    """One step of a schedule."""
 
 
 class _Player:

@@ -3,16 +3,18 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from weakref import WeakSet
 
 from flambeau.base.config import config
+from flambeau.base.tree import flatten
 from flambeau.differentiation.anomaly import WATCHES
 from flambeau.differentiation.points import Point
 from flambeau.graph.observing import Mismatch, observed_by, observer, player
 from flambeau.graph.record import MAPPING
 from flambeau.replay.arguments import Arguments, arguments_of
 from flambeau.replay.guards import Guards
+from flambeau.replay.operations import OperationReplay
 from flambeau.replay.program import ProgramReplay
 from flambeau.replay.recording import Recording, Unsupported
 from flambeau.replay.results import left_by
@@ -22,6 +24,8 @@ from flambeau.runtime.force import force_all
 __all__ = ["CompiledFunction", "forget_all"]
 
 _LOG: Final = logging.getLogger("flambeau")
+Replay: TypeAlias = ProgramReplay | OperationReplay
+
 _LIMIT: Final = 8  # recordings of one kind of call: before they agree, and of those that are kept
 _KINDS: Final = 64  # kinds of calls that are remembered
 
@@ -46,11 +50,10 @@ class _Site:
     """
 
     def __init__(self) -> None:
-        self.replays: list[ProgramReplay] = []
-        self.candidates: list[ProgramReplay] = []
+        self.replays: list[Replay] = []
+        self.candidates: list[Replay] = []
         self.attempts = 0
         self.refused: str | None = None
-        self.reason = "it has not been called twice"
 
 
 class CompiledFunction:
@@ -137,27 +140,34 @@ class CompiledFunction:
         if recording.broken is not None:
             return
         change = recording.change()
-        replay = ProgramReplay(recording, Guards(recording), left)
+        if not left.live:
+            replay: Replay = ProgramReplay(recording, Guards(recording), left)
+        elif change is None:
+            replay = OperationReplay(recording, Guards(recording), left, flatten(result)[0])
+        else:
+            self._count(site, change)
+            return
         if recording.broken is not None:
             return
-        site.attempts += 1
         if change is not None:
-            site.reason = change
+            self._count(site, change)
+        elif any(map(replay.like, site.candidates)):
+            replay.settle()
+            site.candidates.clear()
+            site.attempts = 0
+            site.replays.insert(0, replay)
+            if len(site.replays) > self.limit:
+                self._refuse(site, f"{self.limit} recordings of calls of this kind are kept, and none fits")
         else:
-            site.reason = "two calls have done different things"
-            for candidate in site.candidates:
-                if replay.like(candidate):
-                    replay.settle()
-                    site.replays.insert(0, replay)
-                    site.candidates.clear()
-                    site.attempts = 0
-                    break
-            else:
-                site.candidates[:0] = [replay]
-                del site.candidates[_LIMIT // 2 :]
-        if site.attempts >= self.limit or len(site.replays) > self.limit:
-            many = f"{len(site.replays)} recordings are kept, and none fits" if len(site.replays) > self.limit else ""
-            self._refuse(site, many or site.reason)
+            site.candidates[:0] = [replay]
+            del site.candidates[_LIMIT // 2 :]
+            self._count(site, "its calls do different things")
+
+    def _count(self, site: _Site, reason: str) -> None:
+        """Count a recording that confirms none; too many in a row are enough."""
+        site.attempts += 1
+        if site.attempts >= self.limit:
+            self._refuse(site, reason)
 
     def _refuse(self, site: _Site, reason: str) -> None:
         """Have calls of this kind recorded every time."""

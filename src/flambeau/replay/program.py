@@ -6,16 +6,15 @@ inputs, calls the programs, and puts the results in their places. Nothing is rec
 operation.
 """
 
-from collections.abc import Callable, Sequence
-from operator import attrgetter
-from typing import Any, Final, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from flambeau.graph.node import Aval, Node
-from flambeau.graph.observing import Mismatch
-from flambeau.replay.effects import OptimizerStep, ScheduleStep, played
+from flambeau.replay.effects import played
 from flambeau.replay.guards import Guards
+from flambeau.replay.places import NODES, Places, same_constant, storage_at
 from flambeau.replay.recording import Recording, Reference
 from flambeau.replay.results import Left
 from flambeau.runtime.force import force
@@ -64,16 +63,15 @@ class _Captured:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self.references = dict(recording.references)
+        self.places = Places(recording)
         self.stages: list[_Stage] = []
-        self.constants: list[Node] = []
 
     def __call__(self, cut: Any, program: Any) -> None:
-        inputs = [self.reference(leaf) for leaf in cut.leaves]
+        inputs = [self.places.of(leaf) for leaf in cut.leaves]
         numbers = (list(cut.reals), list(cut.integers), list(cut.complexes))
         self.stages.append(_Stage(program, cut.key, inputs, cut.donated, numbers, self._updates(cut.nodes)))
         for position, output in enumerate(cut.outputs):
-            self.references[id(cut.nodes[output])] = ("result", len(self.stages) - 1, position)
+            self.places.add(cut.nodes[output], ("result", len(self.stages) - 1, position))
 
     def _updates(self, nodes: Sequence[Node]) -> list[tuple[int, int, int]]:
         """Where the numbers of optimizers' updates are among all real numbers, in order."""
@@ -84,18 +82,6 @@ class _Captured:
             if update is not None:
                 found.append((reals, reals + update[1], update[0]))
             reals += sum([type(item) is float for item in node.inputs])
-        return found
-
-    def reference(self, node: Node) -> Reference:
-        """Where a value comes from; one that comes from nowhere is a constant."""
-        found = self.references.get(id(node))
-        if found is None:
-            if node.operation is not None and not hasattr(node.operation.primitive, "host"):
-                self.recording.breaks("it reads a tensor that cannot be reached from its arguments and variables")
-            found = self.references[id(node)] = ("constant", len(self.constants))
-            self.constants.append(node)
-        elif found == ("several",):
-            self.recording.breaks("it reads a value that several tensors show")
         return found
 
 
@@ -110,8 +96,8 @@ class ProgramReplay:
     def __init__(self, recording: Recording, guards: Guards, left: Left) -> None:
         self.guards = guards
         self.draws = recording.draws
-        self.steps = [effect for effect in recording.effects if isinstance(effect, OptimizerStep)]
-        self.schedules = [effect for effect in recording.effects if isinstance(effect, ScheduleStep)]
+        self.steps = recording.steps()
+        self.repetitions = recording.repetitions()
         self.tensors = recording.tensors[: len(recording.tensors) - recording.given]
         self.left = left
         capture = _Captured(recording)
@@ -119,36 +105,37 @@ class ProgramReplay:
         with captured(capture):
             force([tensor.read() for tensor in left.storages] + self._written_nodes(recording.tensors))
             self.stages = capture.stages
-            self.stored = [(capture.reference(tensor.read()), tensor.aval) for tensor in left.storages]
+            self.stored = [(capture.places.of(tensor.read()), tensor.aval) for tensor in left.storages]
             self.versions = [tensor._storage.version for tensor in left.storages]
             nodes = self._written_nodes(recording.tensors)
             self.writes = [
-                (place, capture.reference(node), node.aval, count)
+                (place, capture.places.of(node), node.aval, count)
                 for (place, count), node in zip(left.written, nodes, strict=True)
             ]
         left.storages[:] = []
-        self.constants = capture.constants
+        self.constants = capture.places.constants
         self._plan()
 
     def _written_nodes(self, tensors: Sequence[Core]) -> list[Node]:
-        return [_storage_at(place, tensors).node for place, _ in self.left.written]
+        return [storage_at(place, tensors).node for place, _ in self.left.written]
 
     # -- two recordings compared -------------------------------------------------------------------------------
 
-    def like(self, other: "ProgramReplay") -> bool:
+    def like(self, other: Any) -> bool:
         """Whether another recorded call did the same, but for what a replay follows."""
         return (
-            len(self.stages) == len(other.stages)
+            isinstance(other, ProgramReplay)
+            and len(self.stages) == len(other.stages)
             and [id(tensor) for tensor in self.tensors] == [id(tensor) for tensor in other.tensors]
             and all(one.like(two) for one, two in zip(self.stages, other.stages, strict=True))
             and (self.stored, self.writes) == (other.stored, other.writes)
             and self.left.like(other.left)
             and len(self.draws) == len(other.draws)
             and len(self.steps) == len(other.steps)
-            and len(self.schedules) == len(other.schedules)
+            and len(self.repetitions) == len(other.repetitions)
             and all(one.like(two) for one, two in zip(self.steps, other.steps, strict=True))
             and len(self.constants) == len(other.constants)
-            and all(map(_same_constant, self.constants, other.constants))
+            and all(map(same_constant, self.constants, other.constants))
         )
 
     # -- the plan ----------------------------------------------------------------------------------------------
@@ -157,7 +144,7 @@ class ProgramReplay:
         """Give every value a place in one list: inputs from tensors, draws, constants, results of each program."""
         used = [reference for stage in self.stages for reference in stage.inputs]
         used += [reference for reference, _ in self.stored] + [item[1] for item in self.writes]
-        sources = [item for item in dict.fromkeys(used) if item[0] in _NODES]
+        sources = [item for item in dict.fromkeys(used) if item[0] in NODES]
         sources.sort(key=lambda item: item[0] != "cell")  # these are the many, and read fastest
         self.cells = [self.tensors[index]._storage for kind, index in sources if kind == "cell"]
         self.others = sources[len(self.cells) :]
@@ -198,7 +185,7 @@ class ProgramReplay:
         tensors = [*self.tensors, *given] if given else self.tensors
         with exclusive():
             nodes = [storage.node for storage in self.cells]
-            nodes += [_NODES[kind](tensors[index]) for kind, index in self.others]
+            nodes += [NODES[kind](tensors[index]) for kind, index in self.others]
             pool = gathered(nodes)
             if self.overwritten:
                 spare(nodes, pool, self.overwritten, 1)
@@ -210,16 +197,16 @@ class ProgramReplay:
             del nodes
             self._run(pool, updates)
             for place, source, aval, count in self.rebinds:
-                storage = _storage_at(place, tensors)
+                storage = storage_at(place, tensors)
                 storage.node = Node(None, (), aval, pool[source])
                 storage.version += count
         storages = [self._storage(pool[source], aval, version) for source, aval, version in self.fills]
         for index, shape in self.left.gradients:
             made = None if shape is None else shape.made(storages[shape.storage])
             tensors[index]._grad = cast("Any", made)
-        for schedule in self.schedules:
-            schedule.call()
-        return self.left.returned(tensors, storages)
+        for repetition in self.repetitions:
+            repetition.call()
+        return self.left.rebuilt(self.left.made(tensors, storages))
 
     def _run(self, pool: list[Any], updates: Sequence[Sequence[float]]) -> None:
         """Call the programs; their results join the pool."""
@@ -245,36 +232,3 @@ def _whole(numbers: tuple[list[int], list[complex]]) -> tuple[Any, Any]:
         np.array(integers, np.int64) if integers else None,
         np.array(complexes, np.complex128) if complexes else None,
     )
-
-
-def _same_constant(one: Node, other: Node) -> bool:
-    """Whether two constants are equal, but not the same: that would be a tensor which was there before."""
-    if one is other or one.aval is not other.aval:
-        return False
-    mine, others = np.asarray(one.value), np.asarray(other.value)
-    return mine.tobytes() == others.tobytes()
-
-
-def _gradient(tensor: Core) -> Core:
-    found = tensor._grad
-    if found is None:
-        raise Mismatch
-    return found
-
-
-# How to find the nodes, and the storages, that a reference names, from its tensor.
-_NODES: Final[dict[str, Callable[[Core], Node]]] = {
-    "cell": attrgetter("_storage.node"),
-    "grad": lambda tensor: _gradient(tensor).read(),
-    "view": Core.read,
-    "given": Core.read,
-}
-_STORAGES: Final[dict[str, Callable[[Core], Storage]]] = {
-    "cell": attrgetter("_storage"),
-    "grad": lambda tensor: _gradient(tensor)._storage,
-    "given": attrgetter("_storage"),
-}
-
-
-def _storage_at(place: Reference, tensors: Sequence[Core]) -> Storage:
-    return _STORAGES[place[0]](tensors[place[1]])

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from flambeau.differentiation.tape import tape_position
 from flambeau.generators.streams import Stream, default_stream
 from flambeau.graph.node import Node
 from flambeau.graph.observing import unobserved
-from flambeau.replay.effects import Draw, OptimizerStep, ScheduleStep, StepUpdate
+from flambeau.replay.effects import Draw, OptimizerStep, Repetition, ScheduleStep, StepUpdate
 from flambeau.replay.world import World
 from flambeau.tensors.core import Core, Storage
 
@@ -37,6 +38,7 @@ class Recording:
     Attributes:
         world: what the function can reach.
         tensors: the tensors it can reach, and then those among its arguments.
+        start: where the tape stood before the call.
         given: how many of these are arguments; they are the last.
         draws: numbers drawn, in order.
         effects: steps of optimizers and schedules, in order.
@@ -49,9 +51,10 @@ class Recording:
         self.given = len(given)
         self.broken: str | None = None
         self.draws: list[Draw] = []
-        self.effects: list[OptimizerStep | ScheduleStep] = []
+        self.effects: list[OptimizerStep | Repetition] = []
         self.updates: dict[int, tuple[int, int]] = {}  # identity of an update's node -> (its number, its numbers)
         self.references: dict[int, Reference] = {}
+        self.start = tape_position()
         self._strict = strict
         self._inside = 0
         self._stepped: set[int] = set()
@@ -112,7 +115,7 @@ class Recording:
             return
         self._note(node, ("draw", len(self.draws)))
         self._drawn.append(node.value)
-        self.draws.append(Draw(stream, again))
+        self.draws.append(Draw(stream, again, node.aval.dtype, node.aval.device))
 
     def step_begins(self, update_group: Callable[[dict[str, Any]], Any]) -> None:
         if not self._inside:
@@ -144,15 +147,22 @@ class Recording:
         if self._inside:
             self._stepped.add(id(storage))
 
+    def repeated(self, call: Callable[[], Any]) -> Any:
+        return self._within(Repetition(call))
+
     def scheduled(self, call: Callable[[], Any], *, repeatable: bool) -> Any:
+        if not repeatable:
+            self.breaks("a schedule steps by a value that the function computes")
+            return call()
+        return self._within(ScheduleStep(call))
+
+    def _within(self, effect: Repetition) -> Any:
+        """Call what is to be repeated; what it does on its way belongs to it."""
         if not self._inside:
-            if not repeatable:
-                self.breaks("a schedule steps by a value that the function computes")
-                return call()
-            self.effects.append(ScheduleStep(call))
+            self.effects.append(effect)
         self._inside += 1
         try:
-            return call()
+            return effect.call()
         finally:
             self._inside -= 1
 
@@ -176,6 +186,10 @@ class Recording:
     def steps(self) -> list[OptimizerStep]:
         """The steps of optimizers."""
         return [effect for effect in self.effects if isinstance(effect, OptimizerStep)]
+
+    def repetitions(self) -> list[Repetition]:
+        """What is to be called again."""
+        return [effect for effect in self.effects if isinstance(effect, Repetition)]
 
     def gradients(self) -> list[Core | None]:
         """Each tensor's ``.grad`` before the call."""

@@ -72,8 +72,8 @@ class Left(NamedTuple):
             and all(map(_same_result, self.results, other.results))
         )
 
-    def returned(self, tensors: Sequence[Core], storages: Sequence[Storage]) -> Any:
-        """What a replay returns, from the tensors there are and its new storages."""
+    def made(self, tensors: Sequence[Core], storages: Sequence[Storage]) -> list[Any]:
+        """What a replay returns, one by one, from the tensors there are and its new storages."""
         found: list[Any] = []
         for kind, item in self.results:
             if kind == "shape":
@@ -81,6 +81,10 @@ class Left(NamedTuple):
                 found.append(item.made(tensors[-1 - item.storage]._storage if shared else storages[item.storage]))
             else:
                 found.append(tensors[item] if kind == "same" else found[item] if kind == "again" else item)
+        return found
+
+    def rebuilt(self, found: Sequence[Any]) -> Any:
+        """What a replay returns, in the structure of what the function returned."""
         return found[0] if self.spec.kind is None else unflatten(found, self.spec)
 
 
