@@ -107,6 +107,7 @@ class OperationReplay:
         self.left = left
         self.edges: list[Edge] = []
         self.avals: list[Aval] = []
+        self.replaced: list[Node] = []  # what the operation stands for, while it is made
         self.outlets: list[tuple[int, int]] = []  # results and their places on the tape
         if recording.steps() or left.gradients:
             recording.breaks("its result can be differentiated, though it has stepped or gone backwards itself")
@@ -144,7 +145,7 @@ class OperationReplay:
                 gradients = [found[edge].node for edge in exits if edge in found]
                 self._wire(recording, functions, given, gradients, returned)
         finally:
-            _forget(given)
+            _forget(given, self.replaced)
 
     def _exit(self, recording: Recording, edge: Edge) -> Reference:
         """Where the tape leaves the function: at which tensor."""
@@ -215,18 +216,22 @@ class OperationReplay:
         self.watched = self._watched(recording, functions)
         self.versions = [tensor._storage.version for tensor in storages]
         if recording.broken is None:
-            self._substitute(recording, forward.inputs, returned)
+            self._substitute(recording, forward.inputs, returned, order)
 
     def _watched(self, recording: Recording, functions: Sequence[GradFn]) -> list[tuple[Reference, Any]]:
         """What must not be written before the gradient is computed: storages, and what is in them."""
-        known: dict[int, Reference] = {id(item._storage): ("new", index) for index, item in enumerate(self.left.storages)}
+        known: dict[int, Reference] = {
+            id(item._storage): ("new", index) for index, item in enumerate(self.left.storages)
+        }
         count = len(self.tensors)
         for index, tensor in enumerate(recording.tensors):
             known[id(tensor._storage)] = ("cell" if index < count else "given", index)
         guards = [guard for function in functions for guard in function.guards]
         return list({known[id(storage)]: aval for storage, _, aval in guards if id(storage) in known}.items())
 
-    def _substitute(self, recording: Recording, inputs: Sequence[Any], returned: Sequence[Any]) -> None:
+    def _substitute(
+        self, recording: Recording, inputs: Sequence[Any], returned: Sequence[Any], order: Sequence[Node]
+    ) -> None:
         """Have what the recorded call left behind come from the two operations."""
         parts = picks(record_operation(self.step, tuple(inputs)))
         tensors = recording.tensors
@@ -247,6 +252,7 @@ class OperationReplay:
             if kind == "shape":
                 for name in ("_grad_fn", "_output_nr"):
                     item.fields.pop(name, None)
+        self.replaced += order
         self.edges.clear()
         self.left.storages.clear()
         recording.let_go()
@@ -284,9 +290,7 @@ class OperationReplay:
             if kind in NODES:
                 inputs.append(NODES[kind](tensors[item]))
             else:
-                inputs.append(
-                    draws[item] if kind == "draw" else self.constants[item] if kind == "constant" else item
-                )
+                inputs.append(draws[item] if kind == "draw" else self.constants[item] if kind == "constant" else item)
         run_if_many()
         parts = picks(record_operation(self.step, tuple(inputs)))
         storages = [Storage(part) for part in parts[: len(self.versions)]]
@@ -321,15 +325,17 @@ class OperationReplay:
         return function
 
 
-def _forget(given: Sequence[Node]) -> None:
-    """Take what waits for these gradients off the pending graph: nobody is ever to run it."""
+def _forget(given: Sequence[Node], replaced: list[Node]) -> None:
+    """Take what waits for these gradients off the pending graph, and what was replaced: nobody is ever to run it."""
     gone = {id(node) for node in given}
+    old = {id(node) for node in replaced}
+    replaced.clear()
     count = len(PENDING)
     kept: list[Node] = []
     for node in PENDING[:count]:
         if any(id(item) in gone for item in node.inputs):
             gone.add(id(node))
-        else:
+        elif id(node) not in old:
             kept.append(node)
     PENDING[:count] = kept
 
