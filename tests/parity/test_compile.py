@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.parity.failures import same_error
 
 import flambeau
+from tests.parity.failures import same_error
 
 STEPS = 20
 

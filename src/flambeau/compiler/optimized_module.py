@@ -19,6 +19,10 @@ class OptimizedModule(Module):
 
     __slots__ = ("_compiled", "_orig_mod", "_settings")
 
+    _compiled: Any
+    _orig_mod: Module
+    _settings: dict[str, Any]
+
     observed_as = "compiled"
 
     @property
@@ -32,7 +36,7 @@ class OptimizedModule(Module):
 
     __call__ = forward
 
-    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
+    def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # passes on what it is given
         """Load a state whose keys may begin with ``_orig_mod.``, as those of PyTorch's compiled modules do."""
         if any(str(key).startswith(_PREFIX) for key in state_dict):
             plain = type(state_dict)((str(key).removeprefix(_PREFIX), value) for key, value in state_dict.items())
@@ -41,7 +45,7 @@ class OptimizedModule(Module):
                 names = {key.removeprefix(_PREFIX).removesuffix("_orig_mod"): value for key, value in metadata.items()}
                 vars(plain)["_metadata"] = names
             state_dict = plain
-        return self._orig_mod.load_state_dict(state_dict, strict=strict, assign=assign)
+        return self._orig_mod.load_state_dict(state_dict, *args, **kwargs)
 
     def __reduce__(self) -> Any:
         return optimized, (self._orig_mod, self._settings)

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from flambeau.graph.node import Node
 
-__all__ = ["Mismatch", "Observer", "Player", "observed_by", "observer", "played_by", "player", "unobserved"]
+__all__ = ["MismatchError", "Observer", "Player", "observed_by", "observer", "played_by", "player", "unobserved"]
 
 
-class Mismatch(Exception):
+class MismatchError(Exception):
     """A replay would not do what the recording did; nothing has been changed that cannot be put back."""
 
 
@@ -79,11 +79,11 @@ class Player(Protocol):
         ...
 
     def update(self, primitive: Any, numbers: Sequence[float], flags: tuple[Any, ...]) -> None:
-        """Take an update's numbers; raises Mismatch if the update is another one."""
+        """Take an update's numbers; raises MismatchError if the update is another one."""
         ...
 
     def wrote(self, storage: Any) -> None:
-        """A storage is about to be written, which a ``Mismatch`` that comes later has to undo."""
+        """A storage is about to be written, which a ``MismatchError`` that comes later has to undo."""
         ...
 
 

@@ -14,7 +14,7 @@ from flambeau.devices.device import CPU, device
 from flambeau.differentiation.tape import Tracked
 from flambeau.dtypes.kinds import DTYPES, get_default_dtype
 from flambeau.graph.node import Aval, Node, leaf
-from flambeau.graph.observing import Mismatch, observer, player
+from flambeau.graph.observing import MismatchError, observer, player
 from flambeau.optim.applying import Rows
 from flambeau.optim.optimizer import Optimizer
 from flambeau.tensors.core import wrap_array
@@ -69,10 +69,10 @@ def buckets(
 
 
 def _as_before(bucket: Bucket) -> Bucket:
-    """A bucket of an earlier step with its present numbers; raises Mismatch if they do not agree any longer."""
+    """A bucket of an earlier step with its present numbers; raises MismatchError if they do not agree any longer."""
     first = [tensor.read() for tensor in bucket.scalars[0]]
     if any(tensor.read() is not node for row in bucket.scalars for tensor, node in zip(row, first, strict=True)):
-        raise Mismatch
+        raise MismatchError
     return Bucket(tuple([tensor.host()[()] for tensor in bucket.scalars[0]]), bucket.rows, bucket.scalars)
 
 

@@ -1,7 +1,8 @@
 """A call's arguments as the key of a recording: structure, plain values, and what is known of each tensor."""
 
+from collections import OrderedDict, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from flambeau.amp.state import enabled_types
 from flambeau.base.config import config
@@ -11,6 +12,8 @@ from flambeau.replay.world import SIMPLE
 from flambeau.tensors.core import Core
 
 __all__ = ["Arguments", "arguments_of"]
+
+_DICTIONARIES: Final = (dict, OrderedDict, defaultdict)
 
 
 class Arguments(NamedTuple):
@@ -40,18 +43,18 @@ def arguments_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
 
 def _described(item: Any, tensors: list[Core], objects: list[Any]) -> Hashable:
     """An argument without its tensors' values."""
-    kind = cast("type[Any]", type(item))
-    if issubclass(kind, Core):
+    kind: Any = cast("Any", type(item))
+    if isinstance(item, Core):
         tensors.append(item)
         whole = item._steps is None
         return kind, item.aval, item._requires_grad, item._grad_fn is None, whole, item._grad is None
     if kind in (int, bool, str) or item is None:
         return kind, item
-    if issubclass(kind, SIMPLE):  # text, because 0.0 equals -0.0 and slices have no hash
-        return kind, repr(item)
-    if kind is dict or (issubclass(kind, dict) and hasattr(kind, "move_to_end")):
+    if isinstance(item, SIMPLE):  # text, because 0.0 equals -0.0 and slices have no hash
+        return kind, repr(cast("Any", item))
+    if kind in _DICTIONARIES:
         return kind, tuple(item), tuple([_described(part, tensors, objects) for part in item.values()])
-    if kind is list or issubclass(kind, tuple):
+    if kind is list or tuple in kind.__mro__:
         return kind, tuple([_described(part, tensors, objects) for part in item])
     objects.append(item)
     return kind, id(item)

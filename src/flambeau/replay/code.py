@@ -3,7 +3,6 @@
 import sys
 from functools import cache
 from types import CodeType
-from typing import Any, cast
 
 __all__ = ["belongs_to_library", "names_of"]
 
@@ -15,7 +14,7 @@ _INSTALLED = ("site-packages", "dist-packages")
 def names_of(code: CodeType) -> frozenset[str]:
     """Names of globals and attributes in a function's code and in that of functions inside it."""
     found = set(code.co_names)
-    for constant in cast("tuple[Any, ...]", code.co_consts):
+    for constant in code.co_consts:
         if isinstance(constant, CodeType):
             found |= names_of(constant)
     return frozenset(found)

@@ -1,4 +1,4 @@
-"""What a replay does again in Python: optimizers' steps and schedules, a few lines a group, and draws of random numbers.
+"""What a replay does again in Python: optimizers' steps and schedules, a few lines a group, and random draws.
 
 An optimizer's step decides in Python which numbers its update reads: learning rates, corrections that follow from the
 count of steps. So a replay runs the step's own code, with a ``Player`` in place of the record: the update's numbers are
@@ -12,7 +12,7 @@ from flambeau.devices.device import device
 from flambeau.differentiation.modes import no_grad
 from flambeau.dtypes.kinds import dtype
 from flambeau.graph.node import Node
-from flambeau.graph.observing import Mismatch, played_by
+from flambeau.graph.observing import MismatchError, played_by
 
 __all__ = ["Draw", "OptimizerStep", "Repetition", "ScheduleStep", "StepUpdate", "played"]
 
@@ -29,7 +29,7 @@ class Draw(NamedTuple):
 class StepUpdate(NamedTuple):
     """One update of an optimizer's step: how many Python numbers it reads, and the flags of its formula."""
 
-    count: int
+    numbers: int
     flags: tuple[Any, ...]
 
 
@@ -88,24 +88,27 @@ class _Player:
         for group in step.optimizer.param_groups:
             step.update_group(group)
         if self._updates != len(step.updates):
-            raise Mismatch
+            raise MismatchError
 
     def kept(self) -> Any:
+        """What ``Observer.keep`` was given at this point."""
         assert self.step is not None
         if self._kept == len(self.step.kept):
-            raise Mismatch
+            raise MismatchError
         self._kept += 1
         return self.step.kept[self._kept - 1]
 
     def update(self, primitive: Any, numbers: Sequence[float], flags: tuple[Any, ...]) -> None:
+        """Take an update's numbers."""
         assert self.step is not None
         updates = self.step.updates
         if self._updates == len(updates) or updates[self._updates] != (len(numbers), flags):
-            raise Mismatch
+            raise MismatchError
         self._updates += 1
         self.numbers.append(numbers)
 
     def wrote(self, storage: Any) -> None:
+        """Remember what a storage was before."""
         self._written.append((storage, storage.node))
 
     def undo(self) -> None:
@@ -121,7 +124,7 @@ def played(steps: Iterable[OptimizerStep]) -> list[Sequence[float]]:
         The Python numbers of each update.
 
     Raises:
-        Mismatch: a step would not consist of the same updates; nothing has changed.
+        MismatchError: a step would not consist of the same updates; nothing has changed.
     """
     player = _Player()
     with played_by(player), no_grad():

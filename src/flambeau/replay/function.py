@@ -10,7 +10,7 @@ from flambeau.base.config import config
 from flambeau.base.tree import flatten
 from flambeau.differentiation.anomaly import WATCHES
 from flambeau.differentiation.points import Point
-from flambeau.graph.observing import Mismatch, observed_by, observer, player
+from flambeau.graph.observing import MismatchError, observed_by, observer, player
 from flambeau.graph.record import MAPPING
 from flambeau.replay.arguments import Arguments, arguments_of
 from flambeau.replay.guards import Guards
@@ -84,6 +84,7 @@ class CompiledFunction:
         _functions.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Replay a recording that fits, or record the call."""
         if config.eager or MAPPING or WATCHES or observer() is not None or player() is not None:
             return self.replayed_function(*args, **kwargs)
         given = arguments_of(args, kwargs)
@@ -96,7 +97,7 @@ class CompiledFunction:
             if replay.guards.hold(given.tensors):
                 try:
                     result = replay.play(given.tensors)
-                except Mismatch:
+                except MismatchError:
                     continue
                 if index:
                     site.replays.insert(0, site.replays.pop(index))

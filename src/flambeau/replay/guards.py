@@ -21,7 +21,7 @@ class Guards:
     def __init__(self, recording: Recording) -> None:
         count = len(recording.tensors) - recording.given
         self.world = recording.world
-        self.tensors = recording.tensors[:count]
+        self.tensors: list[Core] = recording.tensors[:count]
         stepped = {id(group) for step in recording.steps() for group in step.optimizer.param_groups}
         self.settings = [(group, names, values, id(group) in stepped) for group, names, values in self.world.settings]
         self.patterns = [_pattern(values, loose) for _, _, values, loose in self.settings]
@@ -36,13 +36,12 @@ class Guards:
             and [tensor._grad is not None for tensor in self.tensors] == self.gradients
             and self.world.unchanged()
             and self.apart(given)
-            and all(
-                [
-                    _pattern([group.get(name) for name in names], loose) == pattern
-                    for (group, names, _, loose), pattern in zip(self.settings, self.patterns, strict=True)
-                ]
-            )
+            and self._settings() == self.patterns
         )
+
+    def _settings(self) -> list[Any]:
+        """The optimizers' settings as they are compared."""
+        return [_pattern([group.get(name) for name in names], loose) for group, names, _, loose in self.settings]
 
     def apart(self, given: Sequence[Core]) -> bool:
         """Whether no argument shows what a parameter or another tensor of the world shows."""

@@ -7,7 +7,7 @@ program, in which two operations stand for the module.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from flambeau.base.config import config
 from flambeau.differentiation.differentiate import differentiate
@@ -21,7 +21,7 @@ from flambeau.primitives.composite import CompositeStep, composite
 from flambeau.primitives.primitive import picks
 from flambeau.replay.guards import Guards
 from flambeau.replay.places import NODES, Places, same_constant, storage_at
-from flambeau.replay.recording import Recording, Reference
+from flambeau.replay.recording import Recording
 from flambeau.replay.results import Left, released
 from flambeau.runtime.stages import exclusive, gathered
 from flambeau.tensors.core import Core, Storage
@@ -88,7 +88,7 @@ class _Wiring:
         """The whole as one operation."""
         places = [self.place(node) for node in results]
         primitive = composite(name, self.steps, places, [node.aval for node in results])
-        avals = tuple([item.aval if type(item) is Node else type(item) for item in self.inputs])
+        avals = tuple([cast("Any", item.aval if type(item) is Node else type(item)) for item in self.inputs])
         return operation_of(primitive, (), avals)
 
 
@@ -103,7 +103,7 @@ class OperationReplay:
         self.guards = guards
         self.draws = recording.draws
         self.repetitions = recording.repetitions()
-        self.tensors = recording.tensors[: len(recording.tensors) - recording.given]
+        self.tensors: list[Core] = recording.tensors[: len(recording.tensors) - recording.given]
         self.left = left
         self.edges: list[Edge] = []
         self.avals: list[Aval] = []
@@ -134,7 +134,7 @@ class OperationReplay:
         if any(edge[0].serial < recording.start for edge in self.edges):
             recording.breaks("a result is what came in")
         exits = exits_of(self.edges, recording.start)
-        self.exits = [self._exit(recording, edge) for edge in exits]
+        self.exits: list[int] = [self._exit(recording, edge) for edge in exits]
         if recording.broken is not None:
             return
         given = [leaf(_COMING, aval) for aval in self.avals]
@@ -147,15 +147,14 @@ class OperationReplay:
         finally:
             _forget(given, self.replaced)
 
-    def _exit(self, recording: Recording, edge: Edge) -> Reference:
-        """Where the tape leaves the function: at which tensor."""
-        count = len(self.tensors)
+    def _exit(self, recording: Recording, edge: Edge) -> int:
+        """Where the tape leaves the function: the number of a tensor."""
         for index, tensor in enumerate(recording.tensors):
             own = tensor.edge()
             if own is not None and own[0] is edge[0] and own[1] == edge[1]:
-                return ("cell" if index < count else "given", index)
+                return index
         recording.breaks("its tape leads to a tensor that cannot be reached from its arguments and variables")
-        return ()
+        return -1
 
     def _differentiated(
         self, recording: Recording, given: Sequence[Node], exits: Sequence[Edge]
@@ -218,9 +217,9 @@ class OperationReplay:
         if recording.broken is None:
             self._substitute(recording, forward.inputs, returned, order)
 
-    def _watched(self, recording: Recording, functions: Sequence[GradFn]) -> list[tuple[Reference, Any]]:
+    def _watched(self, recording: Recording, functions: Sequence[GradFn]) -> list[tuple[tuple[str, int], Any]]:
         """What must not be written before the gradient is computed: storages, and what is in them."""
-        known: dict[int, Reference] = {
+        known: dict[int, tuple[str, int]] = {
             id(item._storage): ("new", index) for index, item in enumerate(self.left.storages)
         }
         count = len(self.tensors)
@@ -288,7 +287,7 @@ class OperationReplay:
         inputs: list[Any] = []
         for kind, item in self.inputs:
             if kind in NODES:
-                inputs.append(NODES[kind](tensors[item]))
+                inputs.append(NODES[kind](tensors[cast("int", item)]))
             else:
                 inputs.append(draws[item] if kind == "draw" else self.constants[item] if kind == "constant" else item)
         run_if_many()
@@ -315,11 +314,11 @@ class OperationReplay:
         saved = [
             parts[item] if kind == "result" else inputs[item] if kind == "input" else item for kind, item in self.kept
         ]
-        edges = [tensors[item].edge() for _, item in self.exits]
+        edges = [tensors[index].edge() for index in self.exits]
         function = CompiledFunctionBackward(self.pullback, saved, edges, self.avals)
         watched: list[tuple[Storage, int, Any]] = []
-        for place, aval in self.watched:
-            storage = storages[place[1]] if place[0] == "new" else tensors[place[1]]._storage
+        for (kind, number), aval in self.watched:
+            storage = storages[number] if kind == "new" else tensors[number]._storage
             watched.append((storage, storage.version, aval))
         function.guards = watched
         return function

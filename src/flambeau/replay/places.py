@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from flambeau.graph.node import Node
-from flambeau.graph.observing import Mismatch
+from flambeau.graph.observing import MismatchError
 from flambeau.replay.recording import Recording, Reference
 from flambeau.tensors.core import Core, Storage
 
@@ -53,7 +53,7 @@ def same_constant(one: Node, other: Node) -> bool:
 def _gradient(tensor: Core) -> Core:
     found = tensor._grad
     if found is None:
-        raise Mismatch
+        raise MismatchError
     return found
 
 
@@ -73,4 +73,5 @@ _STORAGES: Final[dict[str, Callable[[Core], Storage]]] = {
 
 def storage_at(place: Reference, tensors: Sequence[Core]) -> Storage:
     """The storage that a reference names."""
-    return _STORAGES[place[0]](tensors[place[1]])
+    index: int = place[1]
+    return _STORAGES[place[0]](tensors[index])

@@ -98,7 +98,7 @@ class ProgramReplay:
         self.draws = recording.draws
         self.steps = recording.steps()
         self.repetitions = recording.repetitions()
-        self.tensors = recording.tensors[: len(recording.tensors) - recording.given]
+        self.tensors: list[Core] = recording.tensors[: len(recording.tensors) - recording.given]
         self.left = left
         capture = _Captured(recording)
         recording.let_go()
@@ -146,8 +146,8 @@ class ProgramReplay:
         used += [reference for reference, _ in self.stored] + [item[1] for item in self.writes]
         sources = [item for item in dict.fromkeys(used) if item[0] in NODES]
         sources.sort(key=lambda item: item[0] != "cell")  # these are the many, and read fastest
-        self.cells = [self.tensors[index]._storage for kind, index in sources if kind == "cell"]
-        self.others = sources[len(self.cells) :]
+        self.cells: list[Storage] = [self.tensors[index]._storage for kind, index in sources if kind == "cell"]
+        self.others: list[tuple[str, int]] = [(kind, index) for kind, index in sources[len(self.cells) :]]
         pool: dict[Reference, int] = {reference: index for index, reference in enumerate(sources)}
         for kind, count in (("draw", len(self.draws)), ("constant", len(self.constants))):
             for index in range(count):
@@ -180,7 +180,7 @@ class ProgramReplay:
         """Do what the recorded call did.
 
         Raises:
-            Mismatch: an optimizer's step would be another one; nothing has been changed.
+            MismatchError: an optimizer's step would be another one; nothing has been changed.
         """
         tensors = [*self.tensors, *given] if given else self.tensors
         with exclusive():

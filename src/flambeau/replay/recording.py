@@ -20,7 +20,7 @@ Reference = tuple[Any, ...]
 argument ("given", i); draw i ("draw", i); constant i ("constant", i); result j of program i ("result", i, j)."""
 
 
-class Unsupported(RuntimeError):
+class Unsupported(RuntimeError):  # noqa: N818  (PyTorch's name)
     """A function cannot be compiled as one graph, as ``fullgraph=True`` asks."""
 
 
@@ -98,18 +98,22 @@ class Recording:
                 raise Unsupported(reason)
 
     def ran(self) -> None:
+        """See ``Observer``."""
         self.breaks(
             "Python read a value that the function computes (item(), bool(), printing, or a shape that depends on data)"
         )
 
     def looked(self, node: Node) -> None:
+        """See ``Observer``."""
         if not self._inside and self.varies(node):
             self.breaks("Python read the value of an argument, a parameter or a random number")
 
     def varies(self, node: Node) -> bool:
+        """See ``Observer``."""
         return id(node) in self.references
 
     def drew(self, node: Node, stream: Stream, again: Callable[[Any], Any]) -> None:
+        """See ``Observer``."""
         if id(stream) not in self._streams:
             self.breaks("it draws from a generator of its own")
             return
@@ -118,6 +122,7 @@ class Recording:
         self.draws.append(Draw(stream, again, node.aval.dtype, node.aval.device))
 
     def step_begins(self, update_group: Callable[[dict[str, Any]], Any]) -> None:
+        """See ``Observer``."""
         if not self._inside:
             if any(isinstance(effect, ScheduleStep) for effect in self.effects):
                 self.breaks("an optimizer steps after a schedule")
@@ -125,14 +130,17 @@ class Recording:
         self._inside += 1
 
     def step_ends(self) -> None:
+        """See ``Observer``."""
         self._inside -= 1
 
     def keep(self, found: Any) -> None:
+        """See ``Observer``."""
         step = self._step()
         if step is not None:
             step.kept.append(found)
 
     def updated(self, node: Node, numbers: Sequence[float], flags: tuple[Any, ...]) -> None:
+        """See ``Observer``."""
         step = self._step()
         if step is not None:
             step.updates.append(StepUpdate(len(numbers), flags))
@@ -144,13 +152,16 @@ class Recording:
         return effect if isinstance(effect, OptimizerStep) else None
 
     def wrote(self, storage: Storage) -> None:
+        """See ``Observer``."""
         if self._inside:
             self._stepped.add(id(storage))
 
     def repeated(self, call: Callable[[], Any]) -> Any:
+        """See ``Observer``."""
         return self._within(Repetition(call))
 
     def scheduled(self, call: Callable[[], Any], *, repeatable: bool) -> Any:
+        """See ``Observer``."""
         if not repeatable:
             self.breaks("a schedule steps by a value that the function computes")
             return call()

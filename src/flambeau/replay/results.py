@@ -145,7 +145,7 @@ class _Leaving:
         places: dict[int, int] = {}
         for place, leaf in enumerate(leaves):
             if not isinstance(leaf, Core):
-                if not isinstance(leaf, SIMPLE):
+                if not issubclass(type(leaf), SIMPLE):
                     self.recording.breaks(f"it returns an object ({type(leaf).__name__})")
                 found.append(("plain", leaf))
             elif id(leaf) in self.tensors:

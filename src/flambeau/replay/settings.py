@@ -14,7 +14,7 @@ _DEBUGGING: Final = ("aot_eager", "eager")
 _MODES: Final = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
 
 
-class InvalidBackend(RuntimeError):
+class InvalidBackend(RuntimeError):  # noqa: N818  (PyTorch's name)
     """There is no backend of this name."""
 
 

@@ -207,8 +207,8 @@ class World:
             except ValueError:
                 continue  # not assigned yet
             self._todo.append((cell.cell_contents, "a variable of an enclosing function"))
-        self._todo.extend([(item, "a default") for item in function.__defaults__ or ()])
-        self._todo.extend([(item, "a default") for item in (function.__kwdefaults__ or {}).values()])
+        defaults: Any = (function.__defaults__ or (), function.__kwdefaults__ or {})
+        self._todo.append((defaults, "a default"))
         if "__wrapped__" in function.__dict__:
             self._todo.append((function.__wrapped__, "a function"))
         if belongs_to_library(function.__globals__.get("__name__")):
@@ -263,13 +263,13 @@ class World:
         elif hasattr(item, "__dict__"):
             self._visit_class(kind, "")
             if _read_by_library(kind):
-                fields = vars(item)
+                fields: dict[str, Any] = item.__dict__
                 self._take_named(fields, list(fields.keys() | {"forward"}), _called(item))
             elif not belongs_to_library(kind.__module__):
                 self._objects.append(item)
 
     def _visit_optimizer(self, optimizer: Any) -> None:
-        fields = vars(optimizer)
+        fields: dict[str, Any] = optimizer.__dict__
         self._visit_class(type(optimizer), "")
         self._take_named(fields, [name for name in _OPTIMIZER if name in fields], _called(optimizer))
         self._take_named(fields, ["param_groups"], _called(optimizer))
