@@ -519,6 +519,25 @@ def test_random_numbers_are_those_of_the_uncompiled_function() -> None:
         assert [call(x).tolist() for _ in range(2)] == wanted
 
 
+def test_a_checkpoint_that_draws_goes_backwards_as_ever() -> None:
+    layer = nn.Linear(4, 4)
+    x = torch.ones(2, 4)
+
+    def noisy(given: Any) -> Any:
+        return torch.utils.checkpoint.checkpoint(
+            lambda y: functional.dropout(layer(y), 0.5), given, use_reentrant=False
+        )
+
+    gradients: list[Any] = []
+    for call in (noisy, torch.compile(noisy)):
+        torch.manual_seed(0)
+        layer.weight.grad = None
+        for _ in range(5):
+            call(x).sum().backward()
+        gradients.append(layer.weight.grad)
+    assert torch.equal(*gradients)
+
+
 def test_threads_share_a_compiled_function() -> None:
     layer = nn.Linear(4, 4)
     compiled = torch.compile(layer)

@@ -13,6 +13,7 @@ from flambeau.base.config import config
 from flambeau.differentiation.differentiate import differentiate
 from flambeau.differentiation.points import exits_of
 from flambeau.differentiation.tape import Edge, GradFn, Tracked
+from flambeau.generators.streams import default_stream
 from flambeau.graph.node import Aval, Node, Operation, leaf
 from flambeau.graph.observing import observed_by
 from flambeau.graph.record import PENDING, operation_of, record_operation
@@ -163,9 +164,14 @@ class OperationReplay:
         for index, node in enumerate(given):
             recording.references[id(node)] = ("gradient", index)
         roots = [(edge, Tracked(node, None)) for edge, node in zip(self.edges, given, strict=True)]
+        state, draws = default_stream().get_state(), len(recording.draws)
         try:
             with observed_by(recording):
-                return differentiate(roots, targets=exits, retain=True, stop=True)
+                found = differentiate(roots, targets=exits, retain=True, stop=True)
+            if len(recording.draws) > draws:
+                default_stream().set_state(state)
+                recording.breaks("going backwards draws random numbers")
+            return found
         except RuntimeError as error:  # the same one is raised again when the user goes backwards
             recording.breaks(f"going backwards fails: {error}")
             return {}
