@@ -96,10 +96,11 @@ class Calls(Hooks):
     def _uncompiled_call(self, *args: Any, **kwargs: Any) -> Any:
         return self._hooked_call(args, kwargs)
 
-    def compile(self, **kwargs: Any) -> None:
+    def compile(self, *args: Any, **kwargs: Any) -> None:
         """Have calls of the module recorded once and replayed; keys of its ``state_dict`` do not change.
 
         Args:
+            args: none; settings have names.
             kwargs: settings of ``torch.compile``.
 
         Example:
@@ -111,8 +112,8 @@ class Calls(Hooks):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.compile
         """
-        _COMPILED.append(True)
-        self.__dict__["_compiled_call_impl"] = compiled(self._uncompiled_call, **kwargs)
+        self.__dict__["_compiled_call_impl"] = compiled(self._uncompiled_call, *args, **kwargs)
+        _COMPILED[:] = [True]
 
     def _maybe_warn_non_full_backward_hook(self, inputs: Any, result: Any, grad_fn: Any) -> None:
         """Warn where a backward hook of the older form misses gradients."""
