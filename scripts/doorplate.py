@@ -45,7 +45,8 @@ MODULES: dict[str, set[str]] = {
     "inspection/configuration.py": set(),
     "inspection/summary.py": {"Row", "Summary"},
     "transforms/vmap.py": set(),
-    "amp/state.py": {"is_autocast_available", "is_present", "kept"},
+    "compiler/compiling.py": set(),
+    "amp/state.py": {"enabled_types", "is_autocast_available", "is_present", "kept"},
     "autograd/anomaly_mode.py": {"detect_anomaly", "set_detect_anomaly"},
     "amp/autocast_mode.py": {"custom_bwd", "custom_fwd", "is_autocast_available"},
     **{

@@ -16,6 +16,7 @@ _SUBMODULES = (
     "__future__",
     "amp",
     "autograd",
+    "compiler",
     "cuda",
     "fft",
     "func",

@@ -18,6 +18,7 @@ __all__ = [
     "autocast_decrement_nesting",
     "autocast_increment_nesting",
     "clear_autocast_cache",
+    "enabled_types",
     "get_autocast_cpu_dtype",
     "get_autocast_dtype",
     "get_autocast_gpu_dtype",
@@ -104,6 +105,11 @@ def set_autocast_enabled(device_type: str, enabled: bool) -> None:
         _STATE.enabled[device_type] = get_autocast_dtype(device_type)
     else:
         _STATE.enabled.pop(device_type, None)
+
+
+def enabled_types() -> tuple[tuple[str, dtype], ...]:
+    """The kinds of devices for which autocast is on in the calling thread, and the types that it runs in."""
+    return tuple(sorted(_STATE.enabled.items(), key=lambda item: item[0])) if CASTING else ()
 
 
 def is_autocast_cache_enabled() -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from flambeau.devices.device import device
 from flambeau.differentiation.modes import enable_grad, no_grad
 from flambeau.differentiation.tape import Tracked
+from flambeau.graph.observing import observer, player
 from flambeau.graph.record import record
 from flambeau.primitives.primitive import picks
 from flambeau.primitives.update import Flags, Update
@@ -20,6 +21,7 @@ __all__ = [
     "Rows",
     "dispatch",
     "filled",
+    "found_once",
     "sign_of",
     "stepped",
     "update",
@@ -50,8 +52,13 @@ def stepped(
         What ``closure`` returned, or None.
     """
     loss = value_of(closure)
+    watching = observer()
+    if watching is not None:
+        watching.step_begins(update_group)
     with no_grad():
         written = [first for group in groups for first in update_group(group)]
+    if watching is not None:
+        watching.step_ends()
     dispatch(written)
     return loss
 
@@ -68,9 +75,16 @@ def update(primitive: Update, numbers: Sequence[float], rows: Rows, flags: Flags
     Returns:
         The first parameter, to be handed to ``dispatch``.
     """
+    playing = player()
+    if playing is not None:
+        playing.update(primitive, numbers, flags)
+        return rows[0][0]
     columns = list(zip(*rows, strict=True))
     nodes = [tensor.read() for column in columns for tensor in column]
     node = record(primitive, (*numbers, *nodes), (len(rows), flags))
+    watching = observer()
+    if watching is not None:
+        watching.updated(node, numbers, flags)
     del columns[1], nodes
     parts = iter(picks(node))
     for column in columns:
@@ -79,8 +93,25 @@ def update(primitive: Update, numbers: Sequence[float], rows: Rows, flags: Flags
     return rows[0][0]
 
 
+def found_once(gather: Callable[[], dict[Any, Rows]]) -> dict[Any, Rows]:
+    """The rows to update; a replayed step, which needs their first parameters only, does not gather them again."""
+    playing = player()
+    if playing is not None:
+        return playing.kept()
+    found = gather()
+    watching = observer()
+    if watching is not None:
+        watching.keep({key: [row[:1] for row in rows[:1]] for key, rows in found.items()})
+    return found
+
+
 def dispatch(written: Sequence[Tensor]) -> None:
-    """Start computing what was written, and all that is pending with it, without waiting for it."""
+    """Start computing what was written, and all that is pending with it, without waiting for it.
+
+    A function that is recorded for replay goes on: all it does becomes one program.
+    """
+    if observer() is not None:
+        return
     force([tensor.read() for tensor in written])
 
 

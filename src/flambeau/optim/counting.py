@@ -4,7 +4,7 @@ So a step reads them without waiting for anything, and what follows from them (b
 Python numbers among the inputs of its program.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias, cast
 
@@ -14,6 +14,7 @@ from flambeau.devices.device import CPU, device
 from flambeau.differentiation.tape import Tracked
 from flambeau.dtypes.kinds import DTYPES, get_default_dtype
 from flambeau.graph.node import Aval, Node, leaf
+from flambeau.graph.observing import MismatchError, observer, player
 from flambeau.optim.applying import Rows
 from flambeau.optim.optimizer import Optimizer
 from flambeau.tensors.core import wrap_array
@@ -47,7 +48,7 @@ def buckets(
     kept: Sequence[str],
     start: Start,
     scalars: Sequence[str] = STEP,
-) -> Iterable[Bucket]:
+) -> list[Bucket]:
     """The parameters of a group that have gradients, in as few buckets as there can be.
 
     Args:
@@ -57,6 +58,28 @@ def buckets(
         start: fills a state that is empty.
         scalars: names of the single numbers.
     """
+    playing = player()
+    if playing is not None:
+        return [_as_before(bucket) for bucket in playing.kept()]
+    found = _gathered(states, group, kept, start, scalars)
+    watching = observer()
+    if watching is not None:
+        watching.keep([Bucket(item.values, [row[:1] for row in item.rows[:1]], item.scalars) for item in found])
+    return found
+
+
+def _as_before(bucket: Bucket) -> Bucket:
+    """A bucket of an earlier step with its present numbers; raises MismatchError if they do not agree any longer."""
+    first = [tensor.read() for tensor in bucket.scalars[0]]
+    if any(tensor.read() is not node for row in bucket.scalars for tensor, node in zip(row, first, strict=True)):
+        raise MismatchError
+    return Bucket(tuple([tensor.host()[()] for tensor in bucket.scalars[0]]), bucket.rows, bucket.scalars)
+
+
+def _gathered(
+    states: Mapping[Any, Any], group: dict[str, Any], kept: Sequence[str], start: Start, scalars: Sequence[str]
+) -> list[Bucket]:
+    """The buckets of a group; see ``buckets``."""
     found: dict[Any, Bucket] = {}
     kept_of, scalars_of = _getter(kept), _getter(scalars)
     bucket: Bucket | None = None
@@ -78,7 +101,7 @@ def buckets(
             bucket = found.setdefault((where, values), Bucket(values, [], []))
         bucket.rows.append((param, gradient, *kept_of(state)))
         bucket.scalars.append(tensors)
-    return found.values()
+    return list(found.values())
 
 
 def _getter(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
@@ -96,6 +119,7 @@ def next_count(count: Any) -> float:
 
 def write_scalars(rows: Sequence[tuple[Tensor, ...]], *values: float) -> None:
     """Set the single numbers of parameters, each row of tensors to these values; equal ones share a node."""
+    watching = player() or observer()
     for index, value in enumerate(values):
         made: dict[Aval, Tracked] = {}
         for tensors in rows:
@@ -104,6 +128,8 @@ def write_scalars(rows: Sequence[tuple[Tensor, ...]], *values: float) -> None:
             tracked = made.get(aval)
             if tracked is None:
                 tracked = made[aval] = Tracked(leaf(np.array(value, aval.dtype.numpy), aval), None)
+            if watching is not None:
+                watching.wrote(tensor._storage)  # pyright: ignore[reportPrivateUsage]  # a tensor's own cell
             tensor.write(tracked)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flambeau.devices.device import device
-from flambeau.optim.applying import Rows, stepped, update, zeros_of
+from flambeau.optim.applying import Rows, found_once, stepped, update, zeros_of
 from flambeau.optim.optimizer import Optimizer, ParamsT
 from flambeau.optim.settings import check_rate
 from flambeau.primitives.matrix_updates import muon_update
@@ -112,7 +112,7 @@ class Muon(Optimizer):
         shrink = 1 - rate * float(group["weight_decay"])
         numbers = (rate, shrink, momentum, 1 - momentum, float(group["eps"]), *coefficients)
         flags = (bool(group["nesterov"]), group["ns_steps"], group["adjust_lr_fn"])
-        found = self._rows(group)
+        found = found_once(lambda: self._rows(group))
         if found:
             _check_iterations(group["ns_steps"], coefficients)
         return [update(muon_update, numbers, rows, flags) for rows in found.values()]

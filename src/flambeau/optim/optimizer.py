@@ -82,6 +82,7 @@ class Optimizer:
     Source: https://docs.pytorch.org/docs/stable/optim.html#base-class
     """
 
+    observed_as = "optimizer"  # what a function that is compiled takes it for
     _opt_called = False  # whether a step was taken; learning rate schedulers look at it
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:

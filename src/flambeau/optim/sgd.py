@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flambeau.optim.applying import Buckets, sign_of, stepped, update, zeros_of
+from flambeau.optim.applying import Buckets, found_once, sign_of, stepped, update, zeros_of
 from flambeau.optim.optimizer import Optimizer, ParamsT
 from flambeau.optim.settings import check_options
 from flambeau.primitives.update_rules import sgd_update
@@ -112,7 +112,7 @@ class SGD(Optimizer):
         decay = float(group["weight_decay"])
         flags = (decay != 0, bool(group["nesterov"]), bool(group["maximize"]))
         written: list[Tensor] = []
-        for (_, fresh), rows in self._rows(group, momentum != 0).items():
+        for (_, fresh), rows in found_once(lambda: self._rows(group, momentum != 0)).items():
             # A first direction is the gradient itself. Times -0.0, because -0.0 + g is g, to its sign of zero.
             shares = (-0.0, 1.0) if fresh else (momentum, 1.0 - float(group["dampening"]))
             numbers = (sign_of(group), float(group["lr"]), decay, momentum, *shares)

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from threading import RLock
 from typing import Any
 
@@ -10,19 +11,34 @@ import numpy as np
 
 from flambeau.devices.device import device
 from flambeau.graph.node import Node, Operation
+from flambeau.graph.observing import observer
 from flambeau.graph.record import MAPPING, PENDING, watch_overflow
 from flambeau.primitives.batching import ESCAPED
-from flambeau.runtime.compiling import program_for
+from flambeau.runtime.compiling import Program, program_for
 from flambeau.runtime.cut import Cut, needed, program_of
 from flambeau.runtime.pieces import pieces
 from flambeau.runtime.placement import fetched, placed
 
-__all__ = ["RUNS", "WATCHERS", "constant", "finish_all", "force", "force_all", "host_value", "transferred"]
+__all__ = [
+    "CAPTURES",
+    "RUNS",
+    "WATCHERS",
+    "constant",
+    "exclusive",
+    "finish_all",
+    "force",
+    "force_all",
+    "host_value",
+    "transferred",
+]
 
 _lock = RLock()
 
 # Number of programs run so far, by whether they were compiled or computed by NumPy at once.
 RUNS = {"programs": 0, "constants": 0}
+
+# Called with every program that is run, and the cut it was made for, before it runs.
+CAPTURES: list[Callable[[Cut, Program], None]] = []
 
 # Called whenever what is pending is looked through for a run: with all pending operations, and how many stay pending.
 WATCHERS: list[Callable[[list[Operation | None], int], None]] = []
@@ -36,6 +52,9 @@ def force(targets: Sequence[Node]) -> None:
             return
         if any(target.operation is not None and target.operation.mapped for target in wanted):
             raise RuntimeError(_NO_VALUE if MAPPING else ESCAPED)
+        watching = observer()
+        if watching is not None:
+            watching.ran()
         pending = PENDING[:]
         del PENDING[: len(pending)]
         watched = [node.operation for node in pending] if WATCHERS else []
@@ -45,6 +64,11 @@ def force(targets: Sequence[Node]) -> None:
             watch(watched, len(rest))
         del rest, wanted
         _run(chosen)
+
+
+def exclusive() -> AbstractContextManager[Any]:
+    """What a thread holds while nobody else may run anything; to be used in a ``with`` statement."""
+    return _lock
 
 
 def force_all() -> None:
@@ -117,6 +141,8 @@ def _execute(cut: Cut) -> None:
     """RUN: call the program and put what it returns into the nodes."""
     values = [leaf.value for leaf in cut.leaves]
     program = program_for(cut)
+    for capture in CAPTURES:
+        capture(cut, program)
     numbers = (
         np.array(cut.reals, np.float64) if cut.reals else None,
         np.array(cut.integers, np.int64) if cut.integers else None,
@@ -140,19 +166,27 @@ def constant(node: Node) -> bool:
 
 def host_value(node: Node) -> Any:
     """A node's value as an array of NumPy, not to be written to; blocks until it is there."""
-    if node.value is None:
-        force((node,))
+    _look(node)
     return np.asarray(fetched(node))
 
 
 def transferred(node: Node, place: device) -> Any:
     """A node's value on another device."""
-    if node.value is None:
-        force((node,))
+    _look(node)
     value = fetched(node)
     if place.type == "cpu" and isinstance(value, np.ndarray):
         return value
     return placed(value, place)
+
+
+def _look(node: Node) -> None:
+    """See to it that a node has its value, for Python to read."""
+    if node.value is None:
+        force((node,))
+    else:
+        watching = observer()
+        if watching is not None:
+            watching.looked(node)
 
 
 def _spare_the_collector() -> None:

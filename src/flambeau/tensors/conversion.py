@@ -332,7 +332,7 @@ class Conversion(Core):
 # -- copies and pickles --------------------------------------------------------------------------------------------
 
 # What a tensor's ``__dict__`` may hold besides its user's own attributes.
-_OWN = frozenset(name for name in Core.__annotations__ if name.startswith("_")) | {"_post_accumulate_hooks", "_retains"}
+_OWN = frozenset(name for name in Core.__annotations__ if name.startswith("_")) | {"_retains"}
 
 
 def attributes(tensor: Core) -> dict[str, Any]:

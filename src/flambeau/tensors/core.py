@@ -73,6 +73,7 @@ class Core:
     _grad_fn: GradFn | None = None
     _output_nr: int = 0
     _leaf_hooks: dict[int, Callable[..., Any]] | None = None
+    _post_accumulate_hooks: dict[int, Callable[..., Any]] | None = None
     _inference: bool = False
     _fixed: str | None = None  # why the tensor may not be written in place
 

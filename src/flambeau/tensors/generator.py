@@ -12,10 +12,11 @@ from flambeau.devices import device as devices
 from flambeau.devices.device import CPU
 from flambeau.differentiation.batching import active_batches
 from flambeau.differentiation.tape import Tracked
-from flambeau.dtypes.kinds import DTYPES
+from flambeau.dtypes.kinds import DTYPES, dtype
 from flambeau.generators.draws import integers
 from flambeau.generators.streams import Stream, default_stream
 from flambeau.graph.node import Node
+from flambeau.graph.observing import observer
 from flambeau.graph.record import record
 from flambeau.primitives.barrier import barrier
 from flambeau.primitives.primitive import picks
@@ -28,6 +29,7 @@ __all__ = [
     "Generator",
     "default_generator",
     "device_key",
+    "drawn",
     "fork_rng",
     "get_rng_state",
     "initial_seed",
@@ -226,8 +228,20 @@ def device_key(generator: Generator | None = None, device: "str | devices.device
     stream = default_stream() if generator is None else generator.stream
     place = CPU if device is None else devices.as_device(device)
     sizes, examples = lots()
-    words = integers(stream, (*sizes, 2), 0, 1 << 32, np.uint32)
-    return examples(_behind_gate(wrap_array(words, DTYPES["uint32"], place)))
+
+    def draw(stream: Stream) -> Any:
+        return integers(stream, (*sizes, 2), 0, 1 << 32, np.uint32)
+
+    return examples(_behind_gate(drawn(stream, draw, DTYPES["uint32"], place)))
+
+
+def drawn(stream: Stream, draw: Callable[[Stream], Any], kind: dtype, place: devices.device) -> "Tensor":
+    """A tensor of numbers that ``draw(stream)`` draws, now and in every replay."""
+    result = wrap_array(draw(stream), kind, place)
+    watching = observer()
+    if watching is not None:
+        watching.drew(result.read(), stream, draw)
+    return result
 
 
 class _Gate(threading.local):

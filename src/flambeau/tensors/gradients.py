@@ -206,8 +206,8 @@ class Gradients(Core):
             held.write(Tracked(record(add, (held.read(), gradient.node)), None))
         else:
             self._grad = made(*taped(add, (Tracked(held.read(), held.edge()), gradient))[0])
-        if "_post_accumulate_hooks" in self.__dict__:
-            for hook in list(self.__dict__["_post_accumulate_hooks"].values()):
+        if self._post_accumulate_hooks:
+            for hook in list(self._post_accumulate_hooks.values()):
                 hook(self)
 
     def hooked(self, gradient: Tracked) -> Tracked:
@@ -249,7 +249,9 @@ class Gradients(Core):
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         if self._grad_fn is not None:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-        hooks = self.__dict__.setdefault("_post_accumulate_hooks", {})
+        hooks = self._post_accumulate_hooks
+        if hooks is None:
+            hooks = self._post_accumulate_hooks = {}
         handle = RemovableHandle(hooks)
         hooks[handle.id] = hook
         return handle

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from flambeau.differentiation.modes import MODE
+from flambeau.graph.observing import observer
 from flambeau.runtime.force import constant
 from flambeau.tensors.core import Core
 
@@ -22,6 +23,9 @@ def known(tensor: Core) -> Any | None:
         return None
     node = tensor._storage.node
     if not constant(node):
+        return None
+    watching = observer()
+    if watching is not None and watching.varies(node):
         return None
     array = np.asarray(node.value)
     if not tensor._steps:

@@ -19,6 +19,7 @@ from flambeau.tensors.generator import (
     Generator,
     default_generator,
     device_key,
+    drawn,
     fork_rng,
     get_rng_state,
     initial_seed,
@@ -66,10 +67,11 @@ def _drawn(made: Settings, shape: tuple[int, ...], generator: Any, draw: _Draw, 
     if made.device.type == "meta":
         return made.deliver(hollow(shape, made.dtype, made.device))
     sizes, examples = lots()
-    values = _arranged(
-        stream_of(generator, made.device), (*sizes, *shape), made.dtype, draw, _behind_lots(order, sizes)
-    )
-    return made.deliver(examples(wrap_array(values, made.dtype, made.device)))
+
+    def arranged(stream: Stream) -> Any:
+        return _arranged(stream, (*sizes, *shape), made.dtype, draw, _behind_lots(order, sizes))
+
+    return made.deliver(examples(drawn(stream_of(generator, made.device), arranged, made.dtype, made.device)))
 
 
 def _behind_lots(order: Sequence[int] | None, sizes: Sequence[int]) -> list[int] | None:
@@ -429,11 +431,15 @@ def _fill(tensor: Core, name: str, generator: Any, draw: _Draw) -> "Tensor":
             "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like same "
             "randomness. If this is necessary for your usage, please file an issue with functorch."
         )
-    values = _arranged(stream_of(generator, place), (*sizes, *shape), kind, draw, _behind_lots(_order(tensor), sizes))
-    drawn = examples(wrap_array(values, kind, place))
+    order = _behind_lots(_order(tensor), sizes)
+
+    def arranged(stream: Stream) -> Any:
+        return _arranged(stream, (*sizes, *shape), kind, draw, order)
+
+    numbers = examples(drawn(stream_of(generator, place), arranged, kind, place))
     if tensor.edge() is not None:
-        return call_in_place(tensor, DRAWS[name], (drawn, tensor))
-    tensor.write(Tracked(drawn.read(), None))
+        return call_in_place(tensor, DRAWS[name], (numbers, tensor))
+    tensor.write(Tracked(numbers.read(), None))
     return cast("Tensor", tensor)
 
 

@@ -11,12 +11,6 @@ namespace {
 
 namespace ffi = xla::ffi;
 
-#if defined(__GNUC__) && !defined(__clang__)
-#define FLAMBEAU_FOR_EACH_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define FLAMBEAU_FOR_EACH_PROCESSOR
-#endif
-
 constexpr int64_t kLanes = 16;
 
 // Where the elements of a channel are: `images` runs of `length` elements, `step` apart.
@@ -38,7 +32,6 @@ struct Totals {
 
 // Over rows of `width` (at most 16) neighboring channels: their mean, nearly; the sum of the distances from it, which says
 // how nearly; and of the squared distances.
-FLAMBEAU_FOR_EACH_PROCESSOR
 void moments_of_rows(const float* x, int64_t rows, int64_t step, int64_t width, float* mean, float* rest,
                      float* squares) {
   float sum[kLanes] = {}, near[kLanes] = {}, left[kLanes] = {}, square[kLanes] = {};
@@ -62,7 +55,6 @@ void moments_of_rows(const float* x, int64_t rows, int64_t step, int64_t width, 
 }
 
 // Sums over rows of `width` neighboring channels: of y, and of y times the distance of x from its mean.
-FLAMBEAU_FOR_EACH_PROCESSOR
 void products_of_rows(const float* y, const float* x, const float* mean, int64_t rows, int64_t step, int64_t width,
                       float* first, float* second) {
   float sum[kLanes] = {}, sum2[kLanes] = {};
@@ -88,7 +80,6 @@ void products_of_rows(const float* y, const float* x, const float* mean, int64_t
 }
 
 // Sum of a run of neighbors.
-FLAMBEAU_FOR_EACH_PROCESSOR
 double sum_of_run(const float* x, int64_t count) {
   float lanes[kLanes] = {};
   int64_t at = 0;
@@ -102,7 +93,6 @@ double sum_of_run(const float* x, int64_t count) {
 }
 
 // Sum of y times the distance of x from its mean.
-FLAMBEAU_FOR_EACH_PROCESSOR
 double product_of_run(const float* y, float y_mean, const float* x, float mean, int64_t count) {
   float lanes[kLanes] = {};
   int64_t at = 0;

@@ -8,6 +8,7 @@ from flambeau.base.constructors import own_constructor
 from flambeau.differentiation.tape import Tracked
 from flambeau.dtypes.kinds import DTYPES
 from flambeau.graph.node import leaf
+from flambeau.graph.observing import observer
 from flambeau.nn import functional as F
 from flambeau.nn import init
 from flambeau.nn.modules.lazy import LazyModuleMixin, materialize
@@ -132,7 +133,15 @@ def counted(count: Tensor) -> Any:
     """
     if count.is_meta or count.aval.mapped:
         return count.add_(1)
+    watching = observer()
+    return _counted(count) if watching is None else watching.repeated(lambda: _counted(count))
+
+
+def _counted(count: Tensor) -> int:
     value = np.asarray(count.detach().host()) + 1
+    watching = observer()
+    if watching is not None:
+        watching.wrote(count._storage)  # pyright: ignore[reportPrivateUsage]  # a tensor's own cell
     count.write(Tracked(leaf(value.astype(np.int64), count.aval), None))
     return int(value)
 

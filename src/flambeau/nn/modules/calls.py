@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.nn.modules.backward_hooks import BackwardHooks, hook_last_operation, warning_of
 from flambeau.nn.modules.hooks import GLOBAL, Hooks
+from flambeau.replay.settings import compiled
 from flambeau.tensors.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Calls"]
 
 _PRE, _FORWARD, _BACKWARD_PRE, _BACKWARD = GLOBAL.forward_pre, GLOBAL.forward, GLOBAL.backward_pre, GLOBAL.backward
+_COMPILED: list[bool] = []  # not empty once a module of the process has been compiled in place
 _WITH_KWARGS, _ALWAYS = GLOBAL.forward_with_kwargs, GLOBAL.forward_always_called
 
 _NO_TENSORS = "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received {}"
@@ -51,11 +53,19 @@ class Calls(Hooks):
                 or _PRE
                 or _BACKWARD
                 or _BACKWARD_PRE
+                or _COMPILED
             )
         except KeyError as missing:
             hooked = getattr(self, missing.args[0])
         if not hooked:
             return self.forward(*args, **kwargs)
+        if _COMPILED and self._compiled_call_impl is not None:
+            return self._compiled_call_impl(*args, **kwargs)
+        return self._hooked_call(args, kwargs)
+
+    def _hooked_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the pre-hooks, ``forward`` and the hooks of a module that may have some."""
+        fields = self.__dict__
         if (
             fields["_backward_hooks"]
             or fields["_backward_pre_hooks"]
@@ -83,11 +93,27 @@ class Calls(Hooks):
     def _slow_forward(self, *input: Any, **kwargs: Any) -> Any:
         return self.forward(*input, **kwargs)
 
+    def _uncompiled_call(self, *args: Any, **kwargs: Any) -> Any:
+        return self._hooked_call(args, kwargs)
+
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Accepted and ignored: what a module records is compiled anyway, and its ``state_dict`` keys never change.
+        """Have calls of the module recorded once and replayed; keys of its ``state_dict`` do not change.
+
+        Args:
+            args: none; settings have names.
+            kwargs: settings of ``torch.compile``.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.Linear(2, 2)
+            >>> layer.compile()
+            >>> list(layer.state_dict())
+            ['weight', 'bias']
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.compile
         """
+        self.__dict__["_compiled_call_impl"] = compiled(self._uncompiled_call, *args, **kwargs)
+        _COMPILED[:] = [True]
 
     def _maybe_warn_non_full_backward_hook(self, inputs: Any, result: Any, grad_fn: Any) -> None:
         """Warn where a backward hook of the older form misses gradients."""

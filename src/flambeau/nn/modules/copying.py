@@ -39,7 +39,9 @@ class Copying(Members):
     __deepcopy__ = _DeepCopy()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__.copy()
+        state = self.__dict__.copy()
+        state.pop("_compiled_call_impl", None)  # a copy has recordings of its own
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         fields = self.__dict__
@@ -88,6 +90,8 @@ def _copy_of(module: Any, memo: dict[int, Any]) -> Any:
     fields: dict[str, object] = module.__dict__
     for name, value in fields.items():
         of = type(value)
+        if name == "_compiled_call_impl":
+            continue  # a copy has recordings of its own
         if of in _ATOMS:
             state[name] = value
         elif name in _FIELDS and of in _DICTIONARIES:

@@ -1,9 +1,11 @@
 """``LRScheduler``: what every learning rate schedule has in common."""
 
+import functools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flambeau.graph.observing import observer
 from flambeau.optim.optimizer import Optimizer
 from flambeau.tensors.tensor import Tensor
 
@@ -33,6 +35,20 @@ INITIAL = (
 )
 
 
+def watched(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A schedule's step which a function that is compiled takes as a whole: a replay calls it again."""
+
+    @functools.wraps(step)
+    def watched_step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        watching = observer()
+        if watching is None:
+            return step(self, *args, **kwargs)
+        repeatable = not any(isinstance(item, Tensor) for item in (*args, *kwargs.values()))
+        return watching.scheduled(lambda: step(self, *args, **kwargs), repeatable=repeatable)
+
+    return watched_step
+
+
 class LRScheduler:
     """Base class of learning rate schedules; a subclass defines ``get_lr``.
 
@@ -52,6 +68,7 @@ class LRScheduler:
     Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LRScheduler.html
     """
 
+    observed_as = "schedule"  # what a function that is compiled takes it for
     _get_lr_called_within_step: bool = False
     _is_initial: bool = False
 
@@ -66,6 +83,11 @@ class LRScheduler:
         self.last_epoch = last_epoch
         _watch_steps(optimizer)
         self._initial_step()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "step" in cls.__dict__:
+            cls.step = watched(cls.__dict__["step"])
 
     def _initial_step(self) -> None:
         """The step that sets the first epoch's learning rates."""
@@ -102,6 +124,7 @@ class LRScheduler:
         """
         raise NotImplementedError(f"{type(self).__name__} defines no get_lr(); write one in the subclass")
 
+    @watched
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next epoch and set its learning rates; call it after ``optimizer.step()``.
 
@@ -117,7 +140,7 @@ class LRScheduler:
             _check_order(self.optimizer)
         self._step_count += 1
         if epoch is not None:
-            warnings.warn(EPOCH, UserWarning, stacklevel=2)
+            warnings.warn(EPOCH, UserWarning, stacklevel=3)
         self._update_lr(epoch)
 
     def _update_lr(self, epoch: int | None = None) -> None:
@@ -201,6 +224,6 @@ def _check_order(optimizer: Optimizer) -> None:
     """Warn if the schedule steps before the optimizer ever did."""
     watched = optimizer.__dict__.get("_scheduled_step")
     if watched is not None and watched is not _step_of(optimizer):
-        warnings.warn(OVERRIDDEN, UserWarning, stacklevel=3)
+        warnings.warn(OVERRIDDEN, UserWarning, stacklevel=4)
     elif not optimizer.__dict__.get("_opt_called", False):
-        warnings.warn(ORDER, UserWarning, stacklevel=3)
+        warnings.warn(ORDER, UserWarning, stacklevel=4)
