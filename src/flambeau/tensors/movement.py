@@ -333,7 +333,7 @@ class Movement(Core):
         if isinstance(start, Core):
             if start.shape or start.dtype.is_floating_point or start.dtype.is_complex or start.dtype.name == "bool":
                 raise RuntimeError("start must be an 0-dim integral Tensor.")
-            start = int(cast("Tensor", start))
+            start = int(start)
         axis = normalize_axis(dim, len(shape))
         if not -shape[axis] <= start <= shape[axis]:
             message = (

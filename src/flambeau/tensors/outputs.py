@@ -81,7 +81,11 @@ def deliver(name: str, function: Callable[..., Any], args: Sequence[Any], kwargs
 
 def delivered(name: str, result: "Tensor", out: Any) -> "Tensor":
     """A result that is already known; or ``out``, after it was written there as ``deliver`` does."""
-    return result if out is None else deliver(name, lambda known: known, (result,), {}, out)
+
+    def known(*_: Any) -> Any:
+        return result
+
+    return result if out is None else deliver(name, known, (result,), {}, out)
 
 
 def _refuse_gradients(name: str, values: Iterable[Any]) -> None:
