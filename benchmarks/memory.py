@@ -1,85 +1,70 @@
-"""Peak memory of training against PyTorch: each side in a process of its own.
+"""Peak memory of training against PyTorch: each side in processes of its own.
 
-    python benchmarks/memory.py [resnet32 civilnet64 civilnet256] [--steps 5]
+    python benchmarks/memory.py [--case resnet18] [--rounds 3]
 
-Shown is the most memory the process ever had (libraries and compiling included), and how much of it came after the
-libraries were loaded and the model and its batch were there.
+Shown is the most memory a process ever had in five steps: libraries, and compiling, included.
 """
 
 import argparse
 import importlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import networks
-import numpy as np
+from cases import CASES, Case
+from question import EAGER, OURS, Question
+from training_steps import stepper
 
-SIDES = ("flambeau", "torch")
-MODELS = {
-    "resnet32": (networks.resnet18, 32),
-    "civilnet64": (networks.civilnet, 64),
-    "civilnet256": (networks.civilnet, 256),
-}
+SIDES = {OURS: "flambeau", EAGER: "torch"}
+ASKED = {"resnet18": 1.0, "civilnet64": None, "civilnet256": None}
+STEPS = 5
 
 
-def resident(*, peak: bool) -> float:
-    """MB of memory this process has now, or had at most."""
-    name = "VmHWM:" if peak else "VmRSS:"
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
+def resident() -> float:
+    """MB of memory this process had at most."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
 
 
-def measure(side: str, key: str, steps: int, threads: int) -> dict[str, float]:
-    """Train one side for some steps in this process."""
-    library: Any = importlib.import_module(side)  # each process loads one of them only
-    if side == "torch":
-        library.set_num_threads(threads)
-    library.manual_seed(0)
-    build, batch = MODELS[key]
-    model = build(library)
-    optimizer = library.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
-    criterion = library.nn.CrossEntropyLoss()
-    numbers = np.random.default_rng(0)
-    inputs = library.from_numpy(numbers.normal(size=(batch, 3, 32, 32)).astype(np.float32))
-    labels = library.from_numpy(numbers.integers(0, 10, batch))
-    before = resident(peak=False)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        loss = criterion(model(inputs), labels)
-        loss.backward()
-        optimizer.step()
-        loss.item()
-    return {"peak": resident(peak=True), "training": resident(peak=True) - before}
+def peak(library: Any, case: Case) -> float:
+    """Train for some steps in this process; the most memory it had."""
+    work = stepper(library, case, "cpu", read=True)
+    work(STEPS)
+    return resident()
 
 
-def measured(side: str, key: str, steps: int, threads: int) -> dict[str, float]:
+def measured(side: str, key: str, threads: int) -> float:
     """The same in a new process."""
-    command = [sys.executable, __file__, key, "--measure", side, "--steps", str(steps), "--threads", str(threads)]
+    command = [sys.executable, __file__, "--measure", side, "--case", key, "--threads", str(threads)]
     outcome = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(outcome.stdout.splitlines()[-1])
 
 
+def extend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--case", choices=CASES, help="one of the cases of training_steps.py")
+    parser.add_argument("--measure", choices=SIDES.values(), help="measure this side in this process, and print JSON")
+    parser.add_argument("--rounds", type=int, default=3, help="processes of each side")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", nargs="*", default=list(MODELS), help="which of them; by default all")
-    parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--measure", choices=SIDES, help="measure this side in this process, and print JSON")
-    given = parser.parse_args()
-    if given.measure:
-        print(json.dumps(measure(given.measure, given.models[0], given.steps, given.threads)))
+    question = Question("memory", __doc__, extend)
+    options = question.options
+    if options.measure:
+        library: Any = importlib.import_module(options.measure)  # each process loads one of them only
+        if options.measure == "torch":
+            library.set_num_threads(options.threads)
+        print(json.dumps(peak(library, CASES[options.case])))
         return
-    print("| model | | peak MB | of it for training | peak / ours | training / ours |\n|---|---|---|---|---|---|")
-    for key in given.models:
-        found = {side: measured(side, key, given.steps, given.threads) for side in SIDES}
-        ours = found["flambeau"]
-        for side, values in found.items():
-            ratios = " | ".join(f"{values[kind] / ours[kind]:.2f}" for kind in ("peak", "training"))
-            print(f"| {key} | {side} | {values['peak']:.0f} | {values['training']:.0f} | {ratios} |")
+    asked = {options.case: ASKED.get(options.case)} if options.case else ASKED
+    for key in list(asked)[1:2] if question.quick else asked:
+        found = {
+            name: [measured(side, key, options.threads) for _ in range(1 if question.quick else options.rounds)]
+            for name, side in SIDES.items()
+        }
+        question.note(CASES[key].title, found, unit="MB", bar=asked[key])
+    question.finish()
 
 
 if __name__ == "__main__":

@@ -26,13 +26,16 @@ import flambeau
 Work = Callable[[int], Any]
 
 
-def stepper(library: Any, case: Case, device: str, *, compiled: bool = False, read: bool = False) -> Work:
-    """A function that takes a number of steps, and reads the last loss, or the largest score of the last prediction."""
+def stepper(library: Any, case: Case, device: str, *, compiled: str = "", read: bool = False) -> Work:
+    """A function that takes a number of steps, and reads the last loss, or the largest score of the last prediction.
+
+    ``compiled`` says what the library is to compile: the ``"model"``, the whole ``"step"``, or nothing.
+    """
     library.manual_seed(0)
     model = case.build(library).to(device).train(case.trains)
     optimizer = library.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
     criterion = library.nn.CrossEntropyLoss()
-    forward = library.compile(model) if compiled else model
+    forward = library.compile(model) if compiled == "model" else model
     numbers = np.random.default_rng(0)
     batches = [
         tuple(library.from_numpy(array).to(device) for array in case.batch(numbers))
@@ -53,6 +56,7 @@ def stepper(library: Any, case: Case, device: str, *, compiled: bool = False, re
             return forward(inputs).max()
 
     step = trained if case.trains else predicted
+    step = library.compile(step) if compiled == "step" else step
 
     def work(count: int) -> float:
         result: Any = None
@@ -75,7 +79,7 @@ def sides_of(case: Case, question: Question, *, read: bool = False) -> dict[str,
         if "eager" in wanted:
             sides[EAGER] = stepper(torch, case, device, read=read)
         if "compile" in wanted and not question.quick:
-            sides[COMPILE] = stepper(torch, case, device, read=read, compiled=True)
+            sides[COMPILE] = stepper(torch, case, device, read=read, compiled="model")
     if not read and case.precision == "float32":
         if "flax" in wanted and installed("flax"):
             import flax_steps
