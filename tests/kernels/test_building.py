@@ -18,6 +18,9 @@ COMPUTES = (
     "torch.conv2d(x, torch.ones(1, 1, 2, 2)).sum().backward(); print(x.grad.sum().item()); print(torch.show_config())"
 )
 
+# Each is compiled by itself; one more call links them.
+SOURCES = len(list(building._NATIVE.glob("*.cc")))
+
 
 def compiler(folder: Path, script: str) -> str:
     """A compiler that is a shell script; it notes each call, and finds the file to write in ``$made``."""
@@ -84,12 +87,14 @@ def test_other_platforms_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_failed_compilation_is_kept_and_not_tried_again(tools: Toolchain, tmp_path: Path) -> None:
     failing = tools._replace(compiler=compiler(tmp_path, "echo no such header >&2; exit 1"))
-    for _ in range(2):
-        with pytest.raises(Unavailable, match=r"compiling them failed; .*\.failed says how"):
-            built(failing)
-    assert calls(tmp_path) == 1
+    with pytest.raises(Unavailable, match=r"compiling them failed; .*\.failed says how"):
+        built(failing)
+    tried = calls(tmp_path)
+    with pytest.raises(Unavailable, match=r"compiling them failed; .*\.failed says how"):
+        built(failing)
+    assert calls(tmp_path) == tried <= SOURCES
     (text,) = [path.read_text() for path in (tmp_path / "built").glob("*.failed")]
-    assert "convolution.cc" in text
+    assert ".cc -o " in text
     assert text.endswith("no such header\n")
     assert not list((tmp_path / "built").glob("building-*"))
 
@@ -117,9 +122,9 @@ def test_those_who_come_at_once_build_once(tools: Toolchain, tmp_path: Path) -> 
         thread.join(30)
     assert len(found) == 4
     assert len(set(found)) == 1
-    assert calls(tmp_path) == 1
+    assert calls(tmp_path) == SOURCES + 1
     built(tools)
-    assert calls(tmp_path) == 1
+    assert calls(tmp_path) == SOURCES + 1
 
 
 def test_other_tools_build_another_library(tools: Toolchain, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "engine.h"
 #include "geometry.h"
-#include "oneapi/dnnl/dnnl.hpp"
 #include "parallel.h"
 #include "workspace.h"
 #include "xla/ffi/api/ffi.h"
@@ -21,16 +21,6 @@ using dnnl::memory;
 constexpr double kLargeWeight = 200000;  // elements; rearranging fewer is not worth a thread
 constexpr int64_t kMostInBlock = 64;     // outputs that oneDNN keeps together in any of its arrangements
 constexpr memory::data_type kFloat = memory::data_type::f32;
-
-const dnnl::engine& engine() {
-  static const dnnl::engine* found = new dnnl::engine(dnnl::engine::kind::cpu, 0);
-  return *found;
-}
-
-dnnl::stream& stream() {
-  thread_local dnnl::stream found(engine());
-  return found;
-}
 
 dnnl::primitive_attr scratchpad_by_caller() {
   dnnl::primitive_attr attributes;

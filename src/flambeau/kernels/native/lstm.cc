@@ -11,7 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "oneapi/dnnl/dnnl.hpp"
+#include "engine.h"
 #include "parallel.h"
 #include "vectors.h"
 #include "workspace.h"
@@ -25,16 +25,6 @@ using dnnl::memory;
 
 constexpr int64_t kWorthAThread = 4000000;  // products of a whole loop; below, waking a thread takes longer
 constexpr int64_t kFewestRows = 4;          // sequences of a piece: fewer would read the weights for nothing
-
-const dnnl::engine& engine() {
-  static const dnnl::engine* found = new dnnl::engine(dnnl::engine::kind::cpu, 0);
-  return *found;
-}
-
-dnnl::stream& stream() {
-  thread_local dnnl::stream found(engine());
-  return found;
-}
 
 // y (rows, columns) = x (rows, depth) @ weight, for a weight that is rearranged once and used many times.
 class Product {
