@@ -13,7 +13,7 @@ from flambeau.nn.modules.module import Module
 from flambeau.nn.utils.parametrize import register_parametrization
 from flambeau.nn.utils.power_iteration import as_matrix, check_iterations, iterate, output_dim, random_unit
 from flambeau.tensors.creation import zeros_like
-from flambeau.tensors.equations import solve
+from flambeau.tensors.equations import solve_ex
 from flambeau.tensors.factorizations import geqrf, householder_product
 from flambeau.tensors.joining import cat
 from flambeau.tensors.norms import norm_except_dim
@@ -213,7 +213,8 @@ class _Orthogonal(Module):
         if self.orthogonal_map == "matrix_exp":
             return skew.matrix_exp()[..., :columns]
         identity = eye(rows, dtype=x.dtype, device=x.device)
-        return solve(identity - skew * 0.5, identity + skew * 0.5)[..., :columns]
+        # ``solve`` would wait for the values, to see whether the matrix is singular: this one never is.
+        return solve_ex(identity - skew * 0.5, identity + skew * 0.5).result[..., :columns]
 
     @no_grad()
     def right_inverse(self, Q: Tensor) -> Tensor:
