@@ -16,6 +16,7 @@ namespace ffi = xla::ffi;
 
 constexpr int64_t kWorthAThread = 1000000;  // products; below, waking a thread takes longer
 constexpr int64_t kPiecesAThread = 2;       // so that a thread that comes late finds something to do
+constexpr int64_t kWide = 128;              // rows or outputs below which rearranging the other factor takes a third more
 
 // The part of a range that is the index-th of count, in multiples of 16.
 struct Range {
@@ -26,9 +27,11 @@ struct Range {
   int64_t size() const { return end - begin; }
 };
 
-int64_t pieces(int64_t products, int64_t threads, int64_t size) {
+// Into how many pieces of at least 16 to cut a range: one a thread, and more while none gets narrower than `least`.
+int64_t pieces(int64_t products, int64_t threads, int64_t size, int64_t least = 16) {
   threads = std::min(threads, products / kWorthAThread);
-  return threads < 2 ? 1 : std::max<int64_t>(1, std::min(threads * kPiecesAThread, size / 16));
+  if (threads < 2) return 1;
+  return std::max<int64_t>(1, std::min(size / 16, std::clamp(size / least, threads, threads * kPiecesAThread)));
 }
 
 float* floats(ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); }
@@ -60,7 +63,7 @@ ffi::Error linear(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::Resul
   float* y = floats(*result);
   const int64_t threads = pool.num_threads();
   const bool by_rows = rows >= outputs / 2;
-  const int64_t count = pieces(products, threads, by_rows ? rows : outputs);
+  const int64_t count = pieces(products, threads, by_rows ? rows : outputs, kWide);
   spread(pool, count, threads, [&](int index) {
     OneThread alone;
     const Range own_rows = by_rows ? Range(rows, index, count) : Range(rows, 0, 1);
