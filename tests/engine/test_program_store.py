@@ -49,6 +49,13 @@ def trained(folder: Path | str, program: str = PROGRAM, **environment: str) -> t
     return traced, losses
 
 
+FACTORIZATION = """
+import json
+import flambeau as torch
+print(json.dumps([0, [torch.linalg.cholesky(torch.eye(2) * 4).sum().item()]]))
+"""
+
+
 def entries(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.program"))
 
@@ -65,6 +72,11 @@ def test_the_next_process_traces_nothing_and_learns_the_same(tmp_path: Path):
     assert first[0] > 0
     assert entries(tmp_path)
     assert trained(tmp_path) == (0, first[1])
+
+
+def test_the_next_process_finds_lapack(tmp_path: Path):
+    assert trained(tmp_path, FACTORIZATION) == (0, [4.0])
+    assert trained(tmp_path, FACTORIZATION) == (0, [4.0])
 
 
 def test_damaged_entries_are_compiled_anew(tmp_path: Path):

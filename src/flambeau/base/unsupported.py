@@ -99,12 +99,11 @@ METHODS: Final = _table(
         ),
         _VENDOR: "to_mkldnn",
         _COMPLEX32: "chalf",
-        _STORAGE: "const_data_ptr storage storage_type untyped_storage",
+        _STORAGE: "storage storage_type untyped_storage",
         _DEVICES: "ipu mtia xpu",
         _GONE: "eig lstsq solve symeig",
         _ELSEWHERE: "slice_inverse",
         "there are no tensors of tensors": "to_padded_tensor",
-        "a distribution's score needs reinforce no longer: PyTorch has only an error": "reinforce",
     }
 )
 

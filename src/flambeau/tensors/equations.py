@@ -316,7 +316,8 @@ def lstsq(A: "Tensor", B: "Tensor", rcond: float | None = None, *, driver: str |
     if rows > columns and (driver == "gels" or (driver in _TELLING and bool((rank == columns).all()))):
         distances = A.matmul(solution) - right
         residuals = (distances * distances.conj()).real.sum(-2) if A.is_complex() else distances.square().sum(-2)
-    sizes = call(primitives.singular_values, (A,)) if driver in _TELLING else A.new_empty((0,))
+    # As in PyTorch, only the solution and the residuals have gradients.
+    sizes = call(primitives.singular_values, (A.detach(),)) if driver in _TELLING else A.new_empty((0,))
     return return_types.linalg_lstsq((solution.squeeze(-1) if vector else solution, residuals, rank, sizes))
 
 

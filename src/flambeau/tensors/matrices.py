@@ -239,7 +239,8 @@ def vander(x: "Tensor", N: int | None = None) -> "Tensor":
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.vander.html
     """
-    columns = (x.shape[-1] if x.shape else 1) if N is None else N
+    x = x if x.shape else x.unsqueeze(0)
+    columns = x.shape[-1] if N is None else N
     if columns <= 1:
         raise RuntimeError("N must be greater than 1.")
     powers = x.unsqueeze(-1).expand(*x.shape, columns - 1).cumprod(-1)

@@ -138,6 +138,7 @@ _INSIDE: dict[str, str] = {
     "linalg_cross": "cross",
     "linalg_inv_ex": "inverse linalg.inv",
     "linalg_qr": "qr",
+    "polygamma": "special.polygamma",
     "linalg_lu_solve": "lu_solve",
     "linalg_lu_factor_ex": "linalg.lu_factor",
     "linalg_cholesky_ex": "linalg.cholesky",

@@ -116,7 +116,7 @@ def along_several(name: str, input: Any, s: Sizes, dim: Sizes, norm: Any, out: A
     family = name[:-1]
     primitive, forward = _FAMILIES[family]
     _refuse_complex(name, family, True, tensor)
-    _check_out(f"{family}n", family, out)
+    _check_out("fftn" if family == "ifft" else f"{family}n", family, out)  # as PyTorch's refusals name it
     given = _sequence(s)
     axes = _axes(tensor, given, _sequence(dim))
     sizes = [-1] * len(axes) if given is None else list(given)
