@@ -78,7 +78,7 @@ def _compile(cut: Cut) -> Program:
         kernels = identity()
         compiled, text = _translated(cut, place)
         if name and text and kernels == identity():  # a library that failed to load has changed the program
-            link_program(name, text)
+            link_program(name, text, compiled)
     note_compilation(cut.nodes, cut.leaves, cut.outputs, time.perf_counter() - started, compiled)
     give_back()
     return Program(compiled, place)

@@ -4,9 +4,7 @@ import pickle
 from typing import Any
 
 import jax
-import numpy as np
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
-from jaxlib.lapack import prepare_lapack_call
 
 from flambeau.kernels.library import TARGETS, target
 from flambeau.runtime import store
@@ -28,11 +26,9 @@ def kept_program(name: str, place: Any) -> Any:
     if content is None:
         return None
     try:
-        native, factorizes, *parts = pickle.loads(content)
+        native, *parts = pickle.loads(content)
         if native and target(TARGETS[0]) is None:
             return None
-        if factorizes:  # JAX looks LAPACK up when it traces; a program that finds none brings the process down
-            prepare_lapack_call("potrf_ffi", np.dtype(np.float32))
         with jax.enable_x64(True):
             return deserialize_and_load(*parts, backend=place.client, execution_devices=[place])
     except Exception:  # noqa: BLE001  (whatever is wrong with an entry, compiling anew puts it right)
@@ -46,11 +42,19 @@ def keep_program(name: str, compiled: Any) -> None:
         parts = serialize(compiled)
     except (NotImplementedError, ValueError):
         return
-    text = compiled.as_text()
-    native, factorizes = (f'custom_call_target="{family}_' in text for family in ("flambeau", "lapack"))
-    store.keep(name, pickle.dumps((native, factorizes, *parts)))
+    store.keep(name, pickle.dumps((_calls("flambeau", compiled), *parts)))
 
 
-def link_program(name: str, other: str) -> None:
-    """Have a name lead to the program of another one."""
-    store.keep(name, _LINK + other.encode())
+def link_program(name: str, other: str, compiled: Any) -> None:
+    """Have a name lead to the program of another one.
+
+    JAX looks LAPACK up when it traces, and a program that finds none brings the process down: a program that calls it is
+    found by its text only, which takes tracing.
+    """
+    if not _calls("lapack", compiled):
+        store.keep(name, _LINK + other.encode())
+
+
+def _calls(family: str, compiled: Any) -> bool:
+    """Whether a program calls native functions whose names begin so."""
+    return f'custom_call_target="{family}_' in compiled.as_text()
