@@ -109,3 +109,13 @@ def test_types_combine_as_pytorchs(first: str, second: str) -> None:
         return [*map(str, found), str(t.can_cast(one, other))]
 
     assert combined(flambeau) == combined(torch)
+
+
+@pytest.mark.parametrize("name", ["maximum", "atan2", "gcd_", "heaviside", "logical_and", "eq", "fmod", "copysign"])
+@pytest.mark.parametrize("numbers", ["first", "both"])
+def test_functions_of_tensors_refuse_numbers(name: str, numbers: str) -> None:
+    def attempt(library: Any) -> Any:
+        other = 1 if numbers == "both" else library.ones(2)
+        return getattr(library, name)(1, other)
+
+    same_error(attempt)
