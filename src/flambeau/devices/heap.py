@@ -39,7 +39,7 @@ def keep() -> None:
 
     Blocks larger than 64 MB, of a thread with a heap of its own, come from the system whatever is set. One heap for all
     threads (M_ARENA_MAX) would keep those, too, and quickens a ResNet by 6 %, but threads then wait for each other:
-    small steps took 12 to 50 % longer.
+    small steps took 10 to 50 % longer.
     """
     library = _library()
     if library is None:
