@@ -1,12 +1,12 @@
 """Compiled programs as bytes, and back: what the store keeps."""
 
 import pickle
+from functools import cache
 from typing import Any
 
 import jax
 import numpy as np
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
-from jaxlib.lapack import prepare_lapack_call
 
 from flambeau.kernels.library import TARGETS, target
 from flambeau.runtime import store
@@ -31,13 +31,20 @@ def kept_program(name: str, place: Any) -> Any:
         native, factorizes, *parts = pickle.loads(content)
         if native and target(TARGETS[0]) is None:
             return None
-        if factorizes:  # JAX looks LAPACK up when it traces; a program that finds none brings the process down
-            prepare_lapack_call("potrf_ffi", np.dtype(np.float32))
+        if factorizes:
+            _find_lapack(place)
         with jax.enable_x64(True):
             return deserialize_and_load(*parts, backend=place.client, execution_devices=[place])
     except Exception:  # noqa: BLE001  (whatever is wrong with an entry, compiling anew puts it right)
         store.drop(name)
         return None
+
+
+@cache
+def _find_lapack(place: Any) -> None:
+    """Have JAX look LAPACK up, as it does when it lowers a call; a program that finds none brings the process down."""
+    with jax.default_device(place):
+        jax.lax.linalg.cholesky(np.ones((1, 1), np.float32))
 
 
 def keep_program(name: str, compiled: Any) -> None:
