@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
 from flambeau.kernels.library import TARGETS, target
@@ -44,7 +44,7 @@ def kept_program(name: str, place: Any) -> Any:
 def _find_lapack(place: Any) -> None:
     """Have JAX look LAPACK up, as it does when it lowers a call; a program that finds none brings the process down."""
     with jax.default_device(place):
-        jax.lax.linalg.cholesky(np.ones((1, 1), np.float32))
+        jax.lax.linalg.cholesky(jnp.ones((1, 1), jnp.float32))
 
 
 def keep_program(name: str, compiled: Any) -> None:
