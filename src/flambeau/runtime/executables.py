@@ -48,8 +48,8 @@ def keep_program(name: str, compiled: Any) -> None:
 def link_program(name: str, other: str, compiled: Any) -> None:
     """Have a name lead to the program of another one.
 
-    JAX looks LAPACK up when it traces, and a program that finds none brings the process down: a program that calls it is
-    found by its text only, which takes tracing.
+    JAX looks LAPACK up when it traces, and a program that finds none brings the process down: programs that call it are
+    found by their text only, which takes tracing.
     """
     if not _calls("lapack", compiled):
         store.keep(name, _LINK + other.encode())
