@@ -208,7 +208,7 @@ def is_warn_always_enabled() -> bool:
     return _switches.warn_always
 
 
-def typename(obj: Any, /) -> str:
+def typename(obj: object, /) -> str:
     """A tensor's type as ``Tensor.type()`` names it, and any other object's class with its module.
 
     Example:
@@ -220,5 +220,5 @@ def typename(obj: Any, /) -> str:
     """
     if isinstance(obj, Tensor):
         return obj.type()
-    kind: type[Any] = type(obj)
+    kind = type(obj)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
