@@ -40,7 +40,8 @@ print(json.dumps([len(traced), losses]))
 
 def trained(folder: Path | str, program: str = PROGRAM, **environment: str) -> tuple[int, list[float]]:
     """Number of programs a new process traces, and its losses."""
-    settings = {**os.environ, "FLAMBEAU_CACHE": str(folder), "FLAMBEAU_KERNELS": "0", **environment}
+    inherited = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    settings = {**inherited, "FLAMBEAU_CACHE": str(folder), "FLAMBEAU_KERNELS": "0", **environment}
     done = subprocess.run(
         [sys.executable, "-c", program], env=settings, capture_output=True, text=True, check=False, timeout=120
     )
@@ -72,6 +73,13 @@ def test_the_next_process_traces_nothing_and_learns_the_same(tmp_path: Path):
     assert first[0] > 0
     assert entries(tmp_path)
     assert trained(tmp_path) == (0, first[1])
+
+
+def test_where_jaxs_own_cache_is_set_it_serves_alone(tmp_path: Path):
+    own = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    first = trained(tmp_path, **own)
+    assert entries(tmp_path) == []
+    assert trained(tmp_path, **own) == first
 
 
 def test_the_next_process_finds_lapack(tmp_path: Path):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -72,7 +72,7 @@ def _compile(cut: Cut) -> Program:
     """The program, found on disk or compiled now and kept there."""
     started = time.perf_counter()
     place = jax_device(device_of(cut))
-    name = program_name(cut, _steps(cut), place, _options(place)) if config.cache else None
+    name = program_name(cut, _steps(cut), place, _options(place)) if _keeps() else None
     compiled = kept_program(name, place) if name else None
     if compiled is None:
         kernels = identity()
@@ -88,13 +88,21 @@ def _translated(cut: Cut, place: Any) -> tuple[Any, str | None]:
     """The program traced, and compiled unless an equal one is on disk; with its name by its text."""
     with jax.enable_x64(True):
         lowered = traced_program(cut, place).lower()
-        text = text_name(lowered, place, _options(place)) if config.cache else None
+        text = text_name(lowered, place, _options(place)) if _keeps() else None
         compiled = kept_program(text, place) if text else None
         if compiled is None:
             compiled = lowered.compile(compiler_options=_options(place))
             if text:
                 keep_program(text, compiled)
     return compiled, text
+
+
+def _keeps() -> bool:
+    """Whether programs are kept on disk by us: not if the user has set JAX's own cache.
+
+    A program that JAX has found there cannot be written down again: it would lack its functions.
+    """
+    return config.cache is not None and cast("Any", jax.config).jax_compilation_cache_dir is None
 
 
 def _options(place: Any) -> dict[str, Any] | None:
