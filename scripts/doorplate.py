@@ -6,6 +6,7 @@ python scripts/doorplate.py --check  fail if it is not what it should be
 
 import ast
 import sys
+import textwrap
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "flambeau"
@@ -77,23 +78,31 @@ def exported(path: Path) -> list[str]:
 def text() -> str:
     """The table as a module."""
     seen: set[str] = set()
-    lines = [
-        '"""Which public name lives in which module. Made by scripts/doorplate.py; do not edit."""',
-        "",
-        "HOMES: dict[str, str] = {",
-    ]
+    homes: dict[str, list[str]] = {}
     for module, hidden in MODULES.items():
         path = SOURCE / module
         if not path.exists():
             continue
-        name = "flambeau." + module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        for public in sorted(set(exported(path)) - hidden - seen):
-            seen.add(public)
-            lines.append(f'    "{public}": "{name}",')
+        found = sorted(set(exported(path)) - hidden - seen)
+        seen.update(found)
+        homes["flambeau." + module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")] = found
     functional = SOURCE / "nn" / "functional" / "__init__.py"
     present = set(exported(functional) if functional.exists() else [])
-    lines.extend(f'    "{name}": "flambeau.nn.functional",' for name in FUNCTIONAL if name in present - seen)
-    return "\n".join([*lines, "}", ""])
+    homes["flambeau.nn.functional"] = [name for name in FUNCTIONAL if name in present - seen]
+    lines = [
+        '"""Which public name lives in which module. Made by scripts/doorplate.py; do not edit."""',
+        "",
+        "_NAMES: dict[str, str] = {",
+    ]
+    for module, names in homes.items():
+        if names:
+            rows = textwrap.wrap(" ".join(names), 112, break_on_hyphens=False)
+            lines += [f'    "{module}": """', *(f"        {row}" for row in rows), '    """,']
+    lines += [
+        "}",
+        "HOMES: dict[str, str] = {name: module for module, names in _NAMES.items() for name in names.split()}",
+    ]
+    return "\n".join([*lines, ""])
 
 
 def main() -> int:
