@@ -18,7 +18,7 @@ from flambeau.kernels.library import identity
 from flambeau.primitives.primitive import wrapped
 from flambeau.runtime.cut import Cut
 from flambeau.runtime.executables import keep_program, kept_program, link_program
-from flambeau.runtime.naming import program_name, text_name
+from flambeau.runtime.naming import Lowered, program_name
 from flambeau.runtime.report import note_compilation
 from flambeau.runtime.retention import make_room
 
@@ -76,25 +76,25 @@ def _compile(cut: Cut) -> Program:
     compiled = kept_program(name, place) if name else None
     if compiled is None:
         kernels = identity()
-        compiled, text = _translated(cut, place)
-        if name and text and kernels == identity():  # a library that failed to load has changed the program
-            link_program(name, text, compiled)
+        compiled, kept = _translated(cut, place)
+        if name and kept and kernels == identity():  # a library that failed to load has changed the program
+            link_program(name, kept)
     note_compilation(cut.nodes, cut.leaves, cut.outputs, time.perf_counter() - started, compiled)
     give_back()
     return Program(compiled, place)
 
 
-def _translated(cut: Cut, place: Any) -> tuple[Any, str | None]:
-    """The program traced, and compiled unless an equal one is on disk; with its name by its text."""
+def _translated(cut: Cut, place: Any) -> tuple[Any, Lowered | None]:
+    """The program traced, and compiled unless an equal one is on disk; with what it is kept as there."""
     with jax.enable_x64(True):
         lowered = traced_program(cut, place).lower()
-        text = text_name(lowered, place, _options(place)) if _keeps() else None
-        compiled = kept_program(text, place) if text else None
+        kept = Lowered.of(lowered, place, _options(place)) if _keeps() else None
+        compiled = kept_program(kept.name, place) if kept else None
         if compiled is None:
             compiled = lowered.compile(compiler_options=_options(place))
-            if text:
-                keep_program(text, compiled)
-    return compiled, text
+            if kept:
+                keep_program(kept, compiled)
+    return compiled, kept
 
 
 def _keeps() -> bool:

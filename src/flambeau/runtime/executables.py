@@ -8,6 +8,7 @@ from jax.experimental.serialize_executable import deserialize_and_load, serializ
 
 from flambeau.kernels.library import TARGETS, target
 from flambeau.runtime import store
+from flambeau.runtime.naming import Lowered
 
 __all__ = ["keep_program", "kept_program", "link_program"]
 
@@ -36,25 +37,20 @@ def kept_program(name: str, place: Any) -> Any:
         return None
 
 
-def keep_program(name: str, compiled: Any) -> None:
-    """Write a compiled program down under its name; one that JAX cannot write down is left."""
+def keep_program(lowered: Lowered, compiled: Any) -> None:
+    """Write a compiled program down under its text's name; one that JAX cannot write down is left."""
     try:
         parts = serialize(compiled)
     except (NotImplementedError, ValueError):
         return
-    store.keep(name, pickle.dumps((_calls("flambeau", compiled), *parts)))
+    store.keep(lowered.name, pickle.dumps((lowered.native, *parts)))
 
 
-def link_program(name: str, other: str, compiled: Any) -> None:
-    """Have a name lead to the program of another one.
+def link_program(name: str, lowered: Lowered) -> None:
+    """Have another name lead to a program.
 
     JAX looks LAPACK up when it traces, and a program that finds none brings the process down: programs that call it are
     found by their text only, which takes tracing.
     """
-    if not _calls("lapack", compiled):
-        store.keep(name, _LINK + other.encode())
-
-
-def _calls(family: str, compiled: Any) -> bool:
-    """Whether a program calls native functions whose names begin so."""
-    return f'custom_call_target="{family}_' in compiled.as_text()
+    if not lowered.factorizes:
+        store.keep(name, _LINK + lowered.name.encode())

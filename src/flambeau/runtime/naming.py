@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -29,7 +29,7 @@ from flambeau.kernels.library import identity
 from flambeau.primitives.primitive import Primitive
 from flambeau.runtime.cut import Cut
 
-__all__ = ["program_name", "text_name"]
+__all__ = ["Lowered", "program_name"]
 
 # Packages whose functions are told apart by their place in the source, because their versions are part of every name.
 _TRUSTED = ("flambeau", "jax", "numpy", "operator", "_operator", "math", "builtins")
@@ -69,9 +69,26 @@ def program_name(
     return _digest("\n".join((*wired, outline, _surroundings(place, options))))
 
 
-def text_name(lowered: Any, place: Any, options: dict[str, Any] | None) -> str:
-    """The name of a program by the text of its lowering, and by how its inputs and results are nested."""
-    return _digest(f"{lowered.as_text()}\n{lowered.in_tree}\n{lowered.out_tree}\n{_surroundings(place, options)}")
+class Lowered(NamedTuple):
+    """A traced program, as the store knows it.
+
+    Attributes:
+        name: by the text of its lowering, and by how its inputs and results are nested.
+        native: whether it calls native kernels of ours.
+        factorizes: whether it calls LAPACK.
+    """
+
+    name: str
+    native: bool
+    factorizes: bool
+
+    @classmethod
+    def of(cls, lowered: Any, place: Any, options: dict[str, Any] | None) -> "Lowered":
+        """What ``lower()`` gave, to be compiled for a device with such options."""
+        text = lowered.as_text()
+        nesting = f"{lowered.in_tree}\n{lowered.out_tree}"
+        name = _digest(f"{text}\n{nesting}\n{_surroundings(place, options)}")
+        return cls(name, native="custom_call @flambeau_" in text, factorizes="custom_call @lapack_" in text)
 
 
 def _digest(text: str) -> str:
