@@ -6,11 +6,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.core import ShapedArray
-from jax.extend.core import Primitive
-from jax.interpreters import ad, batching, mlir
 
 from flambeau.kernels.library import target, wanted
+from flambeau.kernels.native_function import defined
 
 __all__ = ["forward", "gradients", "serves"]
 
@@ -71,34 +69,6 @@ def _native(function: str, *arrays: Any, reverse: bool, plain: Plain) -> list[An
     return list(jax.ffi.ffi_call(name, shapes)(*arrays, **numbers))
 
 
-def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **options: Any) -> tuple[Any, Any]:
-    return jax.jvp(partial(_formula, **options), tuple(primals), tuple(map(ad.instantiate_zeros, tangents)))
-
-
-def _batched(arrays: Sequence[Any], axes: Sequence[Any], **options: Any) -> tuple[list[Any], list[int]]:
-    results = jax.vmap(partial(_formula, **options), tuple(axes))(*arrays)
-    return results, [0] * len(results)
-
-
-def _avals(*arrays: Any, **options: Any) -> list[ShapedArray]:
-    shapes = [jax.ShapeDtypeStruct(array.shape, array.dtype) for array in arrays]
-    return [ShapedArray(item.shape, item.dtype) for item in jax.eval_shape(partial(_formula, **options), *shapes)]
-
-
-def _defined(function: str) -> Primitive:
-    """A JAX primitive that calls a function of the library on the CPU."""
-    made = Primitive(function)
-    made.multiple_results = True
-    made.def_impl(_formula)
-    made.def_abstract_eval(_avals)
-    ad.primitive_jvps[made] = _jvp
-    batching.primitive_batchers[made] = _batched
-    mlir.register_lowering(made, mlir.lower_fun(_formula, multiple_results=True))
-    native = partial(_native, function)
-    mlir.register_lowering(made, mlir.lower_fun(native, multiple_results=True), platform="cpu")
-    return made
-
-
-_FORWARD = "flambeau_lstm"
-_forward_p = _defined(_FORWARD)
-_gradients_p = _defined("flambeau_lstm_gradients")
+_FORWARD, _GRADIENTS = "flambeau_lstm", "flambeau_lstm_gradients"
+_forward_p = defined(_FORWARD, _formula, partial(_native, _FORWARD))
+_gradients_p = defined(_GRADIENTS, _formula, partial(_native, _GRADIENTS))

@@ -11,12 +11,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import ShapedArray
-from jax.extend.core import Primitive
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad
 
 from flambeau.kernels.layout import channels_last, layout
 from flambeau.kernels.library import target, wanted
+from flambeau.kernels.native_function import defined
 
 __all__ = ["moments", "products", "sums_natively"]
 
@@ -72,27 +71,13 @@ def _native(name: str, formula: Callable[..., Any]) -> Callable[..., Any]:
     return lowered
 
 
-def _jvp(formula: Callable[..., Any], primitive: Any, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """Derivatives are the formula's."""
-    filled = [ad.instantiate_zeros(tangent) for tangent in tangents]
-    return primitive.bind(*primals), jax.jvp(formula, tuple(primals), tuple(filled))[1]
+def _jvp(formula: Callable[..., Any], made: Any, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """Values stay native; derivatives are the formula's."""
+    filled = tuple(map(ad.instantiate_zeros, tangents))
+    return made.bind(*primals), jax.jvp(formula, tuple(primals), filled)[1]
 
 
-def _batched(formula: Callable[..., Any], arrays: Sequence[Any], axes: Sequence[Any]) -> tuple[Any, list[int]]:
-    return jax.vmap(formula, tuple(axes))(*arrays), [0, 0]
-
-
-def _defined(name: str, formula: Callable[..., Any]) -> Primitive:
-    made = Primitive(name)
-    made.multiple_results = True
-    made.def_impl(formula)
-    made.def_abstract_eval(lambda x, *_: [ShapedArray(x.shape[1:2], x.dtype)] * 2)
-    ad.primitive_jvps[made] = partial(_jvp, formula, made)
-    batching.primitive_batchers[made] = partial(_batched, formula)
-    for platform, lowered in ((None, formula), ("cpu", _native(f"flambeau_{name}", formula))):
-        mlir.register_lowering(made, mlir.lower_fun(lowered, multiple_results=True), platform)
-    return made
-
-
-_moments_p = _defined("moments", _plain_moments)
-_products_p = _defined("products", _plain_products)
+_moments_p = defined("moments", _plain_moments, _native("flambeau_moments", _plain_moments))
+_products_p = defined("products", _plain_products, _native("flambeau_products", _plain_products))
+ad.primitive_jvps[_moments_p] = partial(_jvp, _plain_moments, _moments_p)
+ad.primitive_jvps[_products_p] = partial(_jvp, _plain_products, _products_p)

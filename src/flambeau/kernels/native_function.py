@@ -11,7 +11,7 @@ from jax.interpreters import ad, batching, mlir
 
 from flambeau.kernels.library import target
 
-__all__ = ["NativeFunction", "aval"]
+__all__ = ["NativeFunction", "aval", "defined"]
 
 Which = tuple[int, ...]
 
@@ -43,9 +43,9 @@ class NativeFunction:
         self.value = value
         self.gradients = gradients
         self.targets = targets
-        self._value = self._defined(name, formula, self._native_value, self._value_jvp)
-        self._tangent = self._defined(f"{name}_tangent", self._plain_tangent, None, None)
-        self._gradients = self._defined(f"{name}_gradients", self._plain_gradients, self._native_gradients, None)
+        self._value = defined(name, formula, self._native_value, self._value_jvp)
+        self._tangent = defined(f"{name}_tangent", self._plain_tangent)
+        self._gradients = defined(f"{name}_gradients", self._plain_gradients, self._native_gradients)
         ad.primitive_transposes[self._tangent] = self._transposed
 
     def __call__(self, *arrays: Any, **options: Any) -> Any:
@@ -101,46 +101,54 @@ class NativeFunction:
         found = self._gradients.bind(cotangents[0], *arrays[:count], which=which, **options)
         return [None] * count + list(found)
 
-    def _defined(self, name: str, plain: Callable[..., Any], native: Any, jvp: Any) -> Primitive:
-        """A JAX primitive with its rules; all of them have a list of results."""
 
-        def listed(function: Callable[..., Any]) -> Callable[..., list[Any]]:
-            def run(*arrays: Any, **options: Any) -> list[Any]:
-                result = function(*arrays, **options)
-                return list(result) if isinstance(result, (list, tuple)) else [result]
+def defined(name: str, plain: Callable[..., Any], native: Any = None, jvp: Any = None) -> Primitive:
+    """A JAX primitive with its rules, whose value is a list of results.
 
-            return run
+    Args:
+        name: what JAX calls it in its programs.
+        plain: the formula, in operations that JAX can differentiate; ``jax.vmap`` and other platforms use it.
+        native: what programs for the CPU compute instead.
+        jvp: JAX's rule of its derivative; by default that of the formula.
+    """
 
-        formula = listed(plain)
+    def listed(function: Callable[..., Any]) -> Callable[..., list[Any]]:
+        def run(*arrays: Any, **options: Any) -> list[Any]:
+            result = function(*arrays, **options)
+            return list(result) if isinstance(result, (list, tuple)) else [result]
 
-        def derived(primals: Sequence[Any], tangents: Sequence[Any], **options: Any) -> Any:
-            which = [index for index, item in enumerate(tangents) if not isinstance(item, ad.Zero)]
+        return run
 
-            def run(*active: Any) -> list[Any]:
-                values = list(primals)
-                for position, value in zip(which, active, strict=True):
-                    values[position] = value
-                return formula(*values, **options)
+    formula = listed(plain)
 
-            return jax.jvp(run, tuple(primals[index] for index in which), tuple(tangents[index] for index in which))
+    def derived(primals: Sequence[Any], tangents: Sequence[Any], **options: Any) -> Any:
+        which = [index for index, item in enumerate(tangents) if not isinstance(item, ad.Zero)]
 
-        def mapped(arrays: Sequence[Any], axes: Sequence[Any], **options: Any) -> tuple[list[Any], list[int]]:
-            results = jax.vmap(partial(formula, **options), tuple(axes))(*arrays)
-            return results, [0] * len(results)
+        def run(*active: Any) -> list[Any]:
+            values = list(primals)
+            for position, value in zip(which, active, strict=True):
+                values[position] = value
+            return formula(*values, **options)
 
-        def avals(*arrays: Any, **options: Any) -> list[ShapedArray]:
-            return [*map(aval, jax.eval_shape(partial(formula, **options), *map(_abstract, arrays)))]
+        return jax.jvp(run, tuple(primals[index] for index in which), tuple(tangents[index] for index in which))
 
-        made = Primitive(name)
-        made.multiple_results = True
-        made.def_impl(formula)
-        made.def_abstract_eval(avals)
-        ad.primitive_jvps[made] = jvp or derived
-        batching.primitive_batchers[made] = mapped
-        mlir.register_lowering(made, mlir.lower_fun(formula, multiple_results=True))
-        if native is not None:
-            mlir.register_lowering(made, mlir.lower_fun(listed(native), multiple_results=True), platform="cpu")
-        return made
+    def mapped(arrays: Sequence[Any], axes: Sequence[Any], **options: Any) -> tuple[list[Any], list[int]]:
+        results = jax.vmap(partial(formula, **options), tuple(axes))(*arrays)
+        return results, [0] * len(results)
+
+    def avals(*arrays: Any, **options: Any) -> list[ShapedArray]:
+        return [*map(aval, jax.eval_shape(partial(formula, **options), *map(_abstract, arrays)))]
+
+    made = Primitive(name)
+    made.multiple_results = True
+    made.def_impl(formula)
+    made.def_abstract_eval(avals)
+    ad.primitive_jvps[made] = jvp or derived
+    batching.primitive_batchers[made] = mapped
+    mlir.register_lowering(made, mlir.lower_fun(formula, multiple_results=True))
+    if native is not None:
+        mlir.register_lowering(made, mlir.lower_fun(listed(native), multiple_results=True), platform="cpu")
+    return made
 
 
 def aval(array: Any) -> ShapedArray:

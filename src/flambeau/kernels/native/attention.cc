@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "buffers.h"
 #include "pages.h"
 #include "parallel.h"
 #include "products.h"
@@ -101,8 +102,6 @@ void weights_of(const Sizes& sizes, const Rule& rule, const Operands& from, cons
   multiply(rows, seen, sizes.width, {from.query + begin * step, step}, {from.key, step, true}, weights, seen, scale);
   weigh(rule, mask, begin, rows, seen, weights);
 }
-
-float* floats(ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); }
 
 Sizes sizes_of(ffi::AnyBuffer query, ffi::AnyBuffer key, ffi::AnyBuffer value) {
   const auto of_query = query.dimensions(), of_key = key.dimensions();

@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "buffers.h"
 #include "engine.h"
 #include "geometry.h"
 #include "parallel.h"
@@ -359,19 +360,18 @@ ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::
   const ffi::AnyBuffer y = what == Kind::kForward ? made : what == Kind::kData ? *first : *second;
   float* bias = nullptr;
   if (what == Kind::kForward && arguments.size() > 2) {
-    bias = static_cast<float*>(arguments.get<ffi::AnyBuffer>(2)->untyped_data());
+    bias = floats(*arguments.get<ffi::AnyBuffer>(2));
   }
   if (what == Kind::kWeights && results.size() > 1) {
-    bias = static_cast<float*>((*results.get<ffi::AnyBuffer>(1))->untyped_data());
+    bias = floats(**results.get<ffi::AnyBuffer>(1));
   }
   const auto listed = [](Numbers numbers) { return Sizes(numbers.begin(), numbers.end()); };
   Geometry shape{sizes_of(x), sizes_of(weight), sizes_of(y), listed(stride), listed(dilation), listed(before),
                  listed(after), groups, products, x_last != 0, y_last != 0};
   const int threads = std::max<int>(1, static_cast<int>(pool.num_threads()));
-  const auto data = [](ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); };
   try {
     const auto ready = plan(what, shape, bias != nullptr, threads);
-    const std::string error = ready->run(data(x), data(weight), data(y), bias, pool);
+    const std::string error = ready->run(floats(x), floats(weight), floats(y), bias, pool);
     return error.empty() ? ffi::Error::Success() : failed(error);
   } catch (const std::exception& problem) {
     return failed(problem.what());

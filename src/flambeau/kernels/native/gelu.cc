@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "buffers.h"
 #include "pages.h"
 #include "parallel.h"
 #include "vectors.h"
@@ -60,8 +61,8 @@ void in_parts(ffi::ThreadPool& pool, int64_t size, const Work& work) {
 }
 
 ffi::Error gelu(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::Result<ffi::AnyBuffer> result, int64_t tanh) {
-  const auto* from = static_cast<const float*>(x.untyped_data());
-  auto* to = static_cast<float*>(result->untyped_data());
+  const auto* from = floats(x);
+  auto* to = floats(*result);
   in_large_pages(*result);
   in_parts(pool, x.element_count(),
            [&](int64_t begin, int64_t end) { apply(from + begin, end - begin, tanh, to + begin); });
@@ -70,9 +71,9 @@ ffi::Error gelu(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::Result<ffi::AnyBuff
 
 ffi::Error gelu_gradient(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer gradient,
                          ffi::Result<ffi::AnyBuffer> result, int64_t tanh) {
-  const auto* from = static_cast<const float*>(x.untyped_data());
-  const auto* given = static_cast<const float*>(gradient.untyped_data());
-  auto* to = static_cast<float*>(result->untyped_data());
+  const auto* from = floats(x);
+  const auto* given = floats(gradient);
+  auto* to = floats(*result);
   in_large_pages(*result);
   in_parts(pool, x.element_count(), [&](int64_t begin, int64_t end) {
     pull_back(from + begin, given + begin, end - begin, tanh, to + begin);

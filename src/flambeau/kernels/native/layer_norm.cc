@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "buffers.h"
 #include "pages.h"
 #include "parallel.h"
 #include "vectors.h"
@@ -77,8 +78,6 @@ void pull_back(const float* x, const float* weight, const float* gradient, int64
 void add(const float* x, int64_t size, float* total) {
   for (int64_t at = 0; at < size; ++at) total[at] += x[at];
 }
-
-float* floats(ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); }
 
 int64_t parts(ffi::ThreadPool& pool, int64_t rows, int64_t width) {
   const int64_t threads = std::min<int64_t>({pool.num_threads(), rows * width / kWorthAThread, rows});

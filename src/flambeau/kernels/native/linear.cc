@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "buffers.h"
 #include "pages.h"
 #include "parallel.h"
 #include "products.h"
@@ -33,8 +34,6 @@ int64_t pieces(int64_t products, int64_t threads, int64_t size, int64_t least = 
   if (threads < 2) return 1;
   return std::max<int64_t>(1, std::min(size / 16, std::clamp(size / least, threads, threads * kPiecesAThread)));
 }
-
-float* floats(ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); }
 
 // total[column] = sum of the rows of x; in blocks, so that rounding grows slowly.
 void add_rows(const float* x, int64_t rows, int64_t columns, int64_t stride, float* total) {

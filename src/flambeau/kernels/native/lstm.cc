@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "buffers.h"
 #include "engine.h"
 #include "parallel.h"
 #include "vectors.h"
@@ -204,9 +205,6 @@ void step_backward(const Backward& step, int64_t rows, int64_t size) {
     }
   }
 }
-
-float* floats(ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); }
-float* floats(ffi::Result<ffi::AnyBuffer>& buffer) { return floats(*buffer); }
 
 ffi::Error failed(const std::exception& problem) {
   return ffi::Error::Internal(std::string("LSTM by oneDNN: ") + problem.what() +

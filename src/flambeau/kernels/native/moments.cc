@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "buffers.h"
 #include "parallel.h"
 #include "xla/ffi/api/ffi.h"
 
@@ -223,10 +224,8 @@ View view(ffi::AnyBuffer x, bool last) {
   const auto sizes = x.dimensions();
   int64_t length = 1;
   for (size_t axis = 2; axis < sizes.size(); ++axis) length *= sizes[axis];
-  return {static_cast<const float*>(x.untyped_data()), sizes[0], sizes[1], length, last || length == 1};
+  return {floats(x), sizes[0], sizes[1], length, last || length == 1};
 }
-
-float* floats(ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); }
 
 // x -> mean and variance (divided by the number of elements) of each channel.
 ffi::Error moments(ffi::ThreadPool pool, int64_t last, int64_t, ffi::AnyBuffer x, ffi::Result<ffi::AnyBuffer> mean,
