@@ -263,8 +263,7 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
     Source: https://docs.pytorch.org/docs/stable/special.html#torch.special.logit
     """
     tensor_argument("special_logit", 1, input)
-    value = input if eps is None else (input * 1.0).clamp(eps, 1 - eps)
-    return delivered("special.logit", value.logit(), out)
+    return delivered("special.logit", input.logit(eps), out)
 
 
 def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
