@@ -61,28 +61,17 @@ class NativeFunction:
     def _plain_tangent(self, *arrays: Any, which: Which, **options: Any) -> Any:
         """The derivative along the last arrays, which are directions of the arrays at the positions ``which``."""
         count = len(arrays) - len(which)
-        run, primals = self._of(which, arrays[:count], options)
+        run, primals = _of_some(self.formula, which, arrays[:count], options)
         return jax.jvp(run, primals, arrays[count:])[1]
 
     def _plain_gradients(self, cotangent: Any, *arrays: Any, which: Which, **options: Any) -> list[Any]:
-        run, primals = self._of(which, arrays, options)
+        run, primals = _of_some(self.formula, which, arrays, options)
         return list(jax.vjp(run, *primals)[1](cotangent))
 
     def _native_gradients(self, cotangent: Any, *arrays: Any, which: Which, **options: Any) -> Sequence[Any]:
         name = target(self.targets[1])
         found = None if name is None else self.gradients(name, which, cotangent, *arrays, **options)
         return self._plain_gradients(cotangent, *arrays, which=which, **options) if found is None else found
-
-    def _of(self, which: Which, arrays: Sequence[Any], options: dict[str, Any]) -> tuple[Callable[..., Any], Any]:
-        """The formula as a function of some of the arrays, and those."""
-
-        def run(*active: Any) -> Any:
-            values = list(arrays)
-            for position, value in zip(which, active, strict=True):
-                values[position] = value
-            return self.formula(*values, **options)
-
-        return run, tuple(arrays[position] for position in which)
 
     # -- JAX's rules ---------------------------------------------------------------------------------------------------
 
@@ -122,15 +111,9 @@ def defined(name: str, plain: Callable[..., Any], native: Any = None, jvp: Any =
     formula = listed(plain)
 
     def derived(primals: Sequence[Any], tangents: Sequence[Any], **options: Any) -> Any:
-        which = [index for index, item in enumerate(tangents) if not isinstance(item, ad.Zero)]
-
-        def run(*active: Any) -> list[Any]:
-            values = list(primals)
-            for position, value in zip(which, active, strict=True):
-                values[position] = value
-            return formula(*values, **options)
-
-        return jax.jvp(run, tuple(primals[index] for index in which), tuple(tangents[index] for index in which))
+        which = tuple(index for index, item in enumerate(tangents) if not isinstance(item, ad.Zero))
+        run, active = _of_some(formula, which, primals, options)
+        return jax.jvp(run, active, tuple(tangents[index] for index in which))
 
     def mapped(arrays: Sequence[Any], axes: Sequence[Any], **options: Any) -> tuple[list[Any], list[int]]:
         results = jax.vmap(partial(formula, **options), tuple(axes))(*arrays)
@@ -149,6 +132,20 @@ def defined(name: str, plain: Callable[..., Any], native: Any = None, jvp: Any =
     if native is not None:
         mlir.register_lowering(made, mlir.lower_fun(listed(native), multiple_results=True), platform="cpu")
     return made
+
+
+def _of_some(
+    formula: Callable[..., Any], which: Which, arrays: Sequence[Any], options: dict[str, Any]
+) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """The formula as a function of the arrays at the positions ``which`` alone, and those."""
+
+    def run(*active: Any) -> Any:
+        values = list(arrays)
+        for position, value in zip(which, active, strict=True):
+            values[position] = value
+        return formula(*values, **options)
+
+    return run, tuple(arrays[position] for position in which)
 
 
 def aval(array: Any) -> ShapedArray:
