@@ -2,7 +2,8 @@
 
 The new content goes into a file beside the old one, is brought to the disk, and takes the old one's name; then the
 folder is brought to the disk. Where the system can make a file without a name (Linux), it has none until it is
-complete, so that not even a killed process leaves anything behind.
+complete, so that not even a killed process leaves anything behind: a new file gets its name at once, and one that
+replaces another has a name of its own only for the instant between two calls of the system.
 
 Source: https://man7.org/linux/man-pages/man2/open.2.html (O_TMPFILE), https://lwn.net/Articles/457667/
 """
@@ -145,10 +146,10 @@ def _replace(target: str, old: os.stat_result | None, folder: int | None) -> Gen
             synced.finish()
             if old is not None:
                 _take_over(descriptor, old)
-            if not named:
-                os.link(f"{_DESCRIPTORS}/{descriptor}", temporary, dst_dir_fd=folder, follow_symlinks=True)
-                named = True
-            os.replace(temporary, target)
+            if named or old is not None or not _named_at_once(descriptor, target, folder):
+                if not named:
+                    _link(descriptor, temporary, folder)
+                os.replace(temporary, target)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
@@ -164,6 +165,20 @@ def _create(temporary: str, folder: int | None) -> tuple[int, bool]:
             return os.open(os.path.dirname(temporary), _UNNAMED | os.O_WRONLY | os.O_CLOEXEC, 0o666), False
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     return os.open(temporary, flags, 0o666), True
+
+
+def _link(descriptor: int, path: str, folder: int | None) -> None:
+    """Give a file without a name this one."""
+    os.link(f"{_DESCRIPTORS}/{descriptor}", path, dst_dir_fd=folder, follow_symlinks=True)
+
+
+def _named_at_once(descriptor: int, path: str, folder: int | None) -> bool:
+    """Give a file without a name this one, unless somebody has taken it meanwhile."""
+    try:
+        _link(descriptor, path, folder)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _take_over(descriptor: int, old: os.stat_result) -> None:
