@@ -3,9 +3,9 @@
     python benchmarks/training_steps.py [CASE ...] [--quick] [--device cuda]
 
 All sides use batches of the same sizes and the same number of threads; Flambeau and PyTorch the same weights, too. Each
-block of steps ends when the last loss has been read; on a GPU the host therefore waits for the device once a block.
-TF32 is allowed on both sides there, and bfloat16 means autocast. With --every-step the loss is read after each step as
-well.
+prediction is read, and each block of training steps ends when the last loss has been read; on a GPU the host therefore
+waits for the device once a block. TF32 is allowed on both sides there, and bfloat16 means autocast. With --every-step
+the loss is read after each step as well.
 
 On a machine that others use at the same time, compare processor time on one thread:
 
@@ -62,7 +62,7 @@ def stepper(library: Any, case: Case, device: str, *, compiled: str = "", read: 
         result: Any = None
         for index in range(count):
             result = step(*batches[index % len(batches)])
-            if read:
+            if read or not case.trains:  # a prediction nobody looks at is never computed
                 result.item()
         return result.item()
 
