@@ -20,7 +20,7 @@ from flambeau.base.errors import MissingParent, WriteFailed
 
 __all__ = ["SyncedFile", "replacing"]
 
-_SYNC_EVERY: Final = 32 << 20  # bytes: the disk works while the processor computes checksums
+_SYNC_EVERY: Final = 128 << 20  # bytes: the disk works while the processor computes checksums, and flushes seldom
 _DESCRIPTORS: Final = "/proc/self/fd"
 _UNNAMED: Final[int] = getattr(os, "O_TMPFILE", 0) if os.path.isdir(_DESCRIPTORS) else 0
 
