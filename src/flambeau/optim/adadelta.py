@@ -1,22 +1,20 @@
 """``Adadelta``: steps as large as the recent steps, over as large as the recent gradients."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from flambeau.optim.applying import sign_of, stepped, update, zeros_of
-from flambeau.optim.counting import buckets, complete, count_place, next_count, scalar_tensor, write_scalars
-from flambeau.optim.optimizer import Optimizer, ParamsT
+from flambeau.optim.applying import sign_of, update, zeros_of
+from flambeau.optim.counting import buckets, count_place, next_count, scalar_tensor, write_scalars
+from flambeau.optim.grouped import GroupedOptimizer
+from flambeau.optim.optimizer import ParamsT
 from flambeau.optim.settings import check_not_negative, check_options, check_rate
 from flambeau.primitives.update_rules import adadelta_update
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["Adadelta"]
 
-# Settings that older versions did not have.
-_ADDED = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
 
-
-class Adadelta(Optimizer):
+class Adadelta(GroupedOptimizer):
     """Adadelta: the step is scaled by the size of recent steps, so that it has the parameter's own unit.
 
     With parameter ``p``, gradient ``g``, learning rate ``lr`` and weight decay ``w``::
@@ -54,6 +52,13 @@ class Adadelta(Optimizer):
     Source: https://arxiv.org/abs/1212.5701, https://docs.pytorch.org/docs/stable/generated/torch.optim.Adadelta.html
     """
 
+    _added: ClassVar[Mapping[str, Any]] = {
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "capturable": False,
+    }
+
     def __init__(
         self,
         params: ParamsT,
@@ -84,17 +89,6 @@ class Adadelta(Optimizer):
         }
         super().__init__(params, defaults)
         check_options(foreach, None, differentiable)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        complete(self, _ADDED)
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; returns what ``closure``, which computes the loss anew, returns.
-
-        Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.Adadelta.html#torch.optim.Adadelta.step
-        """
-        return stepped(self.param_groups, closure, self._update)
 
     def _update(self, group: dict[str, Any]) -> list[Tensor]:
         """Record a group's update; returns a parameter of each operation."""

@@ -1,24 +1,22 @@
 """``Adafactor``: Adam's divisor from row and column means, and steps relative to the parameters."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from flambeau.devices.device import CPU
 from flambeau.dtypes.limits import finfo
-from flambeau.optim.applying import filled, sign_of, stepped, update, zeros_of
-from flambeau.optim.counting import buckets, complete, next_count, scalar_tensor, write_scalars
-from flambeau.optim.optimizer import Optimizer, ParamsT
+from flambeau.optim.applying import filled, sign_of, update, zeros_of
+from flambeau.optim.counting import buckets, next_count, scalar_tensor, write_scalars
+from flambeau.optim.grouped import GroupedOptimizer
+from flambeau.optim.optimizer import ParamsT
 from flambeau.optim.settings import check_rate
 from flambeau.primitives.matrix_updates import adafactor_update
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["Adafactor"]
 
-# Settings that older versions did not have.
-_ADDED = {"foreach": None}
 
-
-class Adafactor(Optimizer):
+class Adafactor(GroupedOptimizer):
     """Adafactor: of a matrix of squared gradients it keeps the mean of each row and each column, not every element.
 
     With parameter ``p``, gradient ``g``, weight decay ``w`` and the number of steps ``t``::
@@ -59,6 +57,8 @@ class Adafactor(Optimizer):
     Source: https://arxiv.org/abs/1804.04235, https://docs.pytorch.org/docs/stable/generated/torch.optim.Adafactor.html
     """
 
+    _added: ClassVar[Mapping[str, Any]] = {"foreach": None}
+
     def __init__(
         self,
         params: ParamsT,
@@ -92,17 +92,6 @@ class Adafactor(Optimizer):
             "maximize": maximize,
         }
         super().__init__(params, defaults)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        complete(self, _ADDED)
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; returns what ``closure``, which computes the loss anew, returns.
-
-        Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.Adafactor.html#torch.optim.Adafactor.step
-        """
-        return stepped(self.param_groups, closure, self._update)
 
     def _update(self, group: dict[str, Any]) -> list[Tensor]:
         """Record a group's update; returns a parameter of each operation."""

@@ -1,22 +1,20 @@
 """``Adagrad``: steps divided by the root of the sum of all squared gradients."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from flambeau.optim.applying import filled, sign_of, stepped, update
-from flambeau.optim.counting import buckets, complete, count_place, next_count, scalar_tensor, write_scalars
-from flambeau.optim.optimizer import Optimizer, ParamsT
+from flambeau.optim.applying import filled, sign_of, update
+from flambeau.optim.counting import buckets, count_place, next_count, scalar_tensor, write_scalars
+from flambeau.optim.grouped import GroupedOptimizer
+from flambeau.optim.optimizer import ParamsT
 from flambeau.optim.settings import check_not_negative, check_options, check_rate
 from flambeau.primitives.update_rules import adagrad_update
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["Adagrad"]
 
-# Settings that older versions did not have.
-_ADDED = {"foreach": None, "maximize": False, "differentiable": False, "fused": None}
 
-
-class Adagrad(Optimizer):
+class Adagrad(GroupedOptimizer):
     """Adagrad: what has moved much moves less from then on.
 
     With parameter ``p``, gradient ``g``, learning rate ``lr``, weight decay ``w`` and the number of steps ``t``::
@@ -53,6 +51,8 @@ class Adagrad(Optimizer):
     Source: https://jmlr.org/papers/v12/duchi11a.html, https://docs.pytorch.org/docs/stable/generated/torch.optim.Adagrad.html
     """
 
+    _added: ClassVar[Mapping[str, Any]] = {"foreach": None, "maximize": False, "differentiable": False, "fused": None}
+
     def __init__(
         self,
         params: ParamsT,
@@ -88,17 +88,6 @@ class Adagrad(Optimizer):
         for group in self.param_groups:
             for param in group["params"]:
                 self._start(self.state[param], param, group)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        complete(self, _ADDED)
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; returns what ``closure``, which computes the loss anew, returns.
-
-        Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.Adagrad.html#torch.optim.Adagrad.step
-        """
-        return stepped(self.param_groups, closure, self._update)
 
     def _update(self, group: dict[str, Any]) -> list[Tensor]:
         """Record a group's update; returns a parameter of each operation."""

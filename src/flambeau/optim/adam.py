@@ -1,30 +1,20 @@
 """``Adam``: steps scaled by running estimates of the gradient's mean and mean square."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from flambeau.optim.applying import sign_of, stepped, update, zeros_of
-from flambeau.optim.counting import buckets, complete, count_place, next_count, scalar_tensor, write_scalars
-from flambeau.optim.optimizer import Optimizer, ParamsT
+from flambeau.optim.applying import sign_of, update, zeros_of
+from flambeau.optim.counting import buckets, count_place, next_count, scalar_tensor, write_scalars
+from flambeau.optim.grouped import GroupedOptimizer
+from flambeau.optim.optimizer import ParamsT
 from flambeau.optim.settings import check_betas, check_not_negative, check_options, check_rate
 from flambeau.primitives.update_rules import adam_update
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["Adam"]
 
-# Settings that older versions did not have.
-_ADDED = {
-    "amsgrad": False,
-    "maximize": False,
-    "foreach": None,
-    "capturable": False,
-    "differentiable": False,
-    "decoupled_weight_decay": False,
-    "fused": None,
-}
 
-
-class Adam(Optimizer):
+class Adam(GroupedOptimizer):
     """Adam, with AMSGrad and decoupled weight decay as options.
 
     With parameter ``p``, gradient ``g``, learning rate ``lr``, weight decay ``w`` and the number of steps ``t``::
@@ -65,6 +55,16 @@ class Adam(Optimizer):
     Source: https://arxiv.org/abs/1412.6980, https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html
     """
 
+    _added: ClassVar[Mapping[str, Any]] = {
+        "amsgrad": False,
+        "maximize": False,
+        "foreach": None,
+        "capturable": False,
+        "differentiable": False,
+        "decoupled_weight_decay": False,
+        "fused": None,
+    }
+
     def __init__(
         self,
         params: ParamsT,
@@ -101,17 +101,6 @@ class Adam(Optimizer):
         }
         super().__init__(params, defaults)
         check_options(foreach, fused, differentiable)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        complete(self, _ADDED)
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; returns what ``closure``, which computes the loss anew, returns.
-
-        Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html#torch.optim.Adam.step
-        """
-        return stepped(self.param_groups, closure, self._update)
 
     def _update(self, group: dict[str, Any]) -> list[Tensor]:
         """Record a group's update; returns a parameter of each operation."""

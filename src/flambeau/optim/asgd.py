@@ -1,25 +1,21 @@
 """``ASGD``: stochastic gradient descent that keeps an average of its parameters."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from flambeau.devices.device import device
-from flambeau.optim.applying import sign_of, stepped, update, zeros_of
-from flambeau.optim.counting import buckets, complete, next_count, scalar_tensor, write_scalars
-from flambeau.optim.optimizer import Optimizer, ParamsT
+from flambeau.optim.applying import sign_of, update, zeros_of
+from flambeau.optim.counting import buckets, next_count, scalar_tensor, write_scalars
+from flambeau.optim.grouped import GroupedOptimizer
+from flambeau.optim.optimizer import ParamsT
 from flambeau.optim.settings import check_not_negative, check_options, check_rate
 from flambeau.primitives.update_rules import asgd_update
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["ASGD"]
 
-# Settings that older versions did not have.
-_ADDED = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
 
-_SCALARS = ("step", "eta", "mu")
-
-
-class ASGD(Optimizer):
+class ASGD(GroupedOptimizer):
     """Averaged stochastic gradient descent; the average is ``state[parameter]["ax"]``.
 
     With parameter ``p``, gradient ``g``, weight decay ``w`` and the number of steps ``t``::
@@ -58,6 +54,14 @@ class ASGD(Optimizer):
     Source: https://doi.org/10.1137/0330046, https://docs.pytorch.org/docs/stable/generated/torch.optim.ASGD.html
     """
 
+    _added: ClassVar[Mapping[str, Any]] = {
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "capturable": False,
+    }
+    _scalars: ClassVar[tuple[str, ...]] = ("step", "eta", "mu")
+
     def __init__(
         self,
         params: ParamsT,
@@ -87,23 +91,16 @@ class ASGD(Optimizer):
         super().__init__(params, defaults)
         check_options(foreach, None, differentiable)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        complete(self, _ADDED, _SCALARS, _place)
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; returns what ``closure``, which computes the loss anew, returns.
-
-        Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.ASGD.html#torch.optim.ASGD.step
-        """
-        return stepped(self.param_groups, closure, self._update)
+    @staticmethod
+    def _place(group: Mapping[str, Any], param: Tensor) -> device:
+        return param.device
 
     def _update(self, group: dict[str, Any]) -> list[Tensor]:
         """Record a group's update; returns a parameter of each operation."""
         rate, decay, pull = float(group["lr"]), float(group["weight_decay"]), float(group["lambd"])
         flags = (decay != 0, bool(group["maximize"]))
         written: list[Tensor] = []
-        for bucket in buckets(self.state, group, ("ax",), _start, _SCALARS):
+        for bucket in buckets(self.state, group, ("ax",), _start, self._scalars):
             count, eta, share = next_count(bucket.values[0]), float(bucket.values[1]), float(bucket.values[2])
             numbers = (sign_of(group), eta, 1 - pull * eta, decay, share)
             written.append(update(asgd_update, numbers, bucket.rows, flags))
@@ -112,13 +109,8 @@ class ASGD(Optimizer):
         return written
 
 
-def _place(group: Mapping[str, Any], param: Tensor) -> device:
-    """Where PyTorch keeps single numbers."""
-    return param.device
-
-
 def _start(state: dict[str, Any], param: Tensor, group: dict[str, Any]) -> None:
     """A parameter's state before its first step."""
-    for name, value in zip(_SCALARS, (0.0, float(group["lr"]), 1.0), strict=True):
+    for name, value in (("step", 0.0), ("eta", float(group["lr"])), ("mu", 1.0)):
         state[name] = scalar_tensor(value, param.device)
     state["ax"] = zeros_of(param)

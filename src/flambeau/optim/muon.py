@@ -1,11 +1,11 @@
 """``Muon``: momentum made orthogonal, for the matrices of hidden layers."""
 
-from collections.abc import Callable
 from typing import Any
 
 from flambeau.devices.device import device
-from flambeau.optim.applying import Rows, found_once, stepped, update, zeros_of
-from flambeau.optim.optimizer import Optimizer, ParamsT
+from flambeau.optim.applying import Rows, found_once, update, zeros_of
+from flambeau.optim.grouped import GroupedOptimizer
+from flambeau.optim.optimizer import ParamsT
 from flambeau.optim.settings import check_rate
 from flambeau.primitives.matrix_updates import muon_update
 from flambeau.tensors.tensor import Tensor
@@ -15,7 +15,7 @@ __all__ = ["Muon"]
 _ADJUSTMENTS = (None, "original", "match_rms_adamw")
 
 
-class Muon(Optimizer):
+class Muon(GroupedOptimizer):
     """Muon: each step goes along a nearly orthogonal matrix, found from the momentum by Newton-Schulz iterations.
 
     With parameter ``p`` of shape (rows, columns), gradient ``g``, learning rate ``lr`` and weight decay ``w``::
@@ -93,17 +93,6 @@ class Muon(Optimizer):
                     raise ValueError(
                         f"Muon only supports 2D parameters whereas we found a parameter with size: {param.size()}"
                     )
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; returns what ``closure``, which computes the loss anew, returns.
-
-        Raises:
-            RuntimeError: a parameter is complex.
-            ValueError: a group's iterations are too many, or its coefficients not three.
-
-        Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.Muon.html#torch.optim.Muon.step
-        """
-        return stepped(self.param_groups, closure, self._update)
 
     def _update(self, group: dict[str, Any]) -> list[Tensor]:
         """Record a group's update; returns a parameter of each operation."""

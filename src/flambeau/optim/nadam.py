@@ -1,28 +1,20 @@
 """``NAdam``: Adam with Nesterov's momentum."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from flambeau.optim.applying import sign_of, stepped, update, zeros_of
-from flambeau.optim.counting import buckets, complete, count_place, next_count, scalar_tensor, write_scalars
-from flambeau.optim.optimizer import Optimizer, ParamsT
+from flambeau.optim.applying import sign_of, update, zeros_of
+from flambeau.optim.counting import buckets, count_place, next_count, scalar_tensor, write_scalars
+from flambeau.optim.grouped import GroupedOptimizer
+from flambeau.optim.optimizer import ParamsT
 from flambeau.optim.settings import check_betas, check_not_negative, check_options, check_rate
 from flambeau.primitives.update_rules import nadam_update
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["NAdam"]
 
-# Settings that older versions did not have.
-_ADDED = {
-    "maximize": False,
-    "foreach": None,
-    "capturable": False,
-    "differentiable": False,
-    "decoupled_weight_decay": False,
-}
 
-
-class NAdam(Optimizer):
+class NAdam(GroupedOptimizer):
     """NAdam: Adam that looks ahead along its mean, as Nesterov's momentum does.
 
     With parameter ``p``, gradient ``g``, learning rate ``lr``, weight decay ``w`` and the number of steps ``t``::
@@ -65,6 +57,15 @@ class NAdam(Optimizer):
     Source: https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ, https://docs.pytorch.org/docs/stable/generated/torch.optim.NAdam.html
     """
 
+    _added: ClassVar[Mapping[str, Any]] = {
+        "maximize": False,
+        "foreach": None,
+        "capturable": False,
+        "differentiable": False,
+        "decoupled_weight_decay": False,
+    }
+    _scalars: ClassVar[tuple[str, ...]] = ("step", "mu_product")
+
     def __init__(
         self,
         params: ParamsT,
@@ -99,17 +100,6 @@ class NAdam(Optimizer):
         }
         super().__init__(params, defaults)
         check_options(foreach, None, differentiable)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        complete(self, _ADDED, ("step", "mu_product"))
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; returns what ``closure``, which computes the loss anew, returns.
-
-        Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.NAdam.html#torch.optim.NAdam.step
-        """
-        return stepped(self.param_groups, closure, self._update)
 
     def _update(self, group: dict[str, Any]) -> list[Tensor]:
         """Record a group's update; returns a parameter of each operation."""

@@ -1,29 +1,20 @@
 """``RMSprop``: steps divided by the root of a running mean square."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from flambeau.optim.applying import sign_of, stepped, update, zeros_of
-from flambeau.optim.counting import buckets, complete, count_place, next_count, scalar_tensor, write_scalars
-from flambeau.optim.optimizer import Optimizer, ParamsT
+from flambeau.optim.applying import sign_of, update, zeros_of
+from flambeau.optim.counting import buckets, count_place, next_count, scalar_tensor, write_scalars
+from flambeau.optim.grouped import GroupedOptimizer
+from flambeau.optim.optimizer import ParamsT
 from flambeau.optim.settings import check_not_negative, check_options, check_rate
 from flambeau.primitives.update_rules import rmsprop_update
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["RMSprop"]
 
-# Settings that older versions did not have.
-_ADDED = {
-    "momentum": 0,
-    "centered": False,
-    "foreach": None,
-    "maximize": False,
-    "differentiable": False,
-    "capturable": False,
-}
 
-
-class RMSprop(Optimizer):
+class RMSprop(GroupedOptimizer):
     """RMSprop, centered and with momentum if asked.
 
     With parameter ``p``, gradient ``g``, learning rate ``lr`` and weight decay ``w``::
@@ -64,6 +55,15 @@ class RMSprop(Optimizer):
     Source: https://www.cs.toronto.edu/~hinton/coursera/lecture6/lec6.pdf, https://docs.pytorch.org/docs/stable/generated/torch.optim.RMSprop.html
     """
 
+    _added: ClassVar[Mapping[str, Any]] = {
+        "momentum": 0,
+        "centered": False,
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "capturable": False,
+    }
+
     def __init__(
         self,
         params: ParamsT,
@@ -97,17 +97,6 @@ class RMSprop(Optimizer):
         }
         super().__init__(params, defaults)
         check_options(foreach, None, differentiable)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        complete(self, _ADDED)
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; returns what ``closure``, which computes the loss anew, returns.
-
-        Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.RMSprop.html#torch.optim.RMSprop.step
-        """
-        return stepped(self.param_groups, closure, self._update)
 
     def _update(self, group: dict[str, Any]) -> list[Tensor]:
         """Record a group's update; returns a parameter of each operation."""

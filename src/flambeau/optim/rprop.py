@@ -1,22 +1,20 @@
 """``Rprop``: a step size for each element, which grows while its gradient keeps its sign."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from flambeau.optim.applying import filled, sign_of, stepped, update, zeros_of
-from flambeau.optim.counting import buckets, complete, count_place, next_count, scalar_tensor, write_scalars
-from flambeau.optim.optimizer import Optimizer, ParamsT
+from flambeau.optim.applying import filled, sign_of, update, zeros_of
+from flambeau.optim.counting import buckets, count_place, next_count, scalar_tensor, write_scalars
+from flambeau.optim.grouped import GroupedOptimizer
+from flambeau.optim.optimizer import ParamsT
 from flambeau.optim.settings import check_options, check_rate
 from flambeau.primitives.update_rules import rprop_update
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["Rprop"]
 
-# Settings that older versions did not have.
-_ADDED = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
 
-
-class Rprop(Optimizer):
+class Rprop(GroupedOptimizer):
     """Rprop, resilient propagation: only the sign of a gradient counts; for whole batches.
 
     With parameter ``p``, gradient ``g``, the gradient before ``h`` and the step size ``s``, at first ``lr``::
@@ -51,6 +49,13 @@ class Rprop(Optimizer):
     Source: https://doi.org/10.1109/ICNN.1993.298623, https://docs.pytorch.org/docs/stable/generated/torch.optim.Rprop.html
     """
 
+    _added: ClassVar[Mapping[str, Any]] = {
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "capturable": False,
+    }
+
     def __init__(
         self,
         params: ParamsT,
@@ -77,17 +82,6 @@ class Rprop(Optimizer):
         }
         super().__init__(params, defaults)
         check_options(foreach, None, differentiable)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        complete(self, _ADDED)
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; returns what ``closure``, which computes the loss anew, returns.
-
-        Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.Rprop.html#torch.optim.Rprop.step
-        """
-        return stepped(self.param_groups, closure, self._update)
 
     def _update(self, group: dict[str, Any]) -> list[Tensor]:
         """Record a group's update; returns a parameter of each operation."""

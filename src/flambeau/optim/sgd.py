@@ -1,10 +1,11 @@
 """``SGD``: stochastic gradient descent."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from flambeau.optim.applying import Buckets, found_once, sign_of, stepped, update, zeros_of
-from flambeau.optim.optimizer import Optimizer, ParamsT
+from flambeau.optim.applying import Buckets, found_once, sign_of, update, zeros_of
+from flambeau.optim.grouped import GroupedOptimizer
+from flambeau.optim.optimizer import ParamsT
 from flambeau.optim.settings import check_options
 from flambeau.primitives.update_rules import sgd_update
 from flambeau.tensors.tensor import Tensor
@@ -12,7 +13,7 @@ from flambeau.tensors.tensor import Tensor
 __all__ = ["SGD"]
 
 
-class SGD(Optimizer):
+class SGD(GroupedOptimizer):
     """Stochastic gradient descent, with momentum, Nesterov's too.
 
     With parameter ``p``, gradient ``g``, learning rate ``lr`` and weight decay ``w``::
@@ -52,6 +53,14 @@ class SGD(Optimizer):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html
     """
 
+    _added: ClassVar[Mapping[str, Any]] = {
+        "nesterov": False,
+        "maximize": False,
+        "foreach": None,
+        "differentiable": False,
+        "fused": False,
+    }
+
     def __init__(
         self,
         params: ParamsT,
@@ -89,22 +98,6 @@ class SGD(Optimizer):
         }
         super().__init__(params, defaults)
         check_options(foreach, fused, differentiable)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        for group in self.param_groups:
-            group.setdefault("nesterov", False)
-            group.setdefault("maximize", False)
-            group.setdefault("foreach", None)
-            group.setdefault("differentiable", False)
-            group.setdefault("fused", False)
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; returns what ``closure``, which computes the loss anew, returns.
-
-        Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html#torch.optim.SGD.step
-        """
-        return stepped(self.param_groups, closure, self._update)
 
     def _update(self, group: dict[str, Any]) -> list[Tensor]:
         """Record a group's update; returns a parameter of each operation."""
