@@ -20,6 +20,7 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "training_steps": ("cpu", "cuda"),
     "compiled_steps": ("cpu",),
     "memory": ("cpu",),
+    "operations": ("cpu",),
     "recurrent_layers": ("cpu",),
     "recording": ("cpu",),
     "modules": ("cpu",),
