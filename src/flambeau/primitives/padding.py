@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
 from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives.pointwise import cast
@@ -26,8 +27,27 @@ def _gathered(x: Array, pads: tuple[tuple[int, int], ...], mode: str) -> Array:
         if before or after:
             positions = np.pad(np.arange(x.shape[axis]), (max(before, 0), max(after, 0)), mode=mode)  # pyright: ignore[reportCallIssue, reportArgumentType]  # the mode is one of NumPy's
             positions = positions[max(-before, 0) : len(positions) - max(-after, 0)]
-            x = jnp.take(x, positions, axis)
+            x = jnp.concatenate([_run(x, run, axis) for run in _runs(positions)], axis)
     return x
+
+
+def _runs(positions: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Cut into runs with a step of -1, 0 or 1 from each position to the next."""
+    runs: list[NDArray[np.int64]] = []
+    while len(positions):
+        steps = np.append(np.diff(positions), 2)
+        count = 1 + int((steps != steps[0]).argmax()) if abs(steps[0]) < 2 else 1
+        runs.append(positions[:count])
+        positions = positions[count:]
+    return runs
+
+
+def _run(x: Array, run: NDArray[np.int64], axis: int) -> Array:
+    """Elements side by side, forwards or backwards, or one of them repeated: its gradient needs no scattering."""
+    part = jax.lax.slice_in_dim(x, int(run.min()), int(run.max()) + 1, axis=axis)
+    if len(run) > 1 and run[0] == run[1]:
+        return jnp.repeat(part, len(run), axis)
+    return jax.lax.rev(part, (axis,)) if run[0] > run[-1] else part
 
 
 def _reflected(x: Array, pads: tuple[tuple[int, int], ...]) -> Array:

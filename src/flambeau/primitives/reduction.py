@@ -1,6 +1,7 @@
 """Reductions over axes."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -186,6 +187,22 @@ def matrix_norm(x: Array, order: str | float, axes: tuple[int, int], keepdim: bo
     return jnp.asarray(jnp.linalg.norm(x, order, axis=axes, keepdims=keepdim))
 
 
+def _first(extreme: Callable[..., Array], x: Array, axis: int | None, keepdims: bool) -> Array:
+    """Where the largest or smallest element along an axis, or a NaN, comes first.
+
+    Two reductions of one operand each: XLA makes vector instructions of them on the CPU, but not of one over pairs of
+    an element and its position.
+    """
+    if axis is None:
+        return _first(extreme, x.reshape(-1), 0, False).reshape((1,) * x.ndim if keepdims else ())
+    value = extreme(x, axis=axis, keepdims=True)
+    hit = x == value
+    if jnp.issubdtype(x.dtype, jnp.inexact):
+        hit |= jnp.isnan(x) & jnp.isnan(value)
+    places = jax.lax.broadcasted_iota(jnp.int32 if x.shape[axis] < 2**31 else jnp.int64, x.shape, axis)
+    return jnp.min(jnp.where(hit, places, x.shape[axis]), axis=axis, keepdims=keepdims)
+
+
 def _along(name: str, position: Callable[..., Array]) -> Callable[..., tuple[Array, Array]]:
     """Values and their positions along one axis; a 0-d tensor has position 0."""
 
@@ -201,8 +218,8 @@ def _along(name: str, position: Callable[..., Array]) -> Callable[..., tuple[Arr
     return lower
 
 
-max_along = Primitive("max", _along("max", jnp.argmax), grad_name="MaxBackward0")
-min_along = Primitive("min", _along("min", jnp.argmin), grad_name="MinBackward0")
+max_along = Primitive("max", _along("max", partial(_first, jnp.max)), grad_name="MaxBackward0")
+min_along = Primitive("min", _along("min", partial(_first, jnp.min)), grad_name="MinBackward0")
 
 
 def _argument(name: str, function: Callable[..., Array]) -> Primitive:
@@ -218,8 +235,8 @@ def _argument(name: str, function: Callable[..., Array]) -> Primitive:
     return Primitive(name, lower, differentiable=False)
 
 
-argmax = _argument("argmax", jnp.argmax)
-argmin = _argument("argmin", jnp.argmin)
+argmax = _argument("argmax", partial(_first, jnp.max))
+argmin = _argument("argmin", partial(_first, jnp.min))
 
 
 @primitive(saves=(), grad_name="CumsumBackward0")

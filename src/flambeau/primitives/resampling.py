@@ -133,8 +133,20 @@ def _nearest(x: Array, outputs: tuple[int, ...], ratios: tuple[float, ...], shif
     for index, (count, ratio) in enumerate(zip(outputs, ratios, strict=True)):
         axis = x.ndim - rank + index
         scaled = (np.arange(count, dtype=np.float32) + np.float32(shift)) * np.float32(ratio)
-        x = jnp.take(x, np.minimum(np.floor(scaled).astype(int), x.shape[axis] - 1), axis)
+        positions = np.minimum(np.floor(scaled).astype(int), x.shape[axis] - 1)
+        times = count // x.shape[axis]
+        if np.array_equal(positions, np.arange(x.shape[axis]).repeat(times)):
+            x = _repeated(x, times, axis)
+        else:
+            x = jnp.take(x, positions, axis)
     return x
+
+
+def _repeated(x: Array, times: int, axis: int) -> Array:
+    """Each element several times; its gradient is a sum, where that of taking elements by position scatters them."""
+    before, after = x.shape[: axis + 1], x.shape[axis + 1 :]
+    spread = jnp.broadcast_to(jnp.expand_dims(x, axis + 1), (*before, times, *after))
+    return spread.reshape(*before[:-1], before[-1] * times, *after)
 
 
 NEAREST = {

@@ -7,6 +7,7 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
+from flambeau.kernels.ordering import order
 from flambeau.primitives.primitive import Array, Primitive, as_array, common_dtype, primitive
 
 __all__ = [
@@ -29,21 +30,19 @@ __all__ = [
 ]
 
 
-def _order(x: Array, axis: int, descending: bool) -> Array:
-    """Positions in sorted order; ties keep their order; NaN counts as the largest value."""
-    key = jax.lax.stop_gradient(x)
-    if not descending:
-        return jnp.argsort(key, axis, stable=True)
-    return x.shape[axis] - 1 - jnp.flip(jnp.argsort(jnp.flip(key, axis), axis, stable=True), axis)
+def _order(x: Array, axis: int, descending: bool = False, count: int | None = None) -> Array:
+    """Positions of the first ``count`` (or all) in sorted order; ties keep theirs; NaN counts as the largest value."""
+    rows = jnp.moveaxis(x, axis, -1)
+    return jnp.moveaxis(order(rows, rows.shape[-1] if count is None else count, descending), -1, axis)
 
 
-def _picked(x: Array, order: Array, axis: int) -> tuple[Array, Array]:
-    return jnp.take_along_axis(x, order, axis), order.astype(jnp.int64)
+def _picked(x: Array, places: Array, axis: int) -> tuple[Array, Array]:
+    return jnp.take_along_axis(x, places, axis, mode="promise_in_bounds"), places.astype(jnp.int64)
 
 
-def _one(x: Array, order: Array, axis: int, keepdim: bool) -> tuple[Array, Array]:
+def _one(x: Array, places: Array, axis: int, keepdim: bool) -> tuple[Array, Array]:
     """The value at one position along an axis, and the position."""
-    value, where = _picked(x, order, axis)
+    value, where = _picked(x, places, axis)
     return (value, where) if keepdim else (value.squeeze(axis), where.squeeze(axis))
 
 
@@ -67,27 +66,23 @@ def topk(x: Array, k: int, axis: int, largest: bool) -> tuple[Array, Array]:
         return _whole(x)
     if k > x.shape[axis]:
         raise RuntimeError("selected index k out of range")
-    if largest and x.dtype != bool and jnp.issubdtype(x.dtype, jnp.floating):
-        order = jax.lax.top_k(jnp.moveaxis(jax.lax.stop_gradient(x), axis, -1), k)[1]
-        return _picked(x, jnp.moveaxis(order, -1, axis), axis)
-    order = jax.lax.slice_in_dim(_order(x, axis, largest), 0, k, axis=axis)
-    return _picked(x, order, axis)
+    return _picked(x, _order(x, axis, largest, k), axis)
 
 
 @primitive(saves=(0,), grad_name="KthvalueBackward0")
 def kthvalue(x: Array, k: int, axis: int, keepdim: bool) -> tuple[Array, Array]:
     if x.ndim == 0:
         return _whole(x)
-    order = jax.lax.slice_in_dim(_order(x, axis, False), k - 1, k, axis=axis)
-    return _one(x, order, axis, keepdim)
+    last = jax.lax.slice_in_dim(_order(x, axis, count=k), k - 1, k, axis=axis)
+    return _one(x, last, axis, keepdim)
 
 
 def _median_order(x: Array, axis: int, skip: bool) -> Array:
     """Where the lower median stands along an axis; the first NaN if there is one, unless they are skipped."""
-    order = _order(x, axis, False)
+    ranked = _order(x, axis)
     valid = jnp.sum(~_is_nan(x), axis=axis, keepdims=True)
     rank = jnp.maximum(valid - 1, 0) // 2 if skip else jnp.where(valid < x.shape[axis], valid, (valid - 1) // 2)
-    return jnp.take_along_axis(order, rank, axis)
+    return jnp.take_along_axis(ranked, rank, axis)
 
 
 def _median(name: str, skip: bool) -> Primitive:
@@ -150,13 +145,13 @@ def mode(x: Array, axis: int, keepdim: bool) -> tuple[Array, Array]:
     """Most frequent value (the smallest of them), and its last position."""
     if x.ndim == 0:
         return _whole(x)
-    order = _order(x, axis, False)
-    ranked = jnp.moveaxis(jnp.take_along_axis(jax.lax.stop_gradient(x), order, axis), axis, -1)
+    places = _order(x, axis)
+    ranked = jnp.moveaxis(jnp.take_along_axis(jax.lax.stop_gradient(x), places, axis), axis, -1)
     starts = jnp.concatenate([jnp.ones((*ranked.shape[:-1], 1), bool), ranked[..., 1:] != ranked[..., :-1]], -1)
     place = jnp.arange(ranked.shape[-1])
     first = jax.lax.cummax(jnp.where(starts, place, 0), axis=ranked.ndim - 1)
     end = jnp.argmax(place - first, axis=-1, keepdims=True)
-    return _one(x, jnp.take_along_axis(order, jnp.moveaxis(end, -1, axis), axis), axis, keepdim)
+    return _one(x, jnp.take_along_axis(places, jnp.moveaxis(end, -1, axis), axis), axis, keepdim)
 
 
 def _running(name: str, extreme: Callable[..., Array]) -> Primitive:
@@ -193,7 +188,7 @@ def quantile(x: Array, q: Array, axis: int | None, keepdim: bool, interpolation:
     """Value below which the fraction ``q`` of the elements lies; a vector ``q`` gives a leading axis."""
     rank = x.ndim
     values = x.reshape(-1) if axis is None else jnp.moveaxis(x, axis, -1) if rank else x.reshape(1)
-    ordered = jnp.sort(values, -1)
+    ordered = _picked(values, _order(values, -1), -1)[0]
     valid = jnp.sum(~jnp.isnan(values), -1, keepdims=True)
     size = values.shape[-1]
     last = jnp.maximum(valid - 1, 0) if skip else jnp.full_like(valid, size - 1)
