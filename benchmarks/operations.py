@@ -128,6 +128,10 @@ OPERATIONS: dict[str, tuple[Arrays, Operation]] = {
     ),
     "matmul": ((_floats(512, 512), _floats(512, 512)), lambda lib, x, y: x @ y),
     "matmul, 32 of 128": ((_floats(32, 128, 64), _floats(32, 64, 128)), lambda lib, x, y: x @ y),
+    "matmul, one transposed": (
+        (_floats(8, 4, 128, 32), _floats(8, 4, 128, 32)),
+        lambda lib, x, y: x @ y.transpose(-1, -2),
+    ),
     "einsum": (
         (_floats(8, 128, 4, 32), _floats(8, 128, 4, 32)),
         lambda lib, x, y: lib.einsum("bqhd,bkhd->bhqk", x, y),

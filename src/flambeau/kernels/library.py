@@ -32,6 +32,7 @@ TARGETS = (
     "flambeau_attention",
     "flambeau_attention_gradients",
     "flambeau_order",
+    "flambeau_matmul",
 )
 
 _SLOWEST = 0x7  # oneDNN's number for AVX2; below, its convolutions are no faster than XLA's

@@ -10,6 +10,8 @@ from flambeau.base.shapes import broadcast
 from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.kernels.linear import linear as linear_by_kernel
 from flambeau.kernels.linear import multiplies
+from flambeau.kernels.matmul import matmul as matmul_by_kernel
+from flambeau.kernels.matmul import pairs
 from flambeau.primitives.primitive import Array, Primitive, as_array, common_dtype, primitive, promoted
 
 __all__ = [
@@ -69,7 +71,7 @@ def _check_inner(x: Array, y: Array) -> None:
 def matmul(x: Array, y: Array) -> Array:
     _check_types(x, y)
     _check_inner(x, y)
-    return jnp.matmul(x, y)
+    return matmul_by_kernel(x, y) if pairs(x, y) else jnp.matmul(x, y)
 
 
 @primitive(saves=(0, 1), checks="others", grad_name="AddmmBackward0", variadic=True)
@@ -160,7 +162,32 @@ def einsum(inputs: tuple[Array, ...], equation: str) -> Array:
     """The equation has an arrow, and only letters and ellipses; sizes have been checked."""
     for item in inputs[1:]:
         _check_types(inputs[0], item)
-    return jnp.einsum(equation, *inputs)
+    found = _as_pairs(inputs, equation) if len(inputs) == 2 and "." not in equation else None
+    return jnp.einsum(equation, *inputs) if found is None else found
+
+
+def _as_pairs(inputs: tuple[Array, ...], equation: str) -> Array | None:
+    """An equation of two operands as a product of pairs of matrices; None where there is no kernel for that."""
+    names, result = equation.split("->")
+    first, second = names.split(",")
+    both = set(first) & set(second)
+    alike = (
+        len(set(first)) == len(first) and len(set(second)) == len(second) and set(result) >= set(first) ^ set(second)
+    )
+    if not alike or any(inputs[0].shape[first.index(name)] != inputs[1].shape[second.index(name)] for name in both):
+        return None
+    size = dict(zip(first + second, (*inputs[0].shape, *inputs[1].shape), strict=True))
+    batch, inner = ([name for name in first if name in both and (name in result) == kept] for kept in (True, False))
+    rows, columns = ([name for name in names if name not in both] for names in (first, second))
+    counts = [prod(size[name] for name in group) for group in (batch, rows, inner, columns)]
+    x = jnp.transpose(inputs[0], [first.index(name) for name in (*batch, *rows, *inner)])
+    y = jnp.transpose(inputs[1], [second.index(name) for name in (*batch, *inner, *columns)])
+    x, y = x.reshape(counts[0], counts[1], counts[2]), y.reshape(counts[0], counts[2], counts[3])
+    if not pairs(x, y):
+        return None
+    made = [*batch, *rows, *columns]
+    product = matmul_by_kernel(x, y).reshape([size[name] for name in made])
+    return jnp.transpose(product, [made.index(name) for name in result])
 
 
 @primitive(checks="others", grad_name="TensordotBackward0")
