@@ -25,19 +25,19 @@ def pairs(x: Any, y: Any) -> bool:
     return many and x.dtype == y.dtype == np.float32 and wanted()
 
 
-def _call(name: str, x: Any, y: Any, rows: int, columns: int, transposed: int) -> Any:
-    result = jax.ShapeDtypeStruct((*x.shape[:-2], rows, columns), x.dtype)
-    products = prod(x.shape) * columns
+def _call(name: str, x: Any, y: Any, shape: tuple[int, int], transposed: int) -> Any:
+    result = jax.ShapeDtypeStruct((*x.shape[:-2], *shape), x.dtype)
+    products = prod(x.shape) * shape[1]
     return jax.ffi.ffi_call(name, result)(x, y, transposed=np.int64(transposed), products=np.int64(products))
 
 
 def _value(name: str, x: Any, y: Any) -> Any:
-    return _call(name, x, y, x.shape[-2], y.shape[-1], 0)
+    return _call(name, x, y, (x.shape[-2], y.shape[-1]), 0)
 
 
 def _gradients(name: str, which: Which, cotangent: Any, x: Any, y: Any) -> list[Any]:
     """Gradient @ y transposed, and x transposed @ gradient."""
-    found = (_call(name, cotangent, y, *x.shape[-2:], 2), _call(name, x, cotangent, *y.shape[-2:], 1))
+    found = (_call(name, cotangent, y, x.shape[-2:], 2), _call(name, x, cotangent, y.shape[-2:], 1))
     return [found[position] for position in which]  # XLA drops the call that nobody wants
 
 
