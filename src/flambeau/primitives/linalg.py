@@ -15,6 +15,7 @@ __all__ = [
     "batched",
     "check_equation",
     "check_rank",
+    "check_right_side",
     "check_square",
     "check_type",
     "cholesky",
@@ -52,6 +53,8 @@ _KERNELS = {
     "linalg.svd": "linalg_svd_cpu",
     "linalg.eigh": "linalg_eigh_cpu",
     "torch.linalg.householder_product": "orgqr_cpu",
+    "torch.linalg.ldl_factor_ex": "ldl_factor_kernel_cpu",
+    "torch.linalg.ldl_solve": "ldl_solve_kernel_cpu",
 }
 
 
@@ -112,6 +115,19 @@ def check_equation(name: str, a: Array, b: Array, left: bool) -> None:
         sizes = f"({a.shape[-2]}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]})"
         equation = "AX = B" if left else "XA = B"
         raise RuntimeError(f"{name}: Incompatible shapes of A and B for the equation {equation} {sizes}")
+
+
+def check_right_side(name: str, a: Array, b: Array) -> None:
+    """Raise RuntimeError, in PyTorch's words of its older solvers, unless ``a x = b`` fits."""
+    if b.dtype != a.dtype:
+        kinds = f"found b of type {type_name(b)} and A of type {type_name(a)} instead."
+        raise RuntimeError(f"Expected b and A to have the same dtype, but {kinds}")
+    rows, columns = a.shape[-2:]
+    if rows != columns:
+        raise RuntimeError(f"A must be batches of square matrices, but they are {rows} by {columns} matrices")
+    if columns != b.shape[-2]:
+        sizes = f"each A matrix is {columns} by {columns} but each b matrix is {b.shape[-2]} by {b.shape[-1]}"
+        raise RuntimeError(f"Incompatible matrix sizes for {name}: {sizes}")
 
 
 def batched(a: Array, b: Array) -> tuple[Array, Array]:
