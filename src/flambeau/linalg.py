@@ -28,6 +28,7 @@ from flambeau.tensors.factorizations import (
     svd,
     svdvals,
 )
+from flambeau.tensors.ldl import ldl_factor, ldl_factor_ex, ldl_solve
 from flambeau.tensors.matrices import (
     cross,
     det,
@@ -58,6 +59,9 @@ __all__ = [
     "householder_product",
     "inv",
     "inv_ex",
+    "ldl_factor",
+    "ldl_factor_ex",
+    "ldl_solve",
     "lstsq",
     "lu",
     "lu_factor",

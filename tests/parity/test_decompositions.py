@@ -71,6 +71,24 @@ def test_value_shape_gradients_and_compilations(name: str) -> None:
     check(function, *inputs, rtol=1e-6, atol=1e-6)
 
 
+SYMMETRIC = np.stack([C, C * (1 - np.eye(3)), C * 0])
+
+# Without gradients: PyTorch has none.
+PLAIN: dict[str, tuple[Any, ...]] = {
+    "ldl_factor": (lambda t, x: [*t.linalg.ldl_factor(x[0]), *t.linalg.ldl_factor_ex(x)], SYMMETRIC.real),
+    "ldl complex": (lambda t, x: [item for hermitian in (False, True) for item in
+                                  (*t.linalg.ldl_factor_ex(x, hermitian=hermitian),
+                                   t.linalg.ldl_solve(*t.linalg.ldl_factor(x[:2], hermitian=hermitian), x[0] + 0,
+                                                      hermitian=hermitian))], SYMMETRIC),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_value_shape_and_compilations(name: str) -> None:
+    function, *inputs = PLAIN[name]
+    check(function, *inputs, gradients=False, rtol=1e-6, atol=1e-6)
+
+
 Z = np.zeros((2, 2), np.float32)
 TWO = np.stack([np.eye(2, dtype=np.float32), Z])
 MINUS = np.array([[1.0, 2.0], [2.0, 1.0]], np.float32)
@@ -104,6 +122,17 @@ FAILURES: dict[str, tuple[Any, ...]] = {
     "lu_solve square": (lambda t, x: t.linalg.lu_solve(x, t.ones(2).int(), x), WIDE),
     "lu_solve types": (lambda t, x: t.linalg.lu_solve(x, t.ones(2).int(), x.double()), Z),
     "lu_unpack pivots": (lambda t, x: t.lu_unpack(x, t.ones(2).long()), Z),
+    "ldl_factor rank": (lambda t, r: t.linalg.ldl_factor(r), ROW),
+    "ldl_factor square": (lambda t, x: t.linalg.ldl_factor(x), WIDE),
+    "ldl_factor whole": (lambda t, x: t.linalg.ldl_factor(x.long()), Z),
+    "ldl_factor half": (lambda t, x: t.linalg.ldl_factor(x.half()), Z),
+    "ldl_solve rank": (lambda t, x, r: t.linalg.ldl_solve(x, r.int(), r), Z, ROW),
+    "ldl_solve sizes": (lambda t, x, r: t.linalg.ldl_solve(x, r.int(), t.ones(3, 1)), Z, ROW),
+    "ldl_solve counts": (lambda t, x, r: t.linalg.ldl_solve(x, r.int()[:1], x), Z, ROW),
+    "ldl_solve types": (lambda t, x, r: t.linalg.ldl_solve(x, r.int(), x.double()), Z, ROW),
+    "ldl_solve pivots": (lambda t, x, r: t.linalg.ldl_solve(x, r, x), Z, ROW),
+    "ldl_solve square": (lambda t, x, r: t.linalg.ldl_solve(x, r.int(), x), WIDE, ROW),
+    "ldl_solve half": (lambda t, x, r: t.linalg.ldl_solve(x.half(), r.int(), x.half()), Z, ROW),
     "eig square": (lambda t, x: t.linalg.eig(x), WIDE),
     "eig rank": (lambda t, x: t.linalg.eig(x), ROW),
     "eigvals whole": (lambda t, x: t.linalg.eigvals(x.long()), Z),
@@ -136,6 +165,11 @@ def test_a_singular_matrix_is_a_runtime_error_of_its_own_class() -> None:
         flambeau.linalg.inv(flambeau.zeros(2, 2))
 
 
+def test_a_factor_with_a_zero_is_named() -> None:
+    with pytest.raises(flambeau.linalg.LinAlgError, match=r"ldl_factor: \(Batch element 1\): D\[2,2\] is zero"):
+        flambeau.linalg.ldl_factor(flambeau.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0], [1.0, 1.0]]]))
+
+
 def test_inside_vmap_nothing_is_known() -> None:
     found = flambeau.func.vmap(flambeau.linalg.inv)(flambeau.tensor(TWO))
     assert not bool(found[1].isfinite().any())
@@ -145,6 +179,8 @@ def test_results_have_names() -> None:
     same(lambda t: t.linalg.lu(t.tensor([[2.0]])))
     same(lambda t: t.linalg.lu_factor(t.tensor([[2.0]])))
     same(lambda t: t.linalg.lu_factor_ex(t.tensor([[0.0]])))
+    same(lambda t: t.linalg.ldl_factor(t.tensor([[2.0]])))
+    same(lambda t: t.linalg.ldl_factor_ex(t.tensor([[0.0]])))
     same(lambda t: t.linalg.inv_ex(t.tensor([[2.0]])))
     same(lambda t: t.linalg.solve_ex(t.tensor([[2.0]]), t.tensor([[2.0]])))
     same(lambda t: t.linalg.cholesky_ex(t.tensor([[4.0]])))

@@ -43,7 +43,10 @@ CASES: dict[str, tuple[Any, ...]] = {
                                         t.linalg.matrix_norm(x, 1, dtype=t.float64)], B),
     "norm": (lambda t, x, r: [t.linalg.norm(x), t.linalg.norm(x, 2), t.linalg.norm(x, "nuc"), t.linalg.norm(r, 3),
                               t.linalg.norm(x, 1, 0), t.linalg.norm(x, dim=(0, 1), keepdim=True)], T, R),
-    "norm of zeros": (lambda t, x: [t.linalg.norm(x * 0), t.linalg.matrix_norm(x * 0)], T),
+    "norm of zeros": (lambda t, x: [t.linalg.matrix_norm(x * 0), *(t.linalg.norm(x * 0, p) for p in (1, -1, INF, -INF)),
+                                    *(t.linalg.vector_norm(x * 0, p) for p in (0.5, 1, 2, 3, INF, -INF))], T),
+    "spectral norm of zeros": (lambda t, x: [t.linalg.norm(x * 0, p) for p in (2, -2, "nuc")], S),
+    "matrix_norm of none": (lambda t, x: [t.linalg.matrix_norm(x[:0], p) for p in ("fro", "nuc", 1)], T),
     "cond": (lambda t, x: [t.linalg.cond(x), t.linalg.cond(x, -2)], S),
     "cond of others": (lambda t, x: t.linalg.cond(x), T),
     "norm_except_dim": (lambda t, x: [t.norm_except_dim(x, 2, dim) for dim in (0, 1, 2, -1, -2)], B),
@@ -63,6 +66,12 @@ CASES: dict[str, tuple[Any, ...]] = {
     "pinv hermitian": (lambda t, x: t.linalg.pinv(x @ x.mT, hermitian=True), S),
     "pinv singular": (lambda t, x: [t.linalg.pinv(x), t.linalg.pinv(x, atol=0.1), t.linalg.pinv(x, rtol=0.1)],
                       SINGULAR),
+    "pinv of one triangle": (lambda t, x: t.linalg.pinv(x, hermitian=True), S),
+    "pinv by tensors": (lambda t, b: [t.linalg.pinv(b, rtol=t.tensor([0.5, 0.1])), t.linalg.pinv(b, t.tensor(0.5)),
+                                      t.linalg.pinv(b, atol=t.tensor([[0.0], [9.0]]))], B),
+    "matrix_rank by tensors": (lambda t, b: [t.linalg.matrix_rank(b, rtol=t.tensor([0.5, 0.1])),
+                                             t.linalg.matrix_rank(b, t.tensor(1)),
+                                             t.linalg.matrix_rank(b, atol=t.tensor([0.0, 9.0]))], B),
     "pinv empty": (lambda t, x: t.linalg.pinv(x[:0]), T),
     "matrix_rank": (lambda t, x, k: [t.linalg.matrix_rank(x), t.linalg.matrix_rank(k), t.linalg.matrix_rank(x, 9.0),
                                      t.linalg.matrix_rank(x, hermitian=True), t.linalg.matrix_rank(k, rtol=0.9)],
@@ -273,6 +282,9 @@ FAILURES: dict[str, tuple[Any, ...]] = {
     "matrix_power": (lambda t, x: t.linalg.matrix_power(x, 2), RECTANGLE),
     "vander": (lambda t, x: t.linalg.vander(x[0, 0]), SQUARE),
     "diagonal": (lambda t, v: t.linalg.diagonal(v), VECTOR),
+    "pinv tolerances": (lambda t, x: t.linalg.pinv(x, rtol=t.ones(3)), B),
+    "pinv complex tolerance": (lambda t, x: t.linalg.pinv(x, atol=t.tensor(1j)), B),
+    "matrix_rank complex tolerance": (lambda t, x: t.linalg.matrix_rank(x, t.tensor(1j)), B),
 }  # fmt: skip
 
 
@@ -281,9 +293,3 @@ FAILURES: dict[str, tuple[Any, ...]] = {
 def test_errors_are_pytorchs(name: str) -> None:
     function, *inputs = FAILURES[name]
     same_error(function, *inputs)
-
-
-@pytest.mark.parametrize("function", [flambeau.linalg.pinv, flambeau.linalg.matrix_rank])
-def test_a_tolerance_that_is_a_tensor_is_refused(function: Any) -> None:
-    with pytest.raises(NotImplementedError, match=r"with a tolerance that is a tensor is not supported; pass a number"):
-        function(flambeau.eye(2), rtol=flambeau.tensor(0.1))

@@ -10,6 +10,7 @@ from flambeau.primitives.linalg import (
     batched,
     check_equation,
     check_rank,
+    check_right_side,
     check_square,
     check_type,
     hermitian_of,
@@ -219,15 +220,7 @@ def cholesky_solve(b: Array, factor: Array, upper: bool) -> Array:
     for label, x in (("b", b), ("u", factor)):
         if x.ndim < 2:
             raise RuntimeError(f"{label} should have at least 2 dimensions, but has {x.ndim} dimensions instead")
-    if b.dtype != factor.dtype:
-        kinds = f"found b of type {type_name(b)} and A of type {type_name(factor)} instead."
-        raise RuntimeError(f"Expected b and A to have the same dtype, but {kinds}")
-    rows, columns = factor.shape[-2:]
-    if rows != columns:
-        raise RuntimeError(f"A must be batches of square matrices, but they are {rows} by {columns} matrices")
-    if columns != b.shape[-2]:
-        sizes = f"each A matrix is {columns} by {columns} but each b matrix is {b.shape[-2]} by {b.shape[-1]}"
-        raise RuntimeError(f"Incompatible matrix sizes for cholesky_solve: {sizes}")
+    check_right_side("cholesky_solve", factor, b)
     return _cholesky_solved(*batched(factor, b), upper)
 
 

@@ -1,13 +1,14 @@
 """Linear algebra: solving, factorizations, functions of matrices; what is degenerate gives NaN or infinity."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from flambeau.base.shapes import broadcast
 from flambeau.dtypes.kinds import from_numpy_dtype
-from flambeau.primitives.primitive import Array, Primitive, primitive
+from flambeau.primitives.primitive import Array, Primitive, as_array, common_dtype, primitive
 from flambeau.primitives.reduction import vector_norm
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "batched",
     "check_equation",
     "check_rank",
+    "check_right_side",
     "check_square",
     "check_type",
     "cholesky",
@@ -52,6 +54,8 @@ _KERNELS = {
     "linalg.svd": "linalg_svd_cpu",
     "linalg.eigh": "linalg_eigh_cpu",
     "torch.linalg.householder_product": "orgqr_cpu",
+    "torch.linalg.ldl_factor_ex": "ldl_factor_kernel_cpu",
+    "torch.linalg.ldl_solve": "ldl_solve_kernel_cpu",
 }
 
 
@@ -114,6 +118,19 @@ def check_equation(name: str, a: Array, b: Array, left: bool) -> None:
         raise RuntimeError(f"{name}: Incompatible shapes of A and B for the equation {equation} {sizes}")
 
 
+def check_right_side(name: str, a: Array, b: Array) -> None:
+    """Raise RuntimeError, in PyTorch's words of its older solvers, unless ``a x = b`` fits."""
+    if b.dtype != a.dtype:
+        kinds = f"found b of type {type_name(b)} and A of type {type_name(a)} instead."
+        raise RuntimeError(f"Expected b and A to have the same dtype, but {kinds}")
+    rows, columns = a.shape[-2:]
+    if rows != columns:
+        raise RuntimeError(f"A must be batches of square matrices, but they are {rows} by {columns} matrices")
+    if columns != b.shape[-2]:
+        sizes = f"each A matrix is {columns} by {columns} but each b matrix is {b.shape[-2]} by {b.shape[-1]}"
+        raise RuntimeError(f"Incompatible matrix sizes for {name}: {sizes}")
+
+
 def batched(a: Array, b: Array) -> tuple[Array, Array]:
     """Two batches of matrices with equal batch dimensions."""
     batch = broadcast(b.shape[:-2], a.shape[:-2])
@@ -156,10 +173,10 @@ def solve_triangular(a: Array, b: Array, upper: bool, left: bool, unit: bool) ->
     return jax.lax.linalg.triangular_solve(first, second, left_side=left, lower=not upper, unit_diagonal=unit)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
-def _pseudo_inverse(x: Array, absolute: float, relative: float, hermitian: bool) -> Array:
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _pseudo_inverse(x: Array, absolute: Array, relative: Array, hermitian: bool) -> Array:
     if hermitian:
-        values, vectors = jnp.linalg.eigh(x)
+        values, vectors = jnp.linalg.eigh(hermitian_of(x, lower=True), symmetrize_input=False)
         sizes, right = jnp.abs(values), vectors
     else:
         vectors, values, rows = jnp.linalg.svd(x, full_matrices=False)
@@ -169,19 +186,19 @@ def _pseudo_inverse(x: Array, absolute: float, relative: float, hermitian: bool)
     return (right * inverted[..., None, :].astype(x.dtype)) @ adjoint(vectors)
 
 
-def _threshold(sizes: Array, absolute: float, relative: float) -> Array:
+def _threshold(sizes: Array, absolute: Array, relative: Array) -> Array:
     """What singular values have to exceed to count as other than zero."""
     largest = jnp.max(sizes, axis=-1, keepdims=True, initial=0)
-    return jnp.maximum(jnp.asarray(absolute, sizes.dtype), jnp.asarray(relative, sizes.dtype) * largest)
+    return jnp.maximum(absolute[..., None], relative[..., None] * largest)
 
 
 @_pseudo_inverse.defjvp
 def _pseudo_inverse_derivative(
-    absolute: float, relative: float, hermitian: bool, primals: tuple[Array], tangents: tuple[Array]
+    hermitian: bool, primals: tuple[Array, ...], tangents: tuple[Array, ...]
 ) -> tuple[Array, Array]:
     """For matrices of constant rank (Golub and Pereyra, 1973)."""
-    (x,), (change,) = primals, tangents
-    found = _pseudo_inverse(x, absolute, relative, hermitian)
+    x, change = primals[0], tangents[0]
+    found = _pseudo_inverse(*primals, hermitian)
     rows, columns = x.shape[-2:]
     outside = jnp.eye(rows, dtype=x.dtype) - x @ found
     inside = jnp.eye(columns, dtype=x.dtype) - found @ x
@@ -192,8 +209,16 @@ def _pseudo_inverse_derivative(
     return found, derivative
 
 
+def _limits(x: Array, *tolerances: Any) -> list[Array]:
+    """Tolerances as arrays; raises RuntimeError, in PyTorch's words, unless they broadcast with a batch of matrices."""
+    arrays = [as_array(item, common_dtype(item)) for item in tolerances]
+    for item in arrays:
+        broadcast(item.shape, x.shape[:-2])
+    return arrays
+
+
 @primitive(grad_name="LinalgPinvBackward0")
-def pseudo_inverse(x: Array, absolute: float, relative: float | None, hermitian: bool) -> Array:
+def pseudo_inverse(x: Array, absolute: Any, relative: Any, hermitian: bool) -> Array:
     """The matrix with its singular values inverted; those at most ``max(absolute, relative * largest)`` become 0."""
     if x.ndim < 2 or x.dtype.name not in ("float32", "float64", "complex64", "complex128"):
         given = f"{type_name(x)}{{{list(x.shape)}}}"
@@ -203,18 +228,11 @@ def pseudo_inverse(x: Array, absolute: float, relative: float | None, hermitian:
         check_square("linalg.pinv", x)
     if x.size == 0:
         return jnp.zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
-    return _pseudo_inverse(x, absolute, _relative(x, absolute, relative), hermitian)
-
-
-def _relative(x: Array, absolute: float, relative: float | None) -> float:
-    """The relative tolerance, by default that of the type and the larger size."""
-    if relative is not None:
-        return relative
-    return 0.0 if absolute > 0 else max(x.shape[-2:]) * float(jnp.finfo(x.dtype).eps)
+    return _pseudo_inverse(x, *_limits(x, absolute, relative), hermitian)
 
 
 @primitive(differentiable=False)
-def matrix_rank(x: Array, absolute: float, relative: float | None, hermitian: bool) -> Array:
+def matrix_rank(x: Array, absolute: Any, relative: Any, hermitian: bool) -> Array:
     """How many singular values exceed ``max(absolute, relative * largest)``."""
     name = "torch.linalg.matrix_rank"
     check_rank(name, x, "input")
@@ -222,9 +240,10 @@ def matrix_rank(x: Array, absolute: float, relative: float | None, hermitian: bo
         raise RuntimeError("This function doesn't handle types other than float and double")
     if hermitian:
         check_square("linalg.eigh", x)
-    sizes = jnp.abs(jnp.linalg.eigvalsh(x)) if hermitian else jnp.linalg.svd(x, compute_uv=False)
-    threshold = _threshold(sizes, absolute, _relative(x, absolute, relative))
-    return jnp.sum(sizes > threshold, axis=-1, dtype=jnp.int64)
+        sizes = jnp.abs(jnp.linalg.eigvalsh(hermitian_of(x, lower=True), symmetrize_input=False))
+    else:
+        sizes = jnp.linalg.svd(x, compute_uv=False)
+    return jnp.sum(sizes > _threshold(sizes, *_limits(x, absolute, relative)), axis=-1, dtype=jnp.int64)
 
 
 # -- determinants and functions of matrices ------------------------------------------------------------------------

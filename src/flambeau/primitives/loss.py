@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from flambeau.primitives.activation import unsupported, wide
+from flambeau.primitives.kinks import absolute
 from flambeau.primitives.primitive import Array, Primitive, as_array, common_dtype, primitive
 
 __all__ = [
@@ -71,12 +72,12 @@ def _mse(difference: Array) -> Array:
 
 
 def _smooth_l1(difference: Array, beta: Array) -> Array:
-    size = jnp.abs(difference)
+    size = absolute(difference)
     return jnp.where(size < beta, 0.5 * difference * difference / beta, size - 0.5 * beta)
 
 
 def _huber(difference: Array, delta: Array) -> Array:
-    size = jnp.abs(difference)
+    size = absolute(difference)
     return jnp.where(size < delta, 0.5 * difference * difference, delta * (size - 0.5 * delta))
 
 

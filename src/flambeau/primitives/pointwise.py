@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.scipy import special
 
 from flambeau.dtypes.kinds import DTYPES, dtype, python_dtype
+from flambeau.primitives import kinks
 from flambeau.primitives.gamma_functions import lgamma, polygamma
 from flambeau.primitives.primitive import (
     Array,
@@ -90,7 +91,7 @@ def div(x: Any, y: Any) -> Array:
 def power(x: Any, y: Any) -> Array:
     """x ** y; a negative whole exponent of a whole tensor is refused by the door."""
     first, second = promoted(x, y)
-    return jnp.power(first, second)
+    return (kinks.power if jnp.issubdtype(first.dtype, jnp.inexact) else jnp.power)(first, second)
 
 
 @primitive(grad_name="PowBackward0")
@@ -118,7 +119,7 @@ _POWERS: dict[float, Callable[[Array], Array]] = {
 def float_power(x: Any, y: Any) -> Array:
     kind = common_dtype(x, y)
     wide = DTYPES["complex128" if kind.is_complex else "float64"]
-    return jnp.power(as_array(x, wide), as_array(y, wide))
+    return kinks.power(as_array(x, wide), as_array(y, wide))
 
 
 @primitive(saves=(), grad_name="ToCopyBackward0")
@@ -232,10 +233,10 @@ BINARY = {
         _binary("bitwise_xor", jnp.bitwise_xor, differentiable=False),
         _binary("bitwise_left_shift", jnp.left_shift, differentiable=False),
         _binary("bitwise_right_shift", jnp.right_shift, differentiable=False),
-        _float_binary("atan2", jnp.arctan2, "Atan2Backward0"),
+        _float_binary("atan2", kinks.arctan2, "Atan2Backward0"),
         _float_binary("hypot", jnp.hypot, "HypotBackward0"),
         _float_binary("logaddexp", jnp.logaddexp, "LogaddexpBackward0"),
-        _float_binary("xlogy", special.xlogy, "XlogyBackward0"),
+        _float_binary("xlogy", kinks.xlogy, "XlogyBackward0"),
     )
 }
 
@@ -280,10 +281,6 @@ def _keeping(name: str, function: Callable[..., Array], **options: Any) -> Primi
 
 def _relu(x: Array) -> Array:
     return jnp.where(x <= 0, jnp.zeros((), x.dtype), x)
-
-
-def _absolute(x: Array) -> Array:
-    return jnp.abs(x)
 
 
 def _rounded(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
@@ -331,7 +328,7 @@ UNARY = {
         _unary("logit", special.logit),
         _keeping("neg", jnp.negative, saves=()),
         _keeping("relu", _relu, checks="output"),
-        _keeping("abs", _absolute),
+        _keeping("abs", kinks.absolute),
         _keeping("sign", jnp.sign, saves=()),
         _keeping("floor", _rounded(jnp.floor), saves=()),
         _keeping("ceil", _rounded(jnp.ceil), saves=()),

@@ -10,6 +10,7 @@ from jax.scipy import special
 
 from flambeau.dtypes.kinds import python_dtype
 from flambeau.primitives.activation import unsupported, wide
+from flambeau.primitives.kinks import xlog1py
 from flambeau.primitives.primitive import Array, Primitive, as_array, check_broadcast, common_dtype, floating
 from flambeau.primitives.zeta import zeta
 
@@ -118,7 +119,7 @@ def _binary(name: str, function: Callable[[Array, Array], Array], half: bool, gr
 BINARY = {
     item.name: item
     for item in (
-        _binary("xlog1py", special.xlog1py, half=True, grad_name="SpecialXlog1PyBackward0"),
+        _binary("xlog1py", xlog1py, half=True, grad_name="SpecialXlog1PyBackward0"),
         _binary("zeta", zeta, half=False, grad_name="SpecialZetaBackward0"),
     )
 }

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype
+from flambeau.primitives.kinks import absolute
 from flambeau.primitives.primitive import Array, Primitive, floating, primitive
 
 __all__ = [
@@ -169,7 +170,7 @@ def vector_norm(x: Array, order: float, axes: tuple[int, ...], keepdim: bool, ki
         return _root(jnp.sum(squares, axis=axes, keepdims=keepdim))
     if order == 0:
         return jnp.sum(value != 0, axis=axes, keepdims=keepdim).astype(jnp.real(value).dtype)
-    size = jnp.abs(value)
+    size = absolute(value)
     if order in (float("inf"), float("-inf")):
         return (jnp.max if order > 0 else jnp.min)(size, axis=axes, keepdims=keepdim)
     if order == 1:
@@ -184,7 +185,14 @@ def vector_norm(x: Array, order: float, axes: tuple[int, ...], keepdim: bool, ki
 @primitive(grad_name="LinalgMatrixNormBackward0")
 def matrix_norm(x: Array, order: str | float, axes: tuple[int, int], keepdim: bool) -> Array:
     """Norm of matrices, by singular values or by sums of rows or columns."""
-    return jnp.asarray(jnp.linalg.norm(x, order, axis=axes, keepdims=keepdim))
+    matrices = jnp.moveaxis(x, axes, (-2, -1))
+    if order in ("nuc", 2, -2):
+        parts = jnp.linalg.svd(matrices, compute_uv=False)
+    else:
+        parts = jnp.sum(absolute(matrices), axis=-1 if order in (float("inf"), float("-inf")) else -2)
+    combine = jnp.sum if isinstance(order, str) else jnp.max if order > 0 else jnp.min
+    found = combine(parts, axis=-1)
+    return jnp.expand_dims(found, sorted(axes)) if keepdim else found
 
 
 def _first(extreme: Callable[..., Array], x: Array, axis: int | None, keepdims: bool) -> Array:

@@ -10,6 +10,7 @@ from jax.scipy import special
 
 from flambeau.dtypes.kinds import python_dtype
 from flambeau.primitives import gamma_functions
+from flambeau.primitives.kinks import absolute
 from flambeau.primitives.primitive import (
     Array,
     Primitive,
@@ -118,7 +119,7 @@ def _floating_binary(name: str, function: Callable[..., Array], **options: Any) 
 
 
 def _copysign(x: Array, y: Array) -> Array:
-    return jnp.where(jnp.signbit(y), -jnp.abs(x), jnp.abs(x))
+    return jnp.where(jnp.signbit(y), -absolute(x), absolute(x))
 
 
 def _extreme(larger: bool) -> Callable[[Array, Array], Array]:

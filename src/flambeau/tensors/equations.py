@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from flambeau.dtypes.limits import finfo
 from flambeau.primitives import decompositions
 from flambeau.primitives import linalg as primitives
 from flambeau.tensors import return_types
@@ -199,20 +200,30 @@ def solve_triangular(
     return call(primitives.solve_triangular, (A, B), (upper, left, unitriangular))
 
 
-def _tolerance(name: str, value: Any) -> float | None:
-    if isinstance(value, Core):
-        raise NotImplementedError(f"{name} with a tolerance that is a tensor is not supported; pass a number")
-    return None if value is None else float(value)
+def _tolerances(name: str, A: "Tensor", atol: Any, rtol: Any) -> tuple[Any, Any]:
+    """Both tolerances; the relative one is by default that of the type and the larger size, or 0 beside another."""
+    for label, value in (("atol", atol), ("rtol", rtol)):
+        if isinstance(value, Core) and value.dtype.is_complex:
+            kind = value.dtype.tensor_type.removesuffix("Tensor")
+            raise RuntimeError(f"torch.linalg.{name}: {label} tensor of complex type is not supported. Got {kind}")
+    if rtol is None:
+        inexact = A.is_floating_point() or A.is_complex()
+        rtol = max(A.shape[-2:], default=0) * finfo(A.dtype).eps if inexact else 0.0
+        if isinstance(atol, Core):
+            rtol = (cast("Tensor", atol) <= 0) * rtol
+        elif atol is not None and atol > 0:
+            rtol = 0.0
+    return (0.0 if atol is None else atol), rtol
 
 
 @takes_out("linalg.")
 def pinv(
     A: "Tensor",
-    rcond: float | None = None,
+    rcond: "float | Tensor | None" = None,
     hermitian: bool = False,
     *,
-    atol: float | None = None,
-    rtol: float | None = None,
+    atol: "float | Tensor | None" = None,
+    rtol: "float | Tensor | None" = None,
 ) -> "Tensor":
     """Pseudo-inverse (Moore and Penrose), by singular values.
 
@@ -220,7 +231,7 @@ def pinv(
         A: ``(..., m, n)``.
         rcond: an older name of ``rtol``.
         hermitian: whether the matrices are Hermitian; then only their lower triangles are read.
-        atol: singular values up to this count as zero; 0 if None.
+        atol: singular values up to this count as zero; 0 if None. A tensor has one for each matrix.
         rtol: singular values up to this share of the largest count as zero; if None, max(m, n) times the type's
             precision, or 0 if ``atol`` is given.
 
@@ -228,8 +239,8 @@ def pinv(
         ``(..., n, m)``.
 
     Raises:
-        RuntimeError: ``A`` has no matrices, or of another type than 32 or 64 bits, real or complex.
-        NotImplementedError: a tolerance is a tensor.
+        RuntimeError: ``A`` has no matrices, or of another type than 32 or 64 bits, real or complex; a
+            tolerance is complex, or does not broadcast with the batch.
 
     Example:
         >>> import flambeau as torch
@@ -238,31 +249,31 @@ def pinv(
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.pinv.html
     """
-    relative = _tolerance("linalg.pinv", rcond if rtol is None else rtol)
-    return call(primitives.pseudo_inverse, (A,), (_tolerance("linalg.pinv", atol) or 0.0, relative, hermitian))
+    tolerances = _tolerances("pinv", A, atol, rcond if rtol is None else rtol)
+    return call(primitives.pseudo_inverse, (A, *tolerances), (hermitian,))
 
 
 @takes_out("linalg.")
 def matrix_rank(
     A: "Tensor",
-    tol: float | None = None,
+    tol: "float | Tensor | None" = None,
     hermitian: bool = False,
     *,
-    atol: float | None = None,
-    rtol: float | None = None,
+    atol: "float | Tensor | None" = None,
+    rtol: "float | Tensor | None" = None,
 ) -> "Tensor":
     """Number of singular values that do not count as zero.
 
     Args:
         A: ``(..., m, n)``.
         tol: an older name of ``atol``.
-        hermitian: whether the matrices are Hermitian.
+        hermitian: whether the matrices are Hermitian; then only their lower triangles are read.
         atol: as in ``pinv``.
         rtol: as in ``pinv``.
 
     Raises:
-        RuntimeError: ``A`` has no matrices, or of another type than 32 or 64 bits, real or complex.
-        NotImplementedError: a tolerance is a tensor.
+        RuntimeError: ``A`` has no matrices, or of another type than 32 or 64 bits, real or complex; a
+            tolerance is complex, or does not broadcast with the batch.
 
     Example:
         >>> import flambeau as torch
@@ -271,12 +282,10 @@ def matrix_rank(
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_rank.html
     """
-    name = "linalg.matrix_rank"
-    absolute = _tolerance(name, tol if atol is None else atol)
-    relative = _tolerance(name, rtol)
-    if tol is not None and relative is None:
-        relative = 0.0
-    return call(primitives.matrix_rank, (A,), (absolute or 0.0, relative, hermitian))
+    if tol is not None and rtol is None:
+        rtol = 0.0
+    tolerances = _tolerances("matrix_rank", A, tol if atol is None else atol, rtol)
+    return call(primitives.matrix_rank, (A, *tolerances), (hermitian,))
 
 
 @takes_out("linalg.")

@@ -24,6 +24,7 @@ _FACTOR = (
     "U[{info},{info}] is zero and using it on lu_solve would result in a division by zero. If you still want to "
     "perform the factorization, consider calling linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
 )
+_SYMMETRIC = "D[{info},{info}] is zero, and using the factors in ldl_solve would divide by it."
 
 # What PyTorch says of each function's failure, and as which class.
 _FAILURES: dict[str, tuple[str, type[RuntimeError]]] = {
@@ -38,6 +39,8 @@ _FAILURES: dict[str, tuple[str, type[RuntimeError]]] = {
     "torch.linalg.solve_ex": (_SOLVE, LinAlgError),
     "torch.linalg.lu_factor": (_FACTOR, RuntimeError),
     "torch.linalg.lu_factor_ex": (_FACTOR, RuntimeError),
+    "torch.linalg.ldl_factor": (_SYMMETRIC, LinAlgError),
+    "torch.linalg.ldl_factor_ex": (_SYMMETRIC, LinAlgError),
 }
 
 
