@@ -156,7 +156,9 @@ def _check_parts(name: str, shape: tuple[int, ...], parts: Sequence[tuple[int, i
         if len(parts) == 2:
             raise RuntimeError(f"{rule} padW = {pads[1]}, padH = {pads[0]}, kW = {kernels[1]}, kH = {kernels[0]}")
         order = [0, 2, 1]
-        both = [_listed(prefix, "TWH", [sizes[item] for item in order]) for prefix, sizes in (("k", kernels), ("pad", pads))]
+        both = [
+            _listed(prefix, "TWH", [sizes[item] for item in order]) for prefix, sizes in (("k", kernels), ("pad", pads))
+        ]
         raise RuntimeError(f"{rule} {' '.join(both)}")
 
 
