@@ -7,6 +7,7 @@ from typing import Any
 
 from flambeau.base.shapes import broadcast, normalize_axis
 from flambeau.tensors.core import Core
+from flambeau.tensors.data import check_fits
 from flambeau.tensors.subscripts import check_positions
 
 __all__ = [
@@ -76,8 +77,8 @@ def check_gathered(tensor: Core, dim: int, index: Core) -> int:
     for other in range(_check_as_many(index, tensor, "input")):
         if other != axis and _size(index.shape, other) > _size(tensor.shape, other):
             raise RuntimeError(
-                f"Size does not match at dimension {other} expected index {list(index.shape)} to be no larger than self "
-                f"{list(tensor.shape)} apart from dimension {axis}"
+                f"Size does not match at dimension {other} expected index {list(index.shape)} to be no larger than "
+                f"self {list(tensor.shape)} apart from dimension {axis}"
             )
     _check_inside(tensor, axis, index, RuntimeError)
     return axis
@@ -180,6 +181,10 @@ def check_filled(tensor: Core, dim: int, index: Core, value: Any) -> int:
     axis = normalize_axis(dim, len(tensor.shape))
     if len(index.shape) > 1:
         raise RuntimeError("Index has to be a vector/scalar")
+    number = _representative(value)
+    if isinstance(number, complex) and not tensor.dtype.is_complex:
+        raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
+    check_fits(number, tensor.dtype)
     size = _size(tensor.shape, axis)
     check_positions(index, size, f"index {{}} is out of bounds for dimension {axis} with size {size}")
     return axis
@@ -229,10 +234,13 @@ def check_mask_filled(tensor: Core, mask: Core, value: Any) -> None:
         raise RuntimeError(f"{rule} {len(value.shape)} dimension(s).")
     if mask.dtype.name != "bool":
         raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype.cpp_name}")
-    kind = value.dtype if isinstance(value, Core) else None
-    if (kind.is_complex if kind else isinstance(value, complex)) and not tensor.dtype.is_complex:
-        if tensor.dtype.name != "bool":
-            raise RuntimeError(f"value cannot be converted to type {tensor.dtype.cpp_name} without overflow")
+    if tensor.dtype.name != "bool":
+        check_fits(_representative(value), tensor.dtype)
+
+
+def _representative(value: Any) -> Any:
+    """A number to check a fill value by: of a tensor, which may not be computed yet, only its kind is known."""
+    return (1j if value.dtype.is_complex else 0) if isinstance(value, Core) else value
 
 
 def check_mask_scattered(tensor: Core, mask: Core, source: Core) -> None:

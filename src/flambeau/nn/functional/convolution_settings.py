@@ -1,4 +1,4 @@
-"""Settings of convolutions for every dimension, and what PyTorch refuses, in its words and in the order of its checks."""
+"""Settings of convolutions for every dimension, and what PyTorch refuses, in its words and its order."""
 
 from collections.abc import Sequence
 from functools import lru_cache
