@@ -40,7 +40,10 @@ _DTYPES = (
     "float double half short int long cfloat cdouble"
 ).split()
 
-_LAYOUTS = ("strided", "contiguous_format", "preserve_format", "channels_last", "channels_last_3d")
+_LAYOUTS = (
+    "strided sparse_coo sparse_csr sparse_csc sparse_bsr sparse_bsc jagged contiguous_format preserve_format "
+    "channels_last channels_last_3d"
+).split()
 
 _NUMBERS = {"e": math.e, "inf": math.inf, "nan": math.nan, "newaxis": None, "pi": math.pi}
 

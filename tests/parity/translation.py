@@ -85,6 +85,8 @@ def mine(value: Any) -> Any:
 
 def _tensor(value: Any) -> Any:
     """A leaf with the same elements; ``bfloat16``, which NumPy lacks, by way of ``float32``."""
+    if value.device.type == "meta":
+        return flambeau.empty(tuple(value.shape), dtype=mine(value.dtype), device="meta")
     plain = value.detach().resolve_conj().resolve_neg()
     if plain.layout is not torch.strided:
         return flambeau.zeros(tuple(plain.shape), layout=mine(plain.layout))

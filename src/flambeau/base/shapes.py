@@ -49,7 +49,8 @@ def broadcast(*shapes: Sequence[int]) -> tuple[int, ...]:
     result = [1] * rank
     for shape in shapes:
         offset = rank - len(shape)
-        for axis, size in enumerate(shape, offset):
+        for axis in range(rank - 1, offset - 1, -1):
+            size = shape[axis - offset]
             if size == 1 or size == result[axis]:
                 continue
             if result[axis] != 1:

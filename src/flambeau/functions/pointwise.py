@@ -3,6 +3,7 @@
 from typing import Any
 
 from flambeau.functions.making import binary, lifted, unary
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.return_types import Results
 from flambeau.tensors.tensor import Tensor
@@ -374,13 +375,13 @@ def clamp_(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 @takes_out()
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """Limited from below; see ``Tensor.clamp_min``."""
-    return input.clamp_min(min)
+    return tensor_argument("clamp_min", 1, input).clamp_min(min)
 
 
 @takes_out()
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """Limited from above; see ``Tensor.clamp_max``."""
-    return input.clamp_max(max)
+    return tensor_argument("clamp_max", 1, input).clamp_max(max)
 
 
 def clamp_min_(input: Tensor, min: Any) -> Tensor:
@@ -462,11 +463,15 @@ def frexp(input: Tensor) -> Results:
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Whether |self - other| <= atol + rtol * |other|, element by element; see ``Tensor.isclose``."""
+    tensor_argument("isclose", 1, input)
+    tensor_argument("isclose", 2, other, "other")
     return input.isclose(other, rtol, atol, equal_nan)
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether all elements are close; see ``isclose``; see ``Tensor.allclose``."""
+    tensor_argument("allclose", 1, input)
+    tensor_argument("allclose", 2, other, "other")
     return input.allclose(other, rtol, atol, equal_nan)
 
 
@@ -520,12 +525,14 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
 @takes_out()
 def pow(input: Any, exponent: Any) -> Tensor:
     """Input ** exponent; see ``Tensor.pow``."""
+    if not isinstance(exponent, Tensor):
+        tensor_argument("pow", 1, input)
     return lifted(input).pow(exponent)
 
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """Other - alpha * input."""
-    return lifted(other).sub(input, alpha=alpha)
+    return lifted(other).sub(tensor_argument("rsub", 1, input), alpha=alpha)
 
 
 @takes_out()

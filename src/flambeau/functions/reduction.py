@@ -5,6 +5,7 @@ from typing import Any
 
 from flambeau.dtypes.kinds import dtype
 from flambeau.tensors.numpy_names import numpy_names
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.outputs import deliver, takes_out
 from flambeau.tensors.reduction import cdist, trapezoids
 from flambeau.tensors.return_types import Results
@@ -230,6 +231,7 @@ def diff(
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None) -> Any:
     """Largest element, (values, indices) along a dimension, or element-wise of two tensors; see ``Tensor.max``."""
     second = dim if other is None else other
+    tensor_argument("max", 1, input)
     if out is None:
         return input.max(second, keepdim)
     name = "maximum" if isinstance(second, Tensor) else "max"
@@ -240,6 +242,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None) -> Any:
     """Smallest element, (values, indices) along a dimension, or element-wise of two tensors; see ``Tensor.min``."""
     second = dim if other is None else other
+    tensor_argument("min", 1, input)
     if out is None:
         return input.min(second, keepdim)
     name = "minimum" if isinstance(second, Tensor) else "min"

@@ -132,7 +132,7 @@ def multinomial(
 
 def _with_replacement(stream: Stream, rows: NDArray[Any], num_samples: int) -> NDArray[np.int64]:
     """The first category whose cumulated probability reaches `u`, for each sample of each row."""
-    if bool((rows < 0).any()):
+    if not bool((rows >= 0).all()):
         raise RuntimeError("invalid multinomial distribution (encountering probability entry < 0)")
     if not bool(np.isfinite(rows.astype(np.float64)).all()):
         raise RuntimeError("invalid multinomial distribution (encountering probability entry = infinity or NaN)")
@@ -167,19 +167,17 @@ def _check_request(probabilities: NDArray[Any], num_samples: int, replacement: b
     """Raise in PyTorch's words unless the shape, the dtype and the number of samples allow a draw."""
     dtype = probabilities.dtype
     if probabilities.ndim not in (1, 2):
-        raise RuntimeError(f"prob_dist must be 1 or 2 dim, got {probabilities.ndim} dim")
+        raise RuntimeError("prob_dist must be 1 or 2 dim")
     if dtype not in FLOATS:
         name = KINDS[dtype].scalar_name if dtype in KINDS else dtype.name
         raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {name}")
     if num_samples <= 0:
-        raise RuntimeError(f"cannot sample n_sample <= 0 samples, got {num_samples}")
+        raise RuntimeError("cannot sample n_sample <= 0 samples")
     categories = probabilities.shape[-1]
     if not replacement and num_samples > categories:
-        raise RuntimeError(
-            f"cannot sample n_sample > prob_dist.size(-1) samples without replacement: {num_samples} > {categories}"
-        )
+        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
     if categories > _LARGEST_CATEGORY_COUNT:
-        raise RuntimeError(f"number of categories cannot exceed 2^24, got {categories}")
+        raise RuntimeError("number of categories cannot exceed 2^24")
     if replacement and num_samples > 1:
         return
     if num_samples > 1 and dtype in HALVES:

@@ -165,6 +165,8 @@ def prelu(x: Array, weight: Array) -> Array:
     if weight.ndim > 1:
         raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
     if weight.size != 1:
+        if not x.ndim:
+            raise RuntimeError("Not allow zero-dim input tensor.")
         channels = x.shape[1] if x.ndim > 1 else 1
         if weight.size != channels:
             raise RuntimeError(
@@ -172,7 +174,7 @@ def prelu(x: Array, weight: Array) -> Array:
                 f"{weight.size} and channel size = {channels}."
             )
     if x.dtype != weight.dtype:
-        names = [from_numpy_dtype(item.dtype).tensor_type.removesuffix("Tensor").lower() for item in (x, weight)]
+        names = [from_numpy_dtype(item.dtype).tensor_type.removesuffix("Tensor") for item in (x, weight)]
         raise RuntimeError(f"prelu: Type promoting not supported. Got {names[0]} and {names[1]}")
     shape = (1, -1) + (1,) * (x.ndim - 2) if x.ndim > 1 else (-1,) * x.ndim
     slope = weight.reshape(shape)

@@ -36,38 +36,6 @@ def _check_types(x: Array, weight: Array, bias: Array | None) -> None:
         raise RuntimeError(f"expected scalar type {_kind_name(x)} but found {_kind_name(weight)}")
 
 
-def _check_channels(x: Array, weight: Array, bias: Array | None, groups: int, transposed: bool) -> None:
-    shape = list(weight.shape)
-    channels = x.shape[1]
-    start = f"Given {'transposed=1' if transposed else f'groups={groups}'}, "
-    if weight.shape[0] % groups:
-        at = f"expected weight to be divisible by {groups} at dimension 0, but got weight of size [{shape}] instead"
-        raise RuntimeError(f"Given groups={groups}, {at}")
-    wanted = weight.shape[0] if transposed else weight.shape[1] * groups
-    if channels != wanted:
-        raise RuntimeError(
-            f"{start}weight of size {shape}, expected input{list(x.shape)} to have {wanted} channels, but got "
-            f"{channels} channels instead"
-        )
-    outputs = weight.shape[1] * groups if transposed else weight.shape[0]
-    if bias is not None and bias.shape != (outputs,):
-        raise RuntimeError(
-            f"Given {'transposed=1, ' if transposed else ''}weight of size {shape}, expected bias to be 1-dimensional "
-            f"with {outputs} elements, but got bias of size {list(bias.shape)} instead"
-        )
-
-
-def _check_sizes(x: Array, weight: Array, padding: tuple[tuple[int, int], ...], dilation: tuple[int, ...]) -> None:
-    padded = [size + sum(pair) for size, pair in zip(x.shape[2:], padding, strict=True)]
-    kernel = [step * (size - 1) + 1 for size, step in zip(weight.shape[2:], dilation, strict=True)]
-    if any(size < window for size, window in zip(padded, kernel, strict=True)):
-        sizes = [" x ".join(map(str, item)) for item in (padded, kernel)]
-        raise RuntimeError(
-            f"Calculated padded input size per channel: ({sizes[0]}). Kernel size: ({sizes[1]}). Kernel size can't be "
-            "greater than actual input size"
-        )
-
-
 def _columns(x: Array, weight: Array, stride: tuple[int, ...], padding: tuple[tuple[int, int], ...],
              dilation: tuple[int, ...]) -> Array:  # fmt: skip
     """Convolution without groups as one matrix product: (outputs, products) @ (products, batch * positions)."""
@@ -106,8 +74,6 @@ def _convolution(
     x, weight = inputs[:2]
     bias = inputs[2] if len(inputs) == 3 else None
     _check_types(x, weight, bias)
-    _check_channels(x, weight, bias, groups, transposed=False)
-    _check_sizes(x, weight, padding, dilation)
 
     before, after = zip(*padding, strict=True)
     counts = map(places, x.shape[2:], weight.shape[2:], stride, dilation, before, after)
@@ -153,7 +119,6 @@ def _convolution_transpose(
     x, weight = inputs[:2]
     bias = inputs[2] if len(inputs) == 3 else None
     _check_types(x, weight, bias)
-    _check_channels(x, weight, bias, groups, transposed=True)
     geometry = _transposed_geometry(x, weight, stride, padding, output_padding, dilation, groups)
     if serves(geometry, x.dtype):
         return _biased(pulled_back(x, weight, geometry, _plain), bias)

@@ -125,8 +125,10 @@ def index_add(x: Array, source: Array, where: Array, alpha: Scalar, axis: int) -
 
 @primitive(saves=(1,), grad_name="GatherBackward0")
 def gather(x: Array, where: Array, axis: int) -> Array:
-    if x.ndim == 0 or where.ndim == 0:
-        return jnp.broadcast_to(x.reshape(()), where.shape)
+    if x.ndim == 0:
+        return jnp.broadcast_to(x, where.shape)
+    if where.ndim == 0:
+        return gather.lower(x, where.reshape(1), axis).reshape(())
     return x.at[_along(x, axis, where)].get(mode="fill")
 
 
@@ -141,30 +143,33 @@ def scatter(x: Array, source: Any, where: Array, axis: int) -> Array:
     """X with elements of ``source`` (or a number) written to positions along an axis."""
     if where.size == 0:
         return x
-    value = _source_like(x, source, where)
-    if x.ndim == 0:
-        return value.reshape(())
-    return _replaced((True,) * x.ndim, x, value, _along(x, axis, where))
+    row, places = _row(x), _row(where)
+    value, at = _source_like(row, source, places), _along(row, axis, places)
+    return _replaced((True,) * row.ndim, row, value, at).reshape(x.shape)
+
+
+def _row(x: Array) -> Array:
+    """An array of at least one axis."""
+    return x.reshape(x.shape or (1,))
 
 
 def _source_like(x: Array, source: Any, where: Array) -> Array:
     """What is scattered, in the target's type and the index's shape."""
     if isinstance(source, Scalar):
         return jnp.broadcast_to(as_array(source, from_numpy_dtype(x.dtype)), where.shape)
-    return _cut(source, where.shape).astype(x.dtype) if where.ndim else source.reshape(()).astype(x.dtype)
+    return _cut(_row(source), where.shape).astype(x.dtype)
 
 
 @primitive(grad_name="ScatterReduceBackward0")
 def scatter_reduce(x: Array, source: Any, where: Array, axis: int, reduce: str, include_self: bool) -> Array:
     """X combined with elements of ``source`` that land on the same position."""
-    value = _source_like(x, source, where)
-    flat = x.reshape((1,)) if x.ndim == 0 else x
-    at = _along(flat, axis, where.reshape(flat.shape) if x.ndim == 0 else where)
-    value = value.reshape(at[0].shape)
+    if where.size == 0:
+        return x
+    row, places = _row(x), _row(where)
+    value, at = _source_like(row, source, places), _along(row, axis, places)
     if not include_self:
-        neutral = _NEUTRAL[reduce](flat.dtype)
-        flat = flat if where.size == 0 else _replaced((True,) * flat.ndim, flat, jnp.full_like(value, neutral), at)
-    return _SCATTERED[reduce](flat, value, at, include_self).reshape(x.shape)
+        row = _replaced((True,) * row.ndim, row, jnp.full_like(value, _NEUTRAL[reduce](row.dtype)), at)
+    return _SCATTERED[reduce](row, value, at, include_self).reshape(x.shape)
 
 
 def _scatter_sum(x: Array, value: Array, at: Any, include_self: bool) -> Array:

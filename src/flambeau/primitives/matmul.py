@@ -48,8 +48,11 @@ def _check_inner(x: Array, y: Array) -> None:
     if x.shape[-1] == rows:
         return
     if x.ndim == 1 and y.ndim == 1:
-        message = "inconsistent tensor size, expected tensor"
-        raise RuntimeError(f"{message} [{x.shape[0]}] and src [{rows}] to have the same number of elements")
+        sizes = x.shape[0], rows
+        raise RuntimeError(
+            f"inconsistent tensor size, expected tensor [{sizes[0]}] and src [{sizes[1]}] to have the same number of "
+            f"elements, but got {sizes[0]} and {sizes[1]} elements respectively"
+        )
     if y.ndim == 1:
         raise RuntimeError(f"size mismatch, got input ({x.shape[0]}), mat ({x.shape[0]}x{x.shape[-1]}), vec ({rows})")
     if x.ndim > 2 and y.ndim > 2:

@@ -283,6 +283,15 @@ def _relu(x: Array) -> Array:
     return jnp.where(x <= 0, jnp.zeros((), x.dtype), x)
 
 
+def _negative(x: Array) -> Array:
+    if x.dtype == jnp.bool_:
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` or `logical_not()` operator instead."
+        )
+    return jnp.negative(x)
+
+
 def _rounded(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
     def lower(x: Array) -> Array:
         return function(x) if jnp.issubdtype(x.dtype, jnp.inexact) else x
@@ -326,7 +335,7 @@ UNARY = {
         _unary("digamma", partial(polygamma, 0)),
         _unary("reciprocal", lambda x: 1 / x, "output"),
         _unary("logit", special.logit),
-        _keeping("neg", jnp.negative, saves=()),
+        _keeping("neg", _negative, saves=()),
         _keeping("relu", _relu, checks="output"),
         _keeping("abs", kinks.absolute),
         _keeping("sign", jnp.sign, saves=()),

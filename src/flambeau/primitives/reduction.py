@@ -49,8 +49,9 @@ def _type_name(x: Array) -> str:
 def _mean(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
     value = x if kind is None else x.astype(kind.numpy)
     if not jnp.issubdtype(value.dtype, jnp.inexact):
+        which = "Input" if kind is None else "Optional"
         raise RuntimeError(
-            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
+            f"mean(): could not infer output dtype. {which} dtype must be either a floating point or complex dtype. "
             f"Got: {_type_name(value)}"
         )
     return jnp.mean(value, axis=axes, keepdims=keepdim)

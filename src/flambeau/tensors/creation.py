@@ -447,6 +447,8 @@ def complex(real: "Tensor", imag: "Tensor") -> "Tensor":
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.complex.html
     """
+    tensor_argument("complex", 1, real, "real")
+    tensor_argument("complex", 2, imag, "imag")
     _check_parts(real, imag)
     return call(p.complex_of, (real, imag))
 
@@ -457,6 +459,8 @@ def polar(abs: "Tensor", angle: "Tensor") -> "Tensor":
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.polar.html
     """
+    tensor_argument("polar", 1, abs, "abs")
+    tensor_argument("polar", 2, angle, "angle")
     abs, angle = operands("polar", abs, angle)
     _check_parts(abs, angle)
     return call(p.polar, (abs, angle))

@@ -12,10 +12,21 @@ from flambeau.primitives import indexing as p
 from flambeau.primitives import pointwise
 from flambeau.primitives.movement import basic_index
 from flambeau.tensors.core import Core, call, call_in_place, call_view, operand, operands, wrap_array
+from flambeau.tensors.index_checks import (
+    check_copied,
+    check_filled,
+    check_gathered,
+    check_mask_scattered,
+    check_masked,
+    check_put,
+    check_scattered,
+    check_selected,
+    check_slices,
+    check_taken,
+)
 from flambeau.tensors.numpy_names import accept_numpy_names
 from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.subscripts import (
-    check_positions,
     looked_up,
     nonzero_positions,
     parse,
@@ -91,13 +102,7 @@ class Indexing(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.index_select.html
         """
-        axis = normalize_axis(dim, len(self.shape))
-        if len(index.shape) > 1:
-            raise IndexError("index_select(): Index is supposed to be a vector")
-        _expect_positions("index_select(): Expected dtype int32 or int64 for index", index)
-        size = self.shape[axis] if self.shape else 1
-        check_positions(index, size, "index out of range in self", negative=False)
-        return call(p.index_select, (self, index), (axis,))
+        return call(p.index_select, (self, index), (check_selected(self, dim, index),))
 
     def gather(self, dim: int, index: "Tensor", *, sparse_grad: bool = False) -> "Tensor":
         """Elements at positions along a dimension: ``out[i][j] = self[index[i][j]][j]`` for dim 0.
@@ -107,16 +112,9 @@ class Indexing(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.gather.html
         """
+        axis = check_gathered(self, dim, index)
         if not index.numel():  # nothing is looked up, whatever the index's type and rank
             return call(p.nothing_gathered, (self,), (index.shape,))
-        axis = _along("gather()", self, dim, index)
-        shape, own = index.shape, self.shape
-        for other in range(len(shape)):
-            if other != axis and shape[other] > own[other]:
-                raise RuntimeError(
-                    f"Size does not match at dimension {other} expected index {list(shape)} to be no larger than self "
-                    f"{list(own)} apart from dimension {axis}"
-                )
         return call(p.gather, (self, index), (axis,))
 
     def take_along_dim(self, indices: "Tensor", dim: int | None = None) -> "Tensor":
@@ -125,14 +123,19 @@ class Indexing(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.take_along_dim.html
         """
         tensor = cast("Tensor", self)
-        if dim is None:
-            return tensor.reshape(-1).gather(0, indices.reshape(-1))
-        axis = normalize_axis(dim, len(self.shape))
-        if len(indices.shape) != len(self.shape):
+        if dim is not None and len(indices.shape) != len(self.shape):
             raise RuntimeError(
                 "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
                 f"{len(self.shape)} dimensions for input, and {len(indices.shape)} dimensions for indices"
             )
+        if indices.dtype.name != "int64":
+            kind = indices.dtype.tensor_type.removesuffix("Tensor")
+            raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {kind}")
+        if dim is None:
+            return tensor.reshape(-1).gather(0, indices.reshape(-1))
+        axis = normalize_axis(dim, len(self.shape))
+        if not self.shape:
+            return tensor.gather(0, indices)
         own, other = list(self.shape), list(indices.shape)
         own[axis] = other[axis] = 1
         common = broadcast(own, other)
@@ -157,11 +160,11 @@ class Indexing(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.scatter_add.html
         """
-        return call(*_reduced_at(self, dim, index, src, "sum", name="scatter_add()"))
+        return call(*_reduced_at(self, dim, index, src, "sum"))
 
     def scatter_add_(self, dim: int, index: "Tensor", src: "Tensor") -> "Tensor":
         """In-place ``scatter_add``."""
-        return call_in_place(self, *_reduced_at(self, dim, index, src, "sum", name="scatter_add()"))
+        return call_in_place(self, *_reduced_at(self, dim, index, src, "sum"))
 
     def scatter_reduce(
         self, dim: int, index: "Tensor", src: "Tensor", reduce: str, *, include_self: bool = True
@@ -230,17 +233,17 @@ class Indexing(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.take.html
         """
-        _check_flat(self, index)
+        check_taken(self, index)
         return call(p.take, (self, index))
 
     def put(self, index: "Tensor", source: "Tensor", accumulate: bool = False) -> "Tensor":
         """A copy with elements written to positions of the flattened tensor."""
-        _check_flat(self, index)
+        check_put(self, index, source)
         return call(p.put, (self, source, index), (accumulate,))
 
     def put_(self, index: "Tensor", source: "Tensor", accumulate: bool = False) -> "Tensor":
         """In-place ``put``."""
-        _check_flat(self, index)
+        check_put(self, index, source)
         return call_in_place(self, p.put, (self, source, index), (accumulate,))
 
     def masked_select(self, mask: "Tensor") -> "Tensor":
@@ -250,7 +253,7 @@ class Indexing(Core):
         """
         if mask.dtype.name != "bool":
             raise RuntimeError("masked_select: expected BoolTensor for mask")
-        shape = broadcast(self.shape, mask.shape)
+        shape = check_masked(self, mask)
         return cast("Tensor", self).expand(shape)[mask.expand(shape)].reshape(-1)
 
     def masked_scatter(self, mask: "Tensor", source: "Tensor") -> "Tensor":
@@ -258,11 +261,13 @@ class Indexing(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.masked_scatter_.html
         """
-        return call(*_mask_scattered(self, mask, source))
+        shape = check_masked(self, mask)
+        own = self if shape == self.shape else cast("Tensor", self).expand(shape)
+        return call(*_mask_scattered(own, mask, source))
 
     def masked_scatter_(self, mask: "Tensor", source: "Tensor") -> "Tensor":
         """In-place ``masked_scatter``."""
-        return call_in_place(self, *_mask_scattered(self, mask, source))
+        return call_in_place(self, *_mask_scattered(self, mask.expand(self.shape), source))
 
     def nonzero(self, *, as_tuple: bool = False) -> Any:
         """Positions of the elements that are not zero, a row each; or a tensor for each dimension.
@@ -351,30 +356,10 @@ def _type_name(value: Any) -> str:
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
-def _expect_positions(message: str, index: Core) -> None:
-    if index.dtype.name not in ("int32", "int64"):
-        raise (RuntimeError if "select" in message or "gather" in message else IndexError)(message)
-
-
-def _along(name: str, tensor: Core, dim: int, index: Core) -> int:
-    """The axis of an operation with positions along it; checks the index as ``gather`` and ``scatter`` do."""
-    axis = normalize_axis(dim, len(tensor.shape))
-    if index.dtype.name not in ("int32", "int64") and index.shape.numel():
-        raise RuntimeError(f"{name}: Expected dtype int32/int64 for index")
-    if max(len(index.shape), 1) != max(len(tensor.shape), 1):
-        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
-    size = tensor.shape[axis] if tensor.shape else 1
-    message = f"index {{}} is out of bounds for dimension {axis} with size {size}"
-    check_positions(index, size, message, RuntimeError, negative=False)
-    return axis
-
-
-def _check_source(target: Core, source: Any, name: str = "") -> None:
+def _check_source(target: Core, source: Any) -> None:
     """Raise RuntimeError unless a tensor that is written has the target's type."""
     if not isinstance(source, Core) or source.dtype is target.dtype:
         return
-    if name:
-        raise RuntimeError(f"{name}: Expected self.dtype to be equal to src.dtype")
     kinds = [item.dtype.tensor_type.removesuffix("Tensor") for item in (target, source)]
     raise RuntimeError(
         f"Index put requires the source and destination dtypes match, got {kinds[0]} for the destination and "
@@ -410,29 +395,13 @@ def _looked_up_by_numpy(view: "Tensor", spec: tuple[bool, ...], found: "list[Ten
 _REDUCTIONS = {"add": "sum", "multiply": "prod"}
 
 
-def _check_scattered(tensor: Core, axis: int, index: Core, src: Core) -> None:
-    own, shape, given = tensor.shape, index.shape, src.shape
-    if not shape.numel():
-        return
-    if len(given) != len(shape) or any(
-        (other != axis and shape[other] > own[other]) or shape[other] > given[other] for other in range(len(shape))
-    ):
-        raise RuntimeError(
-            f"Expected index {list(shape)} to be no larger than self {list(own)} apart from dimension {axis} and to be "
-            f"no larger size than src {list(given)}"
-        )
-
-
 def _scattered(tensor: Core, dim: int, index: "Tensor", source: Any, reduce: str | None) -> Any:
-    axis = _along("scatter()", tensor, dim, index)
     source = operand(source)
-    if isinstance(source, Core):
-        _check_source(tensor, source, "scatter()")
-        _check_scattered(tensor, axis, index, source)
+    axis = check_scattered(tensor, dim, index, source)
     if reduce is None:
         return p.scatter, (tensor, source, index), (axis,)
     if reduce not in _REDUCTIONS:
-        raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce}")
+        raise RuntimeError("reduce argument must be either add or multiply.")
     return p.scatter_reduce, (tensor, source, index), (axis, _REDUCTIONS[reduce], True)
 
 
@@ -443,53 +412,30 @@ def _reduced_at(
     src: "Tensor",
     reduce: str,
     include_self: bool = True,
-    name: str = "scatter_reduce()",
 ) -> Any:
-    axis = _along(name, tensor, dim, index)
+    axis = check_scattered(tensor, dim, index, src)
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
-    _check_source(tensor, src, name.replace("scatter_add", "scatter"))
-    _check_scattered(tensor, axis, index, src)
     return p.scatter_reduce, (tensor, src, index), (axis, reduce, include_self)
 
 
 def _index_added(tensor: Core, dim: int, index: "Tensor", source: "Tensor", alpha: Any) -> Any:
-    axis = normalize_axis(dim, len(tensor.shape))
-    size = tensor.shape[axis] if tensor.shape else 1
-    given = source.shape[axis] if source.shape else 1
-    if index.numel() != given:
-        message = f"index_add_(): Number of indices ({index.numel()}) should be equal to source.size(dim): ({given}), "
-        raise RuntimeError(f"{message}for dim: {axis}")
-    if source.dtype is not tensor.dtype:
-        raise RuntimeError("index_add_(): self and source are expected to have the same dtype, but got different types")
-    message = f"index {{}} is out of bounds for dimension {axis} with size {size}"
-    check_positions(index, size, message, RuntimeError, negative=False)
+    axis = check_slices("index_add_", tensor, dim, index, source)
     return p.index_add, (tensor, source, index, operand(alpha)), (axis,)
 
 
-def _at_axis(tensor: Core, dim: int, index: "Tensor") -> tuple[bool, ...]:
-    axis = normalize_axis(dim, len(tensor.shape))
-    size = tensor.shape[axis] if tensor.shape else 1
-    check_positions(index, size, f"index {{}} is out of bounds for dimension {axis} with size {size}")
+def _at_axis(tensor: Core, axis: int) -> tuple[bool, ...]:
     return (*[False] * axis, True, *[False] * (len(tensor.shape) - axis - 1))
 
 
 def _index_copied(tensor: Core, dim: int, index: "Tensor", source: "Tensor") -> Any:
-    axis = normalize_axis(dim, len(tensor.shape))
-    given = source.shape[axis] if source.shape else 1
-    if index.numel() != given:
-        message = f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim) ({given})"
-        raise IndexError(message)
-    if source.dtype is not tensor.dtype:
-        raise RuntimeError("index_copy_(): self and source expected to have the same dtype")
-    return p.index_put, (tensor, source, index), (_at_axis(tensor, dim, index), False)
+    axis = check_copied(tensor, dim, index, source)
+    return p.index_put, (tensor, source, index), (_at_axis(tensor, axis), False)
 
 
 def _index_filled(tensor: Core, dim: int, index: "Tensor", value: Any) -> Any:
-    if isinstance(value, Core) and value.shape:
-        message = f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {len(value.shape)}"
-        raise RuntimeError(f"{message} dimension(s).")
-    return p.index_put, (tensor, operand(value), index), (_at_axis(tensor, dim, index), False)
+    axis = check_filled(tensor, dim, index, value)
+    return p.index_put, (tensor, operand(value), index), (_at_axis(tensor, axis), False)
 
 
 def _put_at(tensor: "Tensor", indices: "Sequence[Tensor | None]", values: "Tensor", accumulate: bool) -> Any:
@@ -499,15 +445,9 @@ def _put_at(tensor: "Tensor", indices: "Sequence[Tensor | None]", values: "Tenso
     return p.index_put, (tensor, values, *found), (spec, accumulate)
 
 
-def _check_flat(tensor: Core, index: Core) -> None:
-    size = tensor.shape.numel()
-    message = f"out of range: tried to access index {{}} on a tensor of {size} elements."
-    check_positions(index, size, message)
-
-
 def _mask_scattered(tensor: Core, mask: "Tensor", source: "Tensor") -> Any:
-    wanted = mask.numel() if mask.shape == tensor.shape else tensor.shape.numel()
-    if source.numel() < wanted and source.numel() < int(mask.expand(tensor.shape).sum()):
+    check_mask_scattered(tensor, mask, source)
+    if source.numel() < tensor.shape.numel() and source.numel() < int(mask.expand(tensor.shape).sum()):
         raise RuntimeError("Number of elements of source < number of ones in mask")
     return p.masked_scatter, (tensor, mask, source), ()
 

@@ -261,6 +261,8 @@ class Joining(Core):
             message = f"shifts and dimensions must align. shifts: {len(steps)}, dims:{len(axes)}"
             raise RuntimeError(message)
         rank = len(self.shape)
+        if not rank:
+            raise IndexError("Dimension specified as 0 but tensor has no dimensions")
         return call(p.roll, (self,), (steps, tuple([normalize_axis(axis, rank) for axis in axes])))
 
     def rot90(self, k: int = 1, dims: Sequence[int] = (0, 1)) -> "Tensor":
@@ -270,9 +272,13 @@ class Joining(Core):
         """
         if len(dims) != 2:
             raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
-        if dims[0] == dims[1]:
+        rank = len(self.shape)
+        if rank < 2:
+            raise RuntimeError(f"expected total dims >= 2, but got total dims = {rank}")
+        if dims[0] == dims[1] or abs(dims[0] - dims[1]) == rank:
             pair = f"dim0 = {dims[0]} and dim1 = {dims[1]}"
             raise RuntimeError(f"expected rotation dims to be different, but got {pair}")
+        dims = [normalize_axis(dim, rank) for dim in dims]
         if k % 4 == 0:
             return cast("Tensor", self).clone()
         if k % 4 == 2:

@@ -281,6 +281,9 @@ class Movement(Core):
 
     def narrow_copy(self, dim: int, start: int, length: int) -> "Tensor":
         """A copy of ``narrow``."""
+        if length < 0 and self.shape:
+            size = self.shape[normalize_axis(dim, len(self.shape))]
+            raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
         return self.narrow(dim, start, length).clone()
 
     def sum_to_size(self, *size: Any) -> "Tensor":

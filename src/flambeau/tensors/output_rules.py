@@ -91,7 +91,6 @@ _RULES: dict[OutputRule, str] = {
     OutputRule("same", "torch.histogram: input tensor and hist tensor should have the same dtype, but got input "
                "{c_result} and hist {c_out}"): "histogram histc",
     OutputRule("same", "{name}: Expected out tensor to have scalar type {result} but got scalar type{out}"): "nonzero",
-    OutputRule("same", "{name} expects {result} tensor out, got: {out}"): "multinomial",
     OutputRule("same", "torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64) "
                "depending on whether out_int32 flag is True, but we got output tensor's dtype {out} and out_int32 flag "
                "is False"): "searchsorted bucketize",

@@ -7,6 +7,7 @@ from flambeau.primitives import pointwise as p
 from flambeau.primitives.pointwise import BINARY, COMPARISONS, UNARY
 from flambeau.primitives.primitive import Primitive
 from flambeau.tensors.core import Core, call, call_in_place, operand
+from flambeau.tensors.index_checks import check_mask_filled, check_masked
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -198,10 +199,13 @@ class Pointwise(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.masked_fill_.html
         """
+        check_masked(self, mask)
+        check_mask_filled(self, mask, value)
         return call(p.where, (mask, _like(self, value), self))
 
     def masked_fill_(self, mask: "Tensor", value: Any) -> "Tensor":
         """In-place ``masked_fill``."""
+        check_mask_filled(self, mask, value)
         return call_in_place(self, p.where, (mask, _like(self, value), self))
 
     def fill_(self, value: Any) -> "Tensor":

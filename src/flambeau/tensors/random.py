@@ -30,7 +30,7 @@ from flambeau.tensors.generator import (
     stream_of,
 )
 from flambeau.tensors.options import Options, Settings, hollow, settings, shape_of, tensor_argument
-from flambeau.tensors.outputs import deliver, takes_out
+from flambeau.tensors.outputs import deliver, delivered, takes_out
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -369,9 +369,13 @@ def _trials(p: Any) -> _Draw:
     return draw
 
 
-@takes_out()
 def multinomial(
-    input: "Tensor", num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+    input: "Tensor",
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
+    out: "Tensor | None" = None,
 ) -> "Tensor":
     """Indices drawn with the probabilities in each row, which need not sum to one.
 
@@ -380,6 +384,7 @@ def multinomial(
         num_samples: how many indices to draw from each row.
         replacement: whether an index may be drawn more than once.
         generator: where to draw from; the default one if None.
+        out: int64, takes the result.
 
     Returns:
         int64 indices of shape (num_samples,) or (rows, num_samples).
@@ -396,9 +401,14 @@ def multinomial(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.multinomial.html
     """
     source: Any = tensor_argument("multinomial", 1, input)
+    if out is not None and out.dtype.name != "int64":
+        kind = out.dtype.tensor_type.removesuffix("Tensor")
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {kind}")
     made = settings("multinomial", {}, DTYPES["int64"], source.device)
     if made.device.type == "meta":
-        return made.deliver(hollow((*source.shape[:-1], num_samples), made.dtype, made.device))
+        return delivered(
+            "multinomial", made.deliver(hollow((*source.shape[:-1], num_samples), made.dtype, made.device)), out
+        )
     weights, stream = source.host(), stream_of(generator, made.device)
 
     def draw(sizes: tuple[int, ...]) -> Any:
@@ -407,7 +417,8 @@ def multinomial(
         return np.stack([draw(sizes[1:]) for _ in range(sizes[0])])
 
     sizes, examples = lots()
-    return made.deliver(examples(wrap_array(draw(sizes), made.dtype, made.device)))
+    result = made.deliver(examples(wrap_array(draw(sizes), made.dtype, made.device)))
+    return delivered("multinomial", result, out)
 
 
 # -- in place ------------------------------------------------------------------------------------------------------

@@ -18,13 +18,6 @@ __all__ = ["arange", "eye", "linspace", "logspace", "range"]
 
 def _number(name: str, argument: str, value: Any) -> Any:
     """An argument as a Python number; raises TypeError in PyTorch's words."""
-    if isinstance(value, Core):
-        count = len(value.aval.shape)
-        if count:
-            raise RuntimeError(
-                f"{name} only supports 0-dimensional start and end tensors, but got {argument} with {count} "
-                "dimension(s)."
-            )
     value = cast("Any", value).item() if hasattr(value, "item") else value
     if not isinstance(value, (bool, int, float, complex)):
         raise TypeError(f"{name}(): argument '{argument}' must be Number, not {type(value).__name__}")
@@ -122,6 +115,11 @@ def _spaced(name: str, bounds: Sequence[Any], steps: int, options: Any) -> tuple
         raise TypeError(f"{name}(): argument 'steps' must be int, not {type(steps).__name__}")
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
+    ends = {"start": bounds[0], "end": bounds[1]}
+    ranks = {key: len(value.shape) for key, value in ends.items() if isinstance(value, Core)}
+    wrong = [f"{key} with {rank} dimension(s)" for key, rank in ranks.items() if rank]
+    if wrong:
+        raise RuntimeError(f"{name} only supports 0-dimensional start and end tensors, but got {' and '.join(wrong)}.")
     numbers = [_number(name, key, value) for key, value in zip(("start", "end", "base"), bounds, strict=False)]
     given = as_dtype(name, options.get("dtype"))
     default = get_default_dtype()

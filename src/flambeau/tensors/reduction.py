@@ -117,7 +117,13 @@ class Reduction(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.aminmax.html
         """
-        axes = () if dim is None else dim
+        axes = () if dim is None else normalize_axis(dim, len(self.shape))
+        if dim is None and not self.shape.numel():
+            raise RuntimeError(
+                "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+            )
+        if dim is not None and self.shape and self.shape[axes] == 0:
+            raise IndexError(f"aminmax: Expected reduction dim {axes} to have non-zero size.")
         return return_types.aminmax((self.amin(axes, keepdim), self.amax(axes, keepdim)))
 
     def var(
@@ -275,6 +281,8 @@ def _observation_weights(rows: "Tensor", fweights: "Tensor | None", aweights: "T
                 f"cov(): expected {name} to have the same numel as there are observations in the input but got "
                 f"{item.numel()} != {rows.shape[1]}"
             )
+        if bool((item < 0).any()):
+            raise RuntimeError(f"cov(): {name} cannot be negative")
     given = [item for item in (fweights, aweights) if item is not None]
     return None if not given else given[0] if len(given) == 1 else given[0] * given[1]
 

@@ -8,6 +8,7 @@ from flambeau.base.shapes import normalize_axis
 from flambeau.primitives.indexing import nonzero_static
 from flambeau.tensors.binning import histogram
 from flambeau.tensors.core import Core, call
+from flambeau.tensors.index_checks import check_slices
 from flambeau.tensors.return_types import Results
 
 if TYPE_CHECKING:
@@ -41,9 +42,10 @@ class Selection(Core):
                 f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}."
             )
         own = cast("Tensor", self)
-        axis = normalize_axis(dim, len(self.shape))
+        axis = check_slices("index_reduce_", self, dim, index, source)
         if not self.shape:
-            return own.reshape(1).index_reduce(0, index, source.reshape(1), reduce, include_self=include_self)[0]
+            own, source = own.reshape(1), source.reshape(1)
+            return own.index_reduce(0, index, source, reduce, include_self=include_self).reshape(())
         shape = [1] * len(self.shape)
         shape[axis] = -1
         places = index.long().reshape(shape).expand(source.shape)

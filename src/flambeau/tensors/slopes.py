@@ -51,6 +51,12 @@ def gradient(
     steps: list[Any] = list(cast("Sequence[Any]", spacing)) if several else [spacing] * len(axes)
     if len(steps) != len(axes):
         raise RuntimeError(_mismatch(len(steps), len(axes), rank, dim is None))
+    for step in steps:
+        if isinstance(step, Core) and step.device != input.device:
+            places = f"{input.device} and {step.device}"
+            raise RuntimeError(
+                f"torch.gradient expected each tensor to be on the same device, but got devices {places}!"
+            )
     for axis in axes:
         if input.shape[axis] < edge_order + 1:
             raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")

@@ -1,10 +1,10 @@
 """Convolutions."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 from flambeau.base.shapes import hashable
+from flambeau.nn.functional.convolution_settings import convolution_settings, is_batched, transposed_settings
 from flambeau.primitives import convolution as p
 from flambeau.tensors.core import call
 from flambeau.tensors.options import tensor_argument
@@ -23,72 +23,8 @@ __all__ = [
 Sizes = int | Sequence[int]
 
 
-def _each(name: str, value: Any, rank: int) -> tuple[int, ...]:
-    """One number for each dimension."""
-    if isinstance(value, int):
-        return (value,) * rank
-    found = tuple([int(item) for item in value])
-    if len(found) == 1:
-        return found * rank
-    if len(found) != rank:
-        raise RuntimeError(
-            f"expected {name} to be a single integer value or a list of {rank} values to match the convolution "
-            f"dimensions, but got {name}={list(found)}"
-        )
-    return found
-
-
-def _check_positive(stride: tuple[int, ...], dilation: tuple[int, ...], groups: int) -> None:
-    for name, least in (("stride", min(stride)), ("groups", groups)):
-        if least <= 0:
-            raise RuntimeError(f"non-positive {name} is not supported")
-    if min(dilation) <= 0:
-        raise RuntimeError(f"dilation should be greater than zero, but got {list(dilation)}")
-
-
-def _paddings(
-    padding: Any, rank: int, kernel: Sequence[int], stride: tuple[int, ...], dilation: tuple[int, ...]
-) -> tuple[tuple[int, int], ...]:
-    """Elements to add before and after, for each dimension."""
-    if isinstance(padding, str):
-        if padding == "valid":
-            return ((0, 0),) * rank
-        if padding != "same":
-            raise RuntimeError(f"Invalid padding string: '{padding}'")
-        if any(step != 1 for step in stride):
-            raise RuntimeError("padding='same' is not supported for strided convolutions")
-        totals = [step * (size - 1) for step, size in zip(dilation, kernel, strict=True)]
-        return tuple([(total // 2, total - total // 2) for total in totals])
-    sizes = _each("padding", padding, rank)
-    if min(sizes) < 0:
-        raise RuntimeError("negative padding is not supported")
-    return tuple([(size, size) for size in sizes])
-
-
-def _batched(name: str, input: Tensor, rank: int) -> bool:
-    """Whether the input has a batch dimension; raises RuntimeError unless its rank fits."""
-    found = len(input.shape)
-    if found not in (rank + 1, rank + 2):
-        raise RuntimeError(
-            f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of size: "
-            f"{list(input.shape)}"
-        )
-    return found == rank + 2
-
-
-@lru_cache(maxsize=4096)
-def _settings(
-    rank: int, weight: tuple[int, ...], stride: Any, padding: Any, dilation: Any, groups: int
-) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...], tuple[int, ...], int]:
-    """Stride, padding and dilation of every dimension; remembered, since a layer asks the same every time."""
-    steps, spread = _each("stride", stride, rank), _each("dilation", dilation, rank)
-    _check_positive(steps, spread, groups)
-    if len(weight) != rank + 2:
-        raise RuntimeError(
-            f"weight should have at least three dimensions, and as many as the batched input ({rank + 2}), but got "
-            f"weight of size {list(weight)}"
-        )
-    return steps, _paddings(padding, rank, weight[2:], steps, spread), spread, groups
+def _shapes(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Any, Any, Any]:
+    return input.shape, weight.shape, None if bias is None else bias.shape
 
 
 def _convolve(
@@ -96,10 +32,11 @@ def _convolve(
 ) -> Tensor:
     """Normalize the arguments, and convolve."""
     tensor_argument(f"conv{rank}d", 1, input)
-    batched = _batched(f"conv{rank}d", input, rank)
-    static = _settings(rank, weight.shape, hashable(stride), hashable(padding), hashable(dilation), groups)
-    operands = (input if batched else input.unsqueeze(0), weight, *(() if bias is None else (bias,)))
-    result: Tensor = call(p.convolution, operands, static)
+    batched = is_batched(f"conv{rank}d", input.shape, rank)
+    input = input if batched else input.unsqueeze(0)
+    sizes = map(hashable, (stride, padding, dilation))
+    static = convolution_settings(_shapes(input, weight, bias), *sizes, groups)
+    result: Tensor = call(p.convolution, (input, weight, *(() if bias is None else (bias,))), static)
     return result if batched else result.squeeze(0)
 
 
@@ -194,35 +131,12 @@ def _transposed(
     dilation: Any,
 ) -> Tensor:
     """Normalize the arguments of a transposed convolution, and compute it."""
-    batched = _batched(f"conv_transpose{rank}d", input, rank)
-    steps, spread = _each("stride", stride, rank), _each("dilation", dilation, rank)
-    pads, extra = _each("padding", padding, rank), _each("output_padding", output_padding, rank)
-    _check_positive(steps, spread, groups)
-    if min(pads) < 0:
-        raise RuntimeError("negative padding is not supported")
-    if any(size >= max(step, gap) for size, step, gap in zip(extra, steps, spread, strict=True)):
-        raise RuntimeError(
-            "output padding must be smaller than either stride or dilation, but got "
-            + " ".join(_by_axis(label, sizes) for label, sizes in _labeled(rank, extra, steps, spread))
-        )
-    operands = (input if batched else input.unsqueeze(0), weight, *(() if bias is None else (bias,)))
-    result: Tensor = call(p.convolution_transpose, operands, (steps, pads, extra, spread, groups))
+    batched = is_batched(f"conv_transpose{rank}d", input.shape, rank)
+    input = input if batched else input.unsqueeze(0)
+    sizes = map(hashable, (stride, padding, output_padding, dilation))
+    static = transposed_settings(_shapes(input, weight, bias), *sizes, groups)
+    result: Tensor = call(p.convolution_transpose, (input, weight, *(() if bias is None else (bias,))), static)
     return result if batched else result.squeeze(0)
-
-
-_AXES = ("depth", "height", "width")
-
-
-def _labeled(rank: int, *settings: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
-    """Settings of a transposed convolution as messages name them; a sequence counts as an image of height 1."""
-    output_padding, stride, dilation = settings
-    if rank == 1:
-        output_padding, stride, dilation = (0, *output_padding), (1, *stride), (1, *dilation)
-    return [("output_padding", output_padding), ("stride", stride), ("dilation", dilation)]
-
-
-def _by_axis(label: str, sizes: tuple[int, ...]) -> str:
-    return " ".join(f"{label}_{axis}: {size}" for axis, size in zip(_AXES[-len(sizes) :], sizes, strict=True))
 
 
 def conv_transpose1d(

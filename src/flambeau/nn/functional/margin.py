@@ -234,6 +234,7 @@ def soft_margin_loss(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.soft_margin_loss.html
     """
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    broadcast(input.shape, target.shape)  # raises
     return call(p.soft_margin_loss, (input, target), (reduction,))
 
 

@@ -1,12 +1,11 @@
 """Pooling."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
-from flambeau.base.shapes import hashable, normalize_axis
+from flambeau.base.shapes import hashable
+from flambeau.nn.functional.pooling_windows import WRONG_RANK, each, windows
 from flambeau.primitives import pooling as p
-from flambeau.primitives.pooling import Window
 from flambeau.tensors.core import call
 from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.tensor import Tensor
@@ -36,104 +35,6 @@ __all__ = [
 ]
 
 Sizes = int | Sequence[int]
-_WRONG_RANK = (
-    "Expected 2 to 3 dimensions, but got {}-dimensional tensor for argument #1 'self' (while checking arguments for {})"
-)
-_COUNTS = {1: "one int", 2: "two ints", 3: "three ints"}
-
-
-def _each(name: str, label: str, value: Any, rank: int) -> tuple[int, ...]:
-    """One number for each pooled dimension."""
-    if isinstance(value, int):
-        return (value,) * rank
-    found = tuple([int(item) for item in value])
-    if len(found) == 1:
-        return found * rank
-    if len(found) != rank:
-        omitted = "be omitted, " if label == "stride" else "be "
-        raise RuntimeError(f"{name}: {label} must either {omitted}a single int, or a tuple of {_COUNTS[rank]}")
-    return found
-
-
-def _count(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
-    """Number of positions of a window; in ceil_mode the last one may reach past the end, but must start before it."""
-    free = size + 2 * padding - dilation * (kernel - 1) - 1
-    count = (free + (stride - 1 if ceil_mode else 0)) // stride + 1
-    return count - 1 if ceil_mode and (count - 1) * stride >= size + padding else count
-
-
-@lru_cache(maxsize=4096)
-def _windows(
-    name: str,
-    shape: tuple[int, ...],
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    ceil_mode: bool,
-    rank: int,
-) -> tuple[Window, ...]:
-    """The windows of all pooled dimensions, remembered; raises RuntimeError in PyTorch's words."""
-    _check_rank(name, shape, rank)
-    kernels = _each(name, "kernel_size", kernel_size, rank)
-    omitted = stride is None or (not isinstance(stride, int) and len(stride) == 0)
-    steps = kernels if omitted else _each(name, "stride", stride, rank)
-    pads, spread = _each(name, "padding", padding, rank), _each(name, "dilation", dilation, rank)
-    if 0 in steps:
-        raise RuntimeError("stride should not be zero")
-    if min(kernels) <= 0:
-        raise RuntimeError(f"kernel size should be greater than zero, but got {list(kernels)}")
-    if min(spread) <= 0:
-        letters = " ".join(f"dilation{letter}: {size}" for letter, size in zip("THW"[3 - rank :], spread, strict=True))
-        raise RuntimeError(f"dilation should be greater than zero, but got {letters}")
-    for pad, kernel, gap in zip(pads, kernels, spread, strict=True):
-        if pad < 0:
-            raise RuntimeError(f"pad must be non-negative, but got pad: {pad}")
-        if pad > ((kernel - 1) * gap + 1) // 2:
-            raise RuntimeError(_too_much_padding(name, pad, kernel, gap))
-    counts = [
-        _count(size, *window, ceil_mode)
-        for size, window in zip(shape[-rank:], zip(kernels, steps, pads, spread, strict=True), strict=True)
-    ]
-    if min(counts) < 1:
-        raise RuntimeError(_too_small(name, shape, counts, rank))
-    return tuple([Window(*numbers) for numbers in zip(kernels, steps, pads, spread, counts, strict=True)])
-
-
-def _check_rank(name: str, shape: Sequence[int], rank: int) -> None:
-    ranks = f"{rank + 1}D or {rank + 2}D (batch mode)"
-    message = f"Expected {ranks} tensor with optional 0 dim batch size for input, but got:{list(shape)}"
-    if len(shape) not in (rank + 1, rank + 2):
-        if name == "avg_pool1d":
-            raise RuntimeError(_WRONG_RANK.format(len(shape), name))
-        if name == "avg_pool2d" and len(shape) < 3:
-            normalize_axis(-3, len(shape))  # raises
-        if name == "avg_pool2d":
-            raise RuntimeError(message)
-        raise RuntimeError(f"{name}: {message}" if rank == 1 else f"non-empty {ranks} tensor expected for input")
-    if 0 in shape[-rank - 1 :]:
-        raise RuntimeError(message)
-
-
-def _too_much_padding(name: str, pad: int, kernel: int, gap: int) -> str:
-    if name == "max_pool1d":
-        rule = "max_pool1d() padding should be at most half of kernel size"
-        return f"{rule}, but got padding={pad} and kernel_size={kernel}"
-    return (
-        f"pad should be at most half of effective kernel size, but got pad={pad}, kernel_size={kernel} and "
-        f"dilation={gap}"
-    )
-
-
-def _too_small(name: str, shape: Sequence[int], counts: list[int], rank: int) -> str:
-    if name == "max_pool1d":
-        return f"max_pool1d() Invalid computed output size: {counts[0]}"
-    flat = (1,) if rank == 1 else ()
-    before, after = [
-        "x".join(map(str, (shape[-rank - 1], *flat, *sizes))) for sizes in (shape[-rank:], [max(c, 0) for c in counts])
-    ]
-    return f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small"
-
 
 # -- largest values ----------------------------------------------------------------------------------------------------
 
@@ -142,9 +43,9 @@ def _max_pool(
     rank: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, indices: bool
 ) -> Any:
     sizes = map(hashable, (kernel_size, stride, padding, dilation))
-    windows = _windows(f"max_pool{rank}d", input.shape, *sizes, ceil_mode, rank)
+    name = f"max_pool{rank}d{'_with_indices' * (indices and rank == 1)}"
     table = p.MAX_POOL_WITH_INDICES if indices else p.MAX_POOL
-    return call(table[rank], (input,), (windows,))
+    return call(table[rank], (input,), (windows(name, input.shape, *sizes, ceil_mode, rank),))
 
 
 def max_pool1d(
@@ -271,8 +172,8 @@ def _avg_pool(
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
     sizes = map(hashable, (kernel_size, stride, padding))
-    windows = _windows(f"avg_pool{rank}d", input.shape, *sizes, 1, ceil_mode, rank)
-    return call(p.AVG_POOL[rank], (input,), (windows, bool(count_include_pad), divisor_override or 0))
+    found = windows(f"avg_pool{rank}d", input.shape, *sizes, 1, ceil_mode, rank)
+    return call(p.AVG_POOL[rank], (input,), (found, bool(count_include_pad), divisor_override or 0))
 
 
 def avg_pool1d(
@@ -341,7 +242,7 @@ def avg_pool3d(
 
 def _lp_pool(rank: int, input: Tensor, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Tensor:
     """(sum of x ** p) ** (1 / p) for each window, with PyTorch's treatment of sign and zero."""
-    kernels = _each(f"lp_pool{rank}d", "kernel_size", kernel_size, rank)
+    kernels = each(f"lp_pool{rank}d", "kernel_size", kernel_size, rank)
     count = 1
     for size in kernels:
         count *= size
@@ -389,7 +290,7 @@ def _outputs(name: str, input: Tensor, output_size: Any, rank: int) -> tuple[int
     sizes = (output_size,) * rank if output_size is None or isinstance(output_size, int) else tuple(output_size)
     if len(shape) not in (rank + 1, rank + 2):
         if rank == 1:
-            raise RuntimeError(_WRONG_RANK.format(len(shape), name))
+            raise RuntimeError(WRONG_RANK.format(len(shape), name))
         colon = ":" if "max" in name else ""
         raise RuntimeError(f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got{colon} {list(shape)}")
     for axis in range(len(shape) - rank - (len(shape) == rank + 1), len(shape)):
