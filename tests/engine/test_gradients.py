@@ -3,6 +3,7 @@
 import pytest
 
 import flambeau as torch
+from flambeau.graph.record import PENDING
 
 
 def leaf(*values: float) -> torch.Tensor:
@@ -240,3 +241,22 @@ def test_a_graph_of_ten_thousand_operations_goes_backward() -> None:
         y = y + 0.0
     y.backward()
     assert x.grad.item() == 1.0
+
+
+def test_an_addition_passes_gradients_on_without_an_operation() -> None:
+    first, second, row = (torch.ones(*shape, requires_grad=True) for shape in ((2, 3), (2, 3), (3,)))
+    y = first + second + 1 - row
+    given = torch.full((2, 3), 2.0, requires_grad=True)
+    before = len(PENDING)
+    y.backward(given)
+    assert [node.operation.primitive.name for node in PENDING[before:]] == ["sub_pullback"]  # row's sum
+    assert not first.grad.requires_grad
+    first.grad.add_(1)
+    assert (first.grad.sum().item(), second.grad.sum().item(), row.grad.tolist()) == (18.0, 12.0, [-4.0] * 3)
+
+
+def test_a_passed_gradient_keeps_its_place_on_the_tape() -> None:
+    x, given = leaf(1.0), leaf(3.0)
+    (gradient,) = torch.autograd.grad(x + 2, x, given, create_graph=True)
+    (gradient * gradient).sum().backward()
+    assert given.grad.tolist() == [6.0]

@@ -6,7 +6,7 @@ from typing import Any
 
 from flambeau.differentiation.anomaly import WATCHES
 from flambeau.differentiation.modes import MODE
-from flambeau.differentiation.tape import Edge, GradFn, Tracked, taped
+from flambeau.differentiation.tape import Edge, GradFn, Tracked, taped, tracked
 from flambeau.graph.node import Aval
 from flambeau.graph.record import record
 from flambeau.primitives.pointwise import add
@@ -44,7 +44,7 @@ def differentiate(
     ends: set[Edge] = set(targets or ()) if stop else set()
     functions, leaves = _reached([edge for edge, _ in roots], ends)
     wanted = None if targets is None else _leading_to(functions, set(targets))
-    walk = _Walk(wanted, leaves, set(leaves) if targets is None else set(targets), ends, create, accumulate)
+    walk = _Walk(wanted, leaves, None if targets is None else set(targets), ends, create, accumulate)
     before = MODE.grad
     MODE.grad = create
     try:
@@ -58,7 +58,7 @@ def differentiate(
 
 def _reached(starts: Sequence[Edge], ends: set[Edge]) -> tuple[list[GradFn], dict[Edge, int]]:
     """Functions that can be reached from here, and how often each leaf can; iterative, since tapes are deep."""
-    seen: set[int] = set()
+    seen: set[GradFn] = set()
     functions: list[GradFn] = []
     leaves: dict[Edge, int] = {}
     stack = list(starts)
@@ -69,8 +69,8 @@ def _reached(starts: Sequence[Edge], ends: set[Edge]) -> tuple[list[GradFn], dic
             continue
         if not isinstance(target, GradFn):
             leaves[edge] = leaves.get(edge, 0) + 1
-        elif id(target) not in seen:
-            seen.add(id(target))
+        elif target not in seen:
+            seen.add(target)
             functions.append(target)
             for item in target.edges:
                 if item is not None:
@@ -96,7 +96,7 @@ class _Walk:
         self,
         wanted: set[int] | None,
         leaves: dict[Edge, int],
-        targets: set[Edge],
+        targets: set[Edge] | None,
         ends: set[Edge],
         create: bool,
         accumulate: bool,
@@ -117,23 +117,26 @@ class _Walk:
         if self.ends and edge in self.ends:
             self._keep(edge, gradient)
             return
-        if not isinstance(target, GradFn):
-            self._deliver_to_leaf(edge, gradient)
-            return
-        if gradient is None:
-            return
         slots = self.waiting.get(target)
         if slots is None:
+            if not isinstance(target, GradFn):
+                self._deliver_to_leaf(edge, gradient)
+                return
+            if gradient is None:
+                return
             results: Aval | tuple[Aval, ...] | None = target.operation.result if target.operation is not None else None
             count = len(results) if isinstance(results, tuple) else getattr(target, "count", 1)
             slots = self.waiting[target] = [None] * count
             heappush(self.turns, (-target.serial, target))
         held = slots[index]
-        slots[index] = gradient if held is None else self._sum(held, gradient)
+        if held is None:
+            slots[index] = gradient
+        elif gradient is not None:
+            slots[index] = self._sum(held, gradient)
 
     def _deliver_to_leaf(self, edge: Edge, gradient: Tracked | None) -> None:
         """Add a gradient to what has arrived at a leaf, which is finished once nothing else leads to it."""
-        if edge not in self.targets:
+        if self.targets is not None and edge not in self.targets:
             return
         missing = self.leaves[edge] = self.leaves[edge] - 1
         if missing == 0 and self.accumulate and gradient is not None and edge not in self.found:
@@ -161,7 +164,7 @@ class _Walk:
     def _sum(self, first: Tracked, second: Tracked) -> Tracked:
         if self.create:
             return taped(add, (first, second))[0]
-        return Tracked(record(add, (first.node, second.node)), None)
+        return tracked((record(add, (first.node, second.node)), None))
 
     def run(self, retain: bool) -> None:
         """Take the functions from the latest recorded down, each once all its gradients have arrived."""
@@ -169,23 +172,23 @@ class _Walk:
             function = heappop(self.turns)[1]
             gradients = self.waiting.pop(function)
             needed = self.wanted is None or id(function) in self.wanted
-            if needed:  # as in PyTorch, hooks change what is asked for here only where the walk ends
-                self._collect(function, gradients)
+            if needed and self.targets is not None:  # as in PyTorch, hooks change what is asked for here only where
+                self._collect(function, gradients, self.targets)  # the walk ends
             if function.hooks is not None:
                 _call_hooks(function.hooks, gradients)
-            if not needed:
-                self._collect(function, gradients)
-                continue
-            self._step(function, gradients)
-            if not retain:
-                function.release()
+            if needed:
+                self._step(function, gradients)
+                if not retain:
+                    function.release()
+            elif self.targets is not None:
+                self._collect(function, gradients, self.targets)
         for edge in [edge for edge, missing in self.leaves.items() if missing]:
             self._finish(edge)  # gradients that were expected did not come
 
-    def _collect(self, function: GradFn, gradients: list[Tracked | None]) -> None:
+    def _collect(self, function: GradFn, gradients: list[Tracked | None], targets: set[Edge]) -> None:
         """Keep the gradients that were asked for of a function's results."""
         for index, gradient in enumerate(gradients):
-            if gradient is not None and (function, index) in self.targets:
+            if gradient is not None and (function, index) in targets:
                 self.found[function, index] = gradient
 
     def _step(self, function: GradFn, gradients: list[Tracked | None]) -> None:
@@ -194,7 +197,7 @@ class _Walk:
         if self.wanted is None:
             want = [edge is not None for edge in edges]
         else:
-            want = [edge is not None and self._leads(edge, self.wanted) for edge in edges]
+            want = [edge is not None and (id(edge[0]) in self.wanted or edge in (self.targets or ())) for edge in edges]
         if True not in want:
             return
         if function.pre_hooks:
@@ -208,9 +211,6 @@ class _Walk:
         for edge, result in zip(edges, results, strict=True):
             if edge is not None:
                 self.deliver(edge, result)
-
-    def _leads(self, edge: Edge, wanted: set[int]) -> bool:
-        return edge in self.targets or id(edge[0]) in wanted
 
 
 def _call_hooks(hooks: dict[int, dict[int, Callable[[Tracked], Tracked | None]]], gradients: list[Any]) -> None:

@@ -1,6 +1,7 @@
 """The tape: one ``GradFn`` for each recorded operation whose result requires a gradient."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
@@ -8,7 +9,7 @@ from flambeau.differentiation.anomaly import WATCHES
 from flambeau.differentiation.modes import MODE
 from flambeau.graph.node import Node, Operation
 from flambeau.graph.record import record, record_operation
-from flambeau.primitives.primitive import Primitive, picks, pullback, saved_positions
+from flambeau.primitives.primitive import Primitive, Pullbacks, picks, pullbacks, saved_positions
 from flambeau.primitives.residuals import residual_pullback, with_residuals
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "tape_position",
     "tape_with_residuals",
     "taped",
+    "tracked",
 ]
 
 _serial = count()
@@ -60,6 +62,10 @@ class Tracked(NamedTuple):
 
     node: Node
     edge: Edge | None
+
+
+tracked: Callable[[tuple[Node, Edge | None]], Tracked] = partial(tuple.__new__, Tracked)
+"""``Tracked(*pair)`` in half the time, for the inner loops of a walk."""
 
 
 class GradFn:
@@ -131,41 +137,43 @@ class GradFn:
 
     def pull(self, cotangents: Sequence[Tracked | None], wanted: Sequence[bool], create: bool) -> list[Tracked | None]:
         """Gradients of the inputs from the gradients of the results; at least one of these is given."""
-        saved = self.unpacked()
-        wrt = self.positions(wanted)
-        inputs = [*saved]
+        inputs = [*self.unpacked()]
         mask: list[int] = []
+        given: Tracked | None = None
         for index, item in enumerate(cotangents):
             if item is not None:
                 mask.append(index)
-                inputs.append(item.node)
-        back = self.back(wrt, (*mask,))
-        node = record_operation(back, (*inputs,))
-        results: list[Tracked | None] = [None] * len(wanted)
-        edge: GradFn | None = None
+                inputs.append(item[0])
+                given = item
         edges = (*self.saved_edges, *[item.edge for item in cotangents if item is not None]) if create else ()
-        if any(edges):
-            edge = tape(back, inputs, edges)
-        parts = picks(node) if len(wrt) > 1 else (node,)
-        for index, (position, part) in enumerate(zip(wrt, parts, strict=True)):
-            results[position] = Tracked(part, None if edge is None else (edge, index))
+        taping = any(edges)
+        passed, steps = self.pullbacks(tuple([index for index, want in enumerate(wanted) if want]), (*mask,))
+        results: list[Tracked | None] = [None] * len(wanted)
+        for position in passed:
+            assert given is not None
+            results[position] = given if create or given.edge is None else tracked((given.node, None))
+        for step, positions in steps:
+            node = record_operation(step, (*inputs,))
+            function = tape(step, inputs, edges) if taping else None
+            if len(positions) == 1:
+                results[positions[0]] = tracked((node, None if function is None else (function, 0)))
+                continue
+            for index, part in enumerate(picks(node)):
+                results[positions[index]] = tracked((part, None if function is None else (function, index)))
         return results
 
-    def back(self, wrt: tuple[int, ...], mask: tuple[int, ...]) -> Operation:
-        """The operation that computes the gradients."""
+    def pullbacks(self, wrt: tuple[int, ...], mask: tuple[int, ...]) -> Pullbacks:
+        """The operations that compute the gradients of the inputs at these positions, or of more."""
         assert self.operation is not None
-        return pullback(self.operation, wrt, mask)
-
-    def positions(self, wanted: Sequence[bool]) -> tuple[int, ...]:
-        """Positions of the inputs whose gradients are computed."""
-        return tuple([index for index, want in enumerate(wanted) if want])
+        return pullbacks(self.operation, wrt, mask)
 
     def unpacked(self) -> Sequence[Any]:
         """What was saved; raises RuntimeError if it was released, or changed in place since."""
         if self.saved is None:
             raise freed()
         for storage, version, aval in self.guards:
-            check_unchanged(storage, version, aval)
+            if storage.version != version:
+                check_unchanged(storage, version, aval)
         return self.saved
 
     def release(self) -> None:
@@ -209,11 +217,8 @@ class ResidualGradFn(GradFn):
         super().__init__(operation, list(parts[count:]), saved_edges[count:], edges)
         self.forward = forward
 
-    def back(self, wrt: tuple[int, ...], mask: tuple[int, ...]) -> Operation:
-        return residual_pullback(self.forward, mask)
-
-    def positions(self, wanted: Sequence[bool]) -> tuple[int, ...]:
-        return self.forward.primitive.wrt
+    def pullbacks(self, wrt: tuple[int, ...], mask: tuple[int, ...]) -> Pullbacks:
+        return Pullbacks((), ((residual_pullback(self.forward, mask), self.forward.primitive.wrt),))
 
 
 def _differentiable(node: Node) -> bool:

@@ -20,6 +20,7 @@ __all__ = [
     "forget",
     "operation_of",
     "record",
+    "record_on",
     "record_operation",
     "settle",
     "watch_overflow",
@@ -64,9 +65,14 @@ def record(primitive: Evaluates, inputs: tuple[Any, ...], static: tuple[Any, ...
     avals: list[Any] = []
     for item in inputs:  # an explicit loop: a comprehension is a call
         avals.append(item.aval if type(item) is Node else type(item))
-    operation = _operations.get((primitive, static, (*avals,)))
+    return record_on(primitive, inputs, static, (*avals,))
+
+
+def record_on(primitive: Evaluates, inputs: tuple[Any, ...], static: tuple[Any, ...], avals: tuple[Any, ...]) -> Node:
+    """``record`` for inputs whose shapes and types the caller has at hand."""
+    operation = _operations.get((primitive, static, avals))
     if operation is None:
-        operation = operation_of(primitive, static, (*avals,))
+        operation = operation_of(primitive, static, avals)
     node = Node(operation, inputs, operation.result)
     if not operation.mapped:
         PENDING.append(node)

@@ -70,7 +70,7 @@ def _check_inner(x: Array, y: Array) -> None:
     raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({height}x{x.shape[-1]} and {rows}x{y.shape[-1]})")
 
 
-@primitive(checks="others", grad_name="MmBackward0")
+@primitive(checks="others", grad_name="MmBackward0", splits=True)
 def matmul(x: Array, y: Array) -> Array:
     _check_types(x, y)
     _check_inner(x, y)
@@ -131,7 +131,7 @@ def addmm(x: Array, first: Array, second: Array, beta: Any, alpha: Any) -> Array
 
 def _product(name: str, grad_name: str = "", **options: Any) -> Primitive:
     """``matmul`` under another name, for operands of fixed ranks."""
-    return Primitive(name, matmul.lower, checks="others", grad_name=grad_name, **options)
+    return Primitive(name, matmul.lower, checks="others", grad_name=grad_name, splits=True, **options)
 
 
 bmm = _product("bmm", "BmmBackward0")

@@ -52,12 +52,12 @@ def _arithmetic(function: Callable[[Array, Array], Array], x: Any, y: Any) -> Ar
     return function(as_array(x, wide), as_array(y, wide)).astype(kind.numpy)
 
 
-@primitive(saves=(), grad_name="AddBackward0")
+@primitive(saves=(), grad_name="AddBackward0", passes=(0, 1), splits=True)
 def add(x: Any, y: Any) -> Array:
     return _arithmetic(jnp.add, x, y)
 
 
-@primitive(saves=(), grad_name="SubBackward0")
+@primitive(saves=(), grad_name="SubBackward0", passes=(0,), splits=True)
 def sub(x: Any, y: Any) -> Array:
     kinds = [item.kind.__name__ if isinstance(item, Scalar) else item.dtype.name for item in (x, y)]
     if kinds == ["bool", "bool"]:
@@ -73,12 +73,12 @@ def sub(x: Any, y: Any) -> Array:
     return _arithmetic(jnp.subtract, x, y)
 
 
-@primitive(checks="others", grad_name="MulBackward0")
+@primitive(checks="others", grad_name="MulBackward0", splits=True)
 def mul(x: Any, y: Any) -> Array:
     return _arithmetic(jnp.multiply, x, y)
 
 
-@primitive(checks="others", grad_name="DivBackward0")
+@primitive(checks="others", grad_name="DivBackward0", splits=True)
 def div(x: Any, y: Any) -> Array:
     kind = common_dtype(x, y)
     if not (kind.is_floating_point or kind.is_complex):

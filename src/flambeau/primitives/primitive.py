@@ -19,6 +19,7 @@ __all__ = [
     "Array",
     "Primitive",
     "Pullback",
+    "Pullbacks",
     "Scalar",
     "as_array",
     "check_broadcast",
@@ -28,7 +29,8 @@ __all__ = [
     "picks",
     "primitive",
     "promoted",
-    "pullback",
+    "pullbacks",
+    "saved_positions",
 ]
 
 Array = jax.Array
@@ -55,9 +57,13 @@ class Primitive:
         grad_name: name of PyTorch's ``grad_fn``, such as ``"AddBackward0"``.
         differentiable: whether gradients flow through it.
         residuals: whether its gradient reads what the forward pass computed on the way (primitives that scan).
+        passes: positions of the inputs whose gradient is the result's own, unless their shape or type differs.
+        splits: whether the gradients of its inputs have nothing in common: then each is an operation of its own.
     """
 
-    __slots__ = ("checks", "differentiable", "grad_name", "lower", "name", "residuals", "saves", "variadic")
+    __slots__ = (
+        "checks", "differentiable", "grad_name", "lower", "name", "passes", "residuals", "saves", "splits", "variadic",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -70,6 +76,8 @@ class Primitive:
         differentiable: bool = True,
         residuals: bool = False,
         variadic: bool = False,
+        passes: tuple[int, ...] = (),
+        splits: bool = False,
     ) -> None:
         self.name = name
         self.lower = lower
@@ -79,6 +87,8 @@ class Primitive:
         self.differentiable = differentiable
         self.residuals = residuals
         self.variadic = variadic
+        self.passes = passes
+        self.splits = splits
         if not differentiable:
             NON_DIFFERENTIABLE.add(name)
 
@@ -288,8 +298,20 @@ def saved_positions(operation: Operation) -> tuple[int, ...]:
     return found
 
 
-def pullback(operation: Operation, wrt: tuple[int, ...], mask: tuple[int, ...]) -> Operation:
-    """The operation that computes gradients of ``operation``.
+class Pullbacks(NamedTuple):
+    """How the gradients of an operation's inputs come from those of its results.
+
+    Attributes:
+        passed: positions of the inputs whose gradient is the one that is given.
+        steps: operations that compute the others, each with the positions of its results' inputs.
+    """
+
+    passed: tuple[int, ...]
+    steps: tuple[tuple[Operation, tuple[int, ...]], ...]
+
+
+def pullbacks(operation: Operation, wrt: tuple[int, ...], mask: tuple[int, ...]) -> Pullbacks:
+    """The operations that compute gradients of ``operation``.
 
     Args:
         operation: the forward operation.
@@ -299,9 +321,18 @@ def pullback(operation: Operation, wrt: tuple[int, ...], mask: tuple[int, ...]) 
     key = (wrt, mask)
     found = operation.derived.get(key)
     if found is None:
-        made = Pullback(operation, wrt, mask)
-        results = operation.result if isinstance(operation.result, tuple) else (operation.result,)
-        inputs = tuple(operation.inputs[position] for position in made.saved)
-        found = operation_of(made, (), inputs + tuple(results[index] for index in mask))
+        primitive = operation.primitive
+        passed = [index for index in wrt if index in primitive.passes and operation.inputs[index] is operation.result]
+        others = tuple([index for index in wrt if index not in passed])
+        parts = [(index,) for index in others] if primitive.splits else [others] if others else []
+        found = Pullbacks(tuple(passed), tuple([(_pullback(operation, part, mask), part) for part in parts]))
         operation.derived[key] = found
     return found
+
+
+def _pullback(operation: Operation, wrt: tuple[int, ...], mask: tuple[int, ...]) -> Operation:
+    """The operation that computes these gradients at once."""
+    made = Pullback(operation, wrt, mask)
+    results = operation.result if isinstance(operation.result, tuple) else (operation.result,)
+    inputs = tuple(operation.inputs[position] for position in made.saved)
+    return operation_of(made, (), inputs + tuple(results[index] for index in mask))

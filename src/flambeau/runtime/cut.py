@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from flambeau.graph.node import Aval, Node
 from flambeau.primitives.primitive import PICK
-from flambeau.runtime.placement import on_device
+from flambeau.runtime.placement import values_on_device
 
 __all__ = ["Cut", "needed", "program_of"]
 
@@ -180,9 +180,7 @@ def program_of(nodes: list[Node]) -> Cut:
     try:
         leaves = _first_leaves(nodes)
         key, numbers = _wired(nodes, leaves)
-        for leaf in leaves:
-            on_device(leaf)
-        leaf = None  # the loop's variable must not count as a reference
+        values_on_device(leaves)
         outputs = _outputs(nodes)
         donated = _donated(leaves, [nodes[index].aval for index in outputs])
     finally:

@@ -15,6 +15,7 @@ __all__ = ["pieces"]
 
 _LONGEST_PERIOD = 512
 _NEAR = 128
+_FACTOR = 0x9E3779B97F4A7C15
 
 
 def pieces(nodes: list[Node]) -> list[list[Node]]:
@@ -46,34 +47,38 @@ def pieces(nodes: list[Node]) -> list[list[Node]]:
 
 
 def _tokens(nodes: list[Node]) -> Any:
-    """One number a node, equal for nodes of the same operation wired alike (how far back each near input lies)."""
-    known: dict[Any, int] = {}
-    tokens = np.empty(len(nodes), np.int64)
+    """One number a node, equal for nodes of the same operation wired alike (how far back each near input lies).
+
+    Two different nodes could have the same number, one time in 2**64; it would only cut in a worse place.
+    """
     for place, node in enumerate(nodes):
-        node.index = place
-    for place, node in enumerate(nodes):
-        wiring = [node.operation.serial if node.operation else 0]
-        for item in node.inputs:
-            if type(item) is Node:
-                distance = place - item.index if item.value is None else _NEAR
-                wiring.append(distance if distance < _NEAR else _NEAR)
-        tokens[place] = known.setdefault(tuple(wiring), len(known))
+        node.index = place + _NEAR
+    inputs = [node.inputs for node in nodes]
+    sources = [item.index if type(item) is Node else 0 for each in inputs for item in each]
     for node in nodes:
         node.index = 0
-    return tokens
+    ends = np.cumsum([len(each) for each in inputs])
+    user = np.repeat(np.arange(len(nodes)), np.diff(ends, prepend=0))
+    distance = np.minimum(user + _NEAR - np.array(sources), _NEAR).astype(np.uint64)
+    slot = np.arange(len(user)) - np.append(0, ends)[user]
+    weights = np.cumprod(np.full(int(slot.max(initial=0)) + 2, _FACTOR, np.uint64))  # these overflow, as hashes do
+    sums = np.append(np.uint64(0), np.cumsum(distance * weights[slot + 1]))[np.append(0, ends)]
+    serials = np.array([node.operation.serial if node.operation else 0 for node in nodes], np.uint64)
+    return serials * weights[0] + np.diff(sums)
 
 
 def _repetition(tokens: Any, start: int) -> tuple[int, int]:
     """Shortest period that repeats at least three times from ``start``, and how often it does."""
-    window = tokens[start + 1 : start + 1 + _LONGEST_PERIOD]
-    for offset in np.flatnonzero(window == tokens[start]):
-        period = int(offset) + 1
-        second = tokens[start + period : start + 2 * period]
-        if len(second) < period or not np.array_equal(tokens[start : start + period], second):
+    longest = min(_LONGEST_PERIOD, (len(tokens) - start - 1) // 2)
+    ahead = tokens[start : start + 2 * longest + 1]
+    again = (ahead[1 : longest + 1] == ahead[0]) & (ahead[2::2] == ahead[0])
+    text = ahead.tobytes()
+    for period in (np.flatnonzero(again) + 1).tolist():
+        size = period * ahead.itemsize
+        if text[:size] != text[size : 2 * size]:
             continue
-        ahead = tokens[start + period :] == tokens[start:-period]
-        broken = np.flatnonzero(~ahead)
-        length = int(broken[0]) if len(broken) else len(ahead)
+        broken = np.flatnonzero(tokens[start + period :] != tokens[start:-period])
+        length = int(broken[0]) if len(broken) else len(tokens) - start - period
         repeats = 1 + length // period
         if repeats >= 3:
             return period, repeats

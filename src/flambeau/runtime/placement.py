@@ -1,5 +1,6 @@
 """Where values are: leaves move to their device on first use."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -9,7 +10,10 @@ from flambeau.devices.backend import jax_device
 from flambeau.devices.device import device
 from flambeau.graph.node import Deferred, Node
 
-__all__ = ["fetched", "on_device", "placed"]
+__all__ = ["fetched", "placed", "values_on_device"]
+
+# Classes of arrays that lie on a device; filled as they are met.
+_ARRAYS: set[type[Any]] = set()
 
 
 def placed(value: Any, place: device) -> Any:
@@ -18,8 +22,16 @@ def placed(value: Any, place: device) -> Any:
         return jax.device_put(value, jax_device(place))
 
 
-def on_device(leaf: Node) -> Any:
-    """A leaf's value as JAX has it; an array of NumPy moves to the device now, once."""
+def values_on_device(leaves: Sequence[Node]) -> list[Any]:
+    """Leaves' values as JAX has them; arrays of NumPy move to their device now, once."""
+    values = [leaf.value for leaf in leaves]
+    if not _ARRAYS.issuperset(map(type, values)):
+        values = [_on_device(leaf) for leaf in leaves]
+        _ARRAYS.update(type(value) for value in values if isinstance(value, jax.Array))
+    return values
+
+
+def _on_device(leaf: Node) -> Any:
     value = leaf.value
     if isinstance(value, (np.ndarray, Deferred)):
         value = leaf.value = placed(fetched(leaf), leaf.aval.device)

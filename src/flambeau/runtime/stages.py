@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from sys import getrefcount
+from types import NoneType
 from typing import Any
 
 import jax
@@ -12,7 +14,7 @@ from flambeau.graph.node import Node
 from flambeau.runtime.compiling import Program
 from flambeau.runtime.cut import Cut
 from flambeau.runtime.force import CAPTURES, RUNS, exclusive, force
-from flambeau.runtime.placement import on_device
+from flambeau.runtime.placement import values_on_device
 
 __all__ = ["captured", "exclusive", "gathered", "run", "spare"]
 
@@ -28,18 +30,14 @@ def captured(capture: Callable[[Cut, Program], None]) -> Generator[None]:
             CAPTURES.remove(capture)
 
 
+_value_of = attrgetter("value")
+
+
 def gathered(nodes: list[Node]) -> list[Any]:
     """The values of nodes, on their device; what is pending is run."""
-    values = [node.value for node in nodes]
-    if not _ARRAYS.issuperset(map(type, values)):
+    if NoneType in map(type, map(_value_of, nodes)):
         force(nodes)
-        values = [on_device(node) for node in nodes]
-        _ARRAYS.update(type(value) for value in values if isinstance(value, jax.Array))
-    return values
-
-
-# Classes of arrays that lie on a device; filled as they are met.
-_ARRAYS: set[type[Any]] = set()
+    return values_on_device(nodes)
 
 
 def spare(nodes: list[Node], values: list[Any], positions: Sequence[int], holders: int) -> None:

@@ -18,7 +18,7 @@ from flambeau.differentiation.tape import Edge, GradFn, Tracked, tape, tape_with
 from flambeau.dtypes.kinds import dtype
 from flambeau.dtypes.promotion import can_cast
 from flambeau.graph.node import Aval, Node, leaf
-from flambeau.graph.record import MAPPING, PENDING, record, settle
+from flambeau.graph.record import MAPPING, PENDING, record, record_on, settle
 from flambeau.primitives import pointwise
 from flambeau.primitives.movement import View, basic_subscript, chained, write_view
 from flambeau.primitives.primitive import Primitive, picks
@@ -317,15 +317,19 @@ def call(primitive: Primitive, inputs: Sequence[Any], static: tuple[Any, ...] = 
     if CASTING and casting:
         inputs = CASTING[0](primitive.name, inputs, static)
     values: list[Any] = []
+    avals: list[Any] = []
     grad = False
     for item in inputs:
         if isinstance(item, Core):
-            values.append(item._storage.node if item._steps is None else item._current())
+            node = item._storage.node if item._steps is None else item._current()
+            values.append(node)
+            avals.append(node.aval)
             if item._requires_grad:
                 grad = True
         else:
             values.append(item)
-    node = record(primitive, tuple(values), static)
+            avals.append(type(item))
+    node = record_on(primitive, (*values,), static, (*avals,))
     aval = node.aval
     function = None
     if grad and MODE.grad and primitive.differentiable:
