@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.kernels import lstm as native_lstm
+from flambeau.kernels.linear import linear, multiplies
 from flambeau.primitives.activation import wide
 from flambeau.primitives.cells import CELLS, lstm_output
 from flambeau.primitives.primitive import Array, primitive
@@ -119,12 +120,13 @@ def _forward(
     kind: str, reverse: bool, x: Array, state: State, weights: Weights, packing: Packing | None
 ) -> tuple[tuple[Array, State], Any]:
     """Outputs and last state, and what the way back needs."""
-    projected = _plus(jnp.matmul(x, weights.input.T), weights.input_bias)
-    if _is_native(kind, projected, weights, packing):
-        arrays = (_plus(projected, weights.hidden_bias), state.hidden, state.memory, weights.hidden)
+    if _is_native(kind, x, weights, packing):
+        bias = None if weights.input_bias is None else _plus(weights.input_bias, weights.hidden_bias)
+        arrays = (_projected(x, weights.input, bias), state.hidden, state.memory, weights.hidden)
         outputs, *rest = native_lstm.forward(*arrays, reverse=reverse, plain=_lstm_steps)
         kept, before, last = tuple(rest[:4]), State(*rest[4:6]), State(*rest[6:])
     else:
+        projected = _projected(x, weights.input, weights.input_bias)
         last, (outputs, kept, before) = _steps(kind, reverse, projected, state, weights, packing)
     return (outputs, last), (x, weights, packing, kept, before)
 
@@ -158,15 +160,17 @@ def _backward(kind: str, reverse: bool, residuals: Any, wanted: tuple[Array, Sta
         first, (projected, carried, hidden) = _steps_back(kind, reverse, residuals, wanted)
     if carried is None:
         carried = projected
-    biased = weights.input_bias is not None
+    of_input, of_input_bias = _weight_gradients(projected, x, weights.input, weights.input_bias)
+    apart = None if carried is projected else weights.hidden_bias
+    of_hidden, of_hidden_bias = _weight_gradients(carried, before.hidden, weights.hidden, apart)
     gradients = Weights(
-        _product(projected, x),
-        _product(carried, before.hidden),
-        _total(projected) if biased else None,
-        _total(carried) if biased else None,
+        of_input,
+        of_hidden,
+        of_input_bias,
+        of_input_bias if apart is None else of_hidden_bias,
         None if hidden is None else _product(hidden, lstm_output(kept, before.memory)),
     )
-    return jnp.matmul(projected, weights.input), first, gradients, None
+    return _input_gradient(projected, x, weights.input), first, gradients, None
 
 
 def _steps_back(kind: str, reverse: bool, residuals: Any, wanted: tuple[Array, State]) -> tuple[State, Any]:
@@ -218,7 +222,28 @@ def _lstm_steps_back(outputs: Array, hidden: Array, memory: Array, *arrays: Arra
     return [projected, *first]
 
 
-_layer.defvjp(_forward, _backward)
+# -- products of all steps -----------------------------------------------------------------------------------------
+
+
+def _projected(x: Array, weight: Array, bias: Array | None) -> Array:
+    operands = (x, weight) if bias is None else (x, weight, bias)
+    return linear(*operands) if multiplies(operands) else _plus(jnp.matmul(x, weight.T), bias)
+
+
+def _input_gradient(gradients: Array, x: Array, weight: Array) -> Array:
+    """Apart from those of the weights, so that XLA can leave it out where nobody wants it."""
+    if multiplies((x, weight)):
+        return jax.vjp(lambda x: linear(x, weight), x)[1](gradients)[0]
+    return jnp.matmul(gradients, weight)
+
+
+def _weight_gradients(gradients: Array, x: Array, weight: Array, bias: Array | None) -> tuple[Array, Array | None]:
+    """Those of the weight and of the bias, if there is one."""
+    if multiplies((x, weight)):
+        own = (weight,) if bias is None else (weight, bias)
+        found = jax.vjp(partial(linear, x), *own)[1](gradients)
+        return found[0], None if bias is None else found[1]
+    return _product(gradients, x), None if bias is None else jnp.sum(_flat(gradients), 0)
 
 
 def _plus(x: Array, other: Array | None) -> Array:
@@ -229,10 +254,6 @@ def _flat(x: Array) -> Array:
     return x.reshape(-1, x.shape[-1])
 
 
-def _total(gradients: Array) -> Array:
-    return jnp.sum(_flat(gradients), 0)
-
-
 def _product(gradients: Array, inputs: Array) -> Array:
     """Gradient of a weight: the sum over all rows of gradient times input.
 
@@ -240,6 +261,9 @@ def _product(gradients: Array, inputs: Array) -> Array:
     without the barrier it would turn that around again.
     """
     return jax.lax.optimization_barrier(jnp.matmul(_flat(inputs).T, _flat(gradients))).T
+
+
+_layer.defvjp(_forward, _backward)
 
 
 # -- loops over steps ----------------------------------------------------------------------------------------------
