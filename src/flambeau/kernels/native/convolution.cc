@@ -179,7 +179,7 @@ class Plan {
     const size_t weights = static_cast<size_t>(elements(shape_.weight));
     const size_t stride = weights + (has_bias_ ? shape_.outputs() : 0);
     Workspace parts(partial_ ? (tiles_.size() - 1) * stride * sizeof(float) : 0);
-    const std::string error = together(pool, static_cast<int>(tiles_.size()), [&](int index) {
+    const std::string error = spread_by_onednn(pool, static_cast<int>(tiles_.size()), threads_, [&](int index) {
       Run own = arrays;
       if (partial_ && index > 0) {
         own.weight = reinterpret_cast<float*>(parts.data()) + (index - 1) * stride;
@@ -238,26 +238,9 @@ class Plan {
 
   std::string run_arrangement(const Arrangement& wanted, float* weight, char* to, ffi::ThreadPool& pool) const {
     const size_t bytes = padded(wanted.ours.get_size());
-    return together(pool, static_cast<int>(wanted.parts.size()), [&](int index) {
+    return spread_by_onednn(pool, static_cast<int>(wanted.parts.size()), threads_, [&](int index) {
       wanted.parts[index].bring_in(weight, to, to + bytes + index * wanted.scratch);
     });
-  }
-
-  // Calls work(0) ... work(count - 1) on all threads; returns what went wrong, or nothing.
-  template <typename Work>
-  std::string together(ffi::ThreadPool& pool, int count, const Work& work) const {
-    std::mutex mutex;
-    std::string error;
-    spread(pool, count, threads_, [&](int index) {
-      try {
-        OneThread there;
-        work(index);
-      } catch (const std::exception& problem) {
-        std::lock_guard<std::mutex> lock(mutex);
-        error = problem.what();
-      }
-    });
-    return error;
   }
 
   void run_tile(int index, const Run& arrays, char* shared_weight) const {
@@ -340,10 +323,6 @@ std::shared_ptr<const Plan> plan(Kind kind, const Geometry& shape, bool has_bias
 
 Sizes sizes_of(ffi::AnyBuffer buffer) { return {buffer.dimensions().begin(), buffer.dimensions().end()}; }
 
-ffi::Error failed(const std::string& reason) {
-  return ffi::Error::Internal("convolution by oneDNN: " + reason + " (FLAMBEAU_KERNELS=0 does without it)");
-}
-
 using Numbers = ffi::Span<const int64_t>;
 
 // kind 0: (x, weight[, bias]) -> y; kind 1: (y, weight) -> x; kind 2: (x, y) -> weight[, bias].
@@ -371,10 +350,9 @@ ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::
   const int threads = std::max<int>(1, static_cast<int>(pool.num_threads()));
   try {
     const auto ready = plan(what, shape, bias != nullptr, threads);
-    const std::string error = ready->run(floats(x), floats(weight), floats(y), bias, pool);
-    return error.empty() ? ffi::Error::Success() : failed(error);
+    return outcome(ready->run(floats(x), floats(weight), floats(y), bias, pool));
   } catch (const std::exception& problem) {
-    return failed(problem.what());
+    return outcome(problem.what());
   }
 }
 
