@@ -49,4 +49,8 @@ FLAMBEAU_INLINE void store(Bfloat16* to, Floats values, int64_t count) {
   std::copy_n(some, count, to);
 }
 
+inline void round(const float* from, int64_t count, Bfloat16* to) {
+  for (int64_t at = 0; at < count; at += kLanes) store(to + at, load(from + at, count - at), count - at);
+}
+
 }  // namespace flambeau

@@ -75,7 +75,7 @@ std::string products_of(ffi::ThreadPool& pool, ffi::RemainingArgs& arguments, ff
   const int64_t threads = pool.num_threads();
   const bool by_rows = rows >= outputs / 2;
   const int64_t count = pieces(products, threads, by_rows ? rows : outputs, kWide);
-  return spread_by_onednn(pool, count, threads, [&](int index) {
+  return together(pool, count, threads, [&](int index) {
     const Range own_rows = by_rows ? Range(rows, index, count) : Range(rows, 0, 1);
     const Range own = by_rows ? Range(outputs, 0, 1) : Range(outputs, index, count);
     if (own_rows.size() <= 0 || own.size() <= 0) return;
@@ -107,7 +107,7 @@ std::string gradients_of(ffi::ThreadPool& pool, ffi::AnyBuffer x, ffi::AnyBuffer
   const int64_t threads = pool.num_threads();
   const int64_t by_rows = found[0] == nullptr ? 0 : pieces(products, threads, rows);
   const int64_t by_outputs = found[1] == nullptr && found[2] == nullptr ? 0 : pieces(products, threads, outputs);
-  return spread_by_onednn(pool, by_rows + by_outputs, threads, [&](int index) {
+  return together(pool, by_rows + by_outputs, threads, [&](int index) {
     if (index < by_outputs) {
       const Range own(outputs, index, by_outputs);
       if (own.size() <= 0) return;

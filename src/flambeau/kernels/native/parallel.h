@@ -75,7 +75,7 @@ void spread(xla::ffi::ThreadPool& pool, int count, int threads, const Work& work
 
 // The same for work by oneDNN, which may throw; returns what went wrong, or nothing.
 template <typename Work>
-std::string spread_by_onednn(xla::ffi::ThreadPool& pool, int count, int threads, const Work& work) {
+std::string together(xla::ffi::ThreadPool& pool, int count, int threads, const Work& work) {
   std::mutex mutex;
   std::string error;
   spread(pool, count, threads, [&](int index) {
