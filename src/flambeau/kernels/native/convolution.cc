@@ -9,6 +9,7 @@
 #include "buffers.h"
 #include "engine.h"
 #include "geometry.h"
+#include "pages.h"
 #include "parallel.h"
 #include "workspace.h"
 #include "xla/ffi/api/ffi.h"
@@ -23,11 +24,6 @@ constexpr double kLargeWeight = 200000;  // elements; rearranging fewer is not w
 constexpr int64_t kMostInBlock = 64;     // outputs that oneDNN keeps together in any of its arrangements
 constexpr memory::data_type kSingle = memory::data_type::f32;
 
-// What the numbers of x and y are, and those of a weight and a bias: a gradient of these is a sum, of float32.
-memory::data_type type_of(const Geometry& shape) { return shape.half ? memory::data_type::bf16 : kSingle; }
-memory::data_type weight_type_of(Kind kind, const Geometry& shape) {
-  return kind == Kind::kWeights ? kSingle : type_of(shape);
-}
 
 dnnl::primitive_attr scratchpad_by_caller() {
   dnnl::primitive_attr attributes;
@@ -89,7 +85,8 @@ Sizes with(Sizes sizes, int64_t first, int64_t second) {
   return sizes;
 }
 
-std::unique_ptr<Piece> piece(Kind kind, const Geometry& shape, const Tile& tile, bool has_bias) {
+// `partial`: the result is a part of a sum, and float32.
+std::unique_ptr<Piece> piece(Kind kind, const Geometry& shape, const Tile& tile, bool has_bias, bool partial) {
   auto made = std::make_unique<Piece>();
   const Sizes x = with(shape.x, tile.images.size(), tile.channels.size());
   const Sizes y = with(shape.y, tile.images.size(), tile.outputs.size());
@@ -97,7 +94,7 @@ std::unique_ptr<Piece> piece(Kind kind, const Geometry& shape, const Tile& tile,
       grouped(with(shape.weight, tile.outputs.size(), tile.channels.size() / tile.groups), tile.groups);
   Sizes strides = strides_of(shape.weight);
   if (tile.groups > 1) strides.insert(strides.begin(), strides[0] * (tile.outputs.size() / tile.groups));
-  const memory::data_type type = type_of(shape), weight_type = weight_type_of(kind, shape);
+  const auto type = shape.half ? memory::data_type::bf16 : kSingle, weight_type = partial ? kSingle : type;
   made->x.theirs = memory::desc(x, type, strides_of(shape.x, shape.x_last));
   made->y.theirs = memory::desc(y, type, strides_of(shape.y, shape.y_last));
   made->weight.theirs = memory::desc(weight, weight_type, strides);
@@ -161,7 +158,7 @@ class Plan {
     for (const Tile& tile : tiles_) {
       const Piece*& found = known[{tile.images.size(), tile.channels.size(), tile.outputs.size()}];
       if (found == nullptr) {
-        pieces_.push_back(piece(kind, shape_, tile, has_bias));
+        pieces_.push_back(piece(kind, shape_, tile, has_bias, partial_));
         found = pieces_.back().get();
       }
       piece_of_.push_back(found);
@@ -175,7 +172,7 @@ class Plan {
 
   // Returns what went wrong, or nothing.
   std::string run(char* x, char* weight, char* y, char* bias, ffi::ThreadPool& pool) const {
-    return kind_ == Kind::kWeights ? run_sums(x, weight, y, bias, pool) : run_tiles({x, weight, y, bias}, pool);
+    return partial_ ? run_sums(x, weight, y, bias, pool) : run_tiles({x, weight, y, bias}, pool);
   }
 
  private:
@@ -197,26 +194,28 @@ class Plan {
     });
   }
 
-  // Gradients of weight and bias: sums of float32, of each tile one where these are partial, which are added up.
+  // Gradients of weight and bias of which each tile has a part. All parts but the first, and that too if the result is
+  // to be rounded, lie side by side, each weight before its bias.
   std::string run_sums(char* x, char* weight, char* y, char* bias, ffi::ThreadPool& pool) const {
     const size_t weights = static_cast<size_t>(elements(shape_.weight));
-    const size_t stride = weights + (has_bias_ ? shape_.outputs() : 0), sums = partial_ ? tiles_.size() : 1;
-    const bool apart = shape_.half;  // whether the first sum is apart from the result, too
-    const Workspace space((apart ? sums : sums - 1) * stride * sizeof(float));
-    auto* later = reinterpret_cast<float*>(space.data());
-    auto *first = reinterpret_cast<float*>(weight), *first_bias = reinterpret_cast<float*>(bias);
-    if (apart) first = later, first_bias = first + weights, later += stride;
+    const size_t stride = weights + (has_bias_ ? shape_.outputs() : 0);
+    const Workspace space((tiles_.size() - (shape_.half ? 0 : 1)) * stride * sizeof(float));
+    auto* parts = reinterpret_cast<float*>(space.data());
+    auto *total = reinterpret_cast<float*>(weight), *total_bias = reinterpret_cast<float*>(bias);
+    if (shape_.half) total = parts, total_bias = parts + weights, parts += stride;
     const std::string error = together(pool, static_cast<int>(tiles_.size()), threads_, [&](int index) {
-      float* own = partial_ && index > 0 ? later + (index - 1) * stride : first;
-      float* own_bias = partial_ && index > 0 ? own + weights : first_bias;
+      float* own = index == 0 ? total : parts + (index - 1) * stride;
+      float* own_bias = index == 0 ? total_bias : own + weights;
       run_tile(index, {x, reinterpret_cast<char*>(own), y, reinterpret_cast<char*>(own_bias)}, nullptr);
     });
-    for (size_t sum = 1; sum < sums; ++sum, later += stride) {
-      for (size_t at = 0; at < weights; ++at) first[at] += later[at];
-      for (size_t at = weights; at < stride; ++at) first_bias[at - weights] += later[at];
+    for (size_t index = 1; index < tiles_.size(); ++index, parts += stride) {
+      for (size_t at = 0; at < weights; ++at) total[at] += parts[at];
+      for (size_t at = weights; at < stride; ++at) total_bias[at - weights] += parts[at];
     }
-    if (apart) round(first, weights, reinterpret_cast<Bfloat16*>(weight));
-    if (apart) round(first_bias, stride - weights, reinterpret_cast<Bfloat16*>(bias));
+    if (shape_.half) {
+      round(total, weights, reinterpret_cast<Bfloat16*>(weight));
+      round(total_bias, stride - weights, reinterpret_cast<Bfloat16*>(bias));
+    }
     return error;
   }
 
@@ -356,6 +355,7 @@ ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::
   auto result = results.get<ffi::AnyBuffer>(0);
   if (!first || !second || !result) return ffi::Error::InvalidArgument("convolution: too few arrays");
   const ffi::AnyBuffer made = **result;
+  in_large_pages(made);
   const ffi::AnyBuffer x = what == Kind::kData ? made : *first;
   const ffi::AnyBuffer weight = what == Kind::kWeights ? made : *second;
   const ffi::AnyBuffer y = what == Kind::kForward ? made : what == Kind::kData ? *first : *second;
