@@ -78,6 +78,12 @@ _TINY_GPT = partial(gpt, layers=2, width=16, heads=2, context=8, vocabulary=32)
 _GPT2 = partial(gpt, layers=12, width=768, heads=12, context=1024, vocabulary=50257)
 _BF16: dict[str, Any] = {"precision": "bfloat16", "devices": ("cuda",)}
 
+
+def _half(case: Case) -> Case:
+    """The same on the CPU, under autocast to bfloat16."""
+    return case._replace(title=f"{case.title}, bfloat16", precision="bfloat16", devices=("cpu",), bar=None, quick=False)
+
+
 CASES: dict[str, Case] = {
     "civilnet4": _civilnet(4, 2.0, quick=True),
     "civilnet64": _civilnet(64, 1.5, quick=True),
@@ -108,3 +114,4 @@ CASES: dict[str, Case] = {
         trains=False, **_BF16, smaller=(_TINY_GPT, tokens(2, 8, 32)),
     ),
 }  # fmt: skip
+CASES |= {f"{key} bf16": _half(CASES[key]) for key in ("mlp512", "resnet18", "gpt")}

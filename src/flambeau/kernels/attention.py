@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from flambeau.kernels.library import wanted
+from flambeau.kernels.library import computes
 from flambeau.kernels.native_function import NativeFunction, Which
 
 __all__ = ["attended", "attends"]
@@ -20,19 +20,15 @@ Plain = Callable[[Any, Any, Any, Any, Any, bool], Any]
 
 
 def attends(query: Any, key: Any, value: Any, mask: Any | None) -> bool:
-    """Whether ``attended`` takes these: float32, equal batches and heads, and a mask of numbers, booleans or none."""
+    """Whether ``attended`` takes these: equal batches and heads, and a mask of numbers, booleans or none."""
     batch = query.shape[:-2]
-    operands = [query, key, value]
-    if mask is not None and mask.dtype != np.bool_:
-        operands.append(mask)
     return (
-        all(item.dtype == np.float32 for item in operands)
-        and batch == key.shape[:-2] == value.shape[:-2]
+        batch == key.shape[:-2] == value.shape[:-2]
         and key.shape[-2] == value.shape[-2]
         and 0 not in (*query.shape, *value.shape)
         and query.size * key.shape[-2] >= _FEW_PRODUCTS
         and (mask is None or _fits(mask, (*batch, query.shape[-2], key.shape[-2])))
-        and wanted()
+        and computes(query.dtype)
     )
 
 
@@ -48,16 +44,18 @@ def _fits(mask: Any, shape: tuple[int, ...]) -> bool:
 
 def attended(query: Any, key: Any, value: Any, mask: Any | None, scale: Any, causal: bool, plain: Plain) -> Any:
     """``softmax(query @ key.T * scale + mask) @ value``, as ``plain`` says it."""
+    kind = query.dtype
+    query, key, value = (item.astype(np.float32) for item in (query, key, value))
     boolean = False
     if mask is not None and mask.dtype == np.bool_:
         boolean = True
         mask = jnp.where(mask, jnp.zeros((), query.dtype), -jnp.inf)
     batch, heads = prod(query.shape[:-3]), prod(query.shape[-3:-2])
     operands = [item.reshape(batch, heads, *item.shape[-2:]) for item in (query, key, value)]
-    places = jnp.zeros((0, 1, 1, 1), query.dtype) if mask is None else _with_four_axes(mask)
+    places = jnp.zeros((0, 1, 1, 1), query.dtype) if mask is None else _with_four_axes(mask.astype(query.dtype))
     options = {"causal": causal, "boolean": boolean, "masked": mask is not None, "plain": plain}
     result = _attention(*operands, places, jnp.asarray(scale, query.dtype), **options)
-    return result.reshape(*query.shape[:-1], value.shape[-1])
+    return result.reshape(*query.shape[:-1], value.shape[-1]).astype(kind)
 
 
 def _with_four_axes(mask: Any) -> Any:

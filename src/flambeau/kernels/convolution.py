@@ -17,7 +17,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from flambeau.kernels.layout import channels_last, layout
-from flambeau.kernels.library import target, wanted
+from flambeau.kernels.library import computes, target
 
 __all__ = ["Geometry", "convolved", "places", "pulled_back", "serves"]
 
@@ -71,7 +71,7 @@ Plain = Callable[[Any, Any, Geometry], Any]
 
 def serves(geometry: Geometry, dtype: Any) -> bool:
     """Whether these functions take a convolution of these sizes and this data type."""
-    if dtype != np.float32 or not 3 <= len(geometry.x) <= 5 or not wanted():
+    if not 3 <= len(geometry.x) <= 5 or not computes(dtype):
         return False
     empty = not (prod(geometry.x) and prod(geometry.weight) and prod(geometry.y))
     if empty or min(geometry.before + geometry.after) < 0:
@@ -145,7 +145,7 @@ def _native(kind: int, formula: Callable[..., Any]) -> Callable[..., Any]:
     """What a program for the CPU computes: the native function of this number, or the formula."""
 
     def lowered(*arrays: Any, geometry: Geometry, **options: Any) -> Any:
-        name = target(_TARGET)
+        name = target(_TARGET, arrays[0].dtype)
         if name is None:
             return formula(*arrays, geometry=geometry, **options)
         shapes = _RESULTS[kind](geometry)[: 1 + options.get("bias", False)]
@@ -154,7 +154,7 @@ def _native(kind: int, formula: Callable[..., Any]) -> Callable[..., Any]:
         roles = _ROLES[kind]
         call = jax.ffi.ffi_call(
             name,
-            [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes],
+            [jax.ShapeDtypeStruct(shape, arrays[0].dtype) for shape in shapes],
             input_layouts=[layouts.get(role) for role in roles[: len(arrays)]],
             output_layouts=[layouts.get(role) for role in roles[3 : 3 + len(shapes)]],
         )

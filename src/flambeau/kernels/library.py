@@ -7,13 +7,16 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
+from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from flambeau.base.config import config
 from flambeau.kernels.building import Unavailable, built, digest, toolchain
 
-__all__ = ["TARGETS", "flops", "identity", "set_aside", "status", "target", "wanted"]
+__all__ = ["TARGETS", "computes", "flops", "identity", "set_aside", "status", "target", "wanted"]
 
 # The functions of the library that XLA calls.
 TARGETS = (
@@ -36,9 +39,12 @@ TARGETS = (
 )
 
 _SLOWEST = 0x7  # oneDNN's number for AVX2; below, its convolutions are no faster than XLA's
+_HALVES = 0xE7  # and for AVX-512 with instructions for bfloat16, which are a part of AMX's number
+_SINGLE, _HALF = np.dtype(np.float32), np.dtype(jnp.bfloat16)
 _lock = Lock()
 _key: str | None = None
 _reason = ""
+_halves = False
 _tried = False
 _aside: ContextVar[bool] = ContextVar("aside", default=False)
 
@@ -54,8 +60,13 @@ def wanted() -> bool:
     return True
 
 
-def target(name: str) -> str | None:
-    """The name under which XLA knows a function of the library; None if plain XLA has to do.
+def computes(kind: Any) -> bool:
+    """Whether programs may call native kernels for numbers of this type, as far as can be told without building them."""
+    return kind in (_SINGLE, _HALF) and wanted()
+
+
+def target(name: str, kind: Any = _SINGLE) -> str | None:
+    """The name under which XLA knows a function of the library; None if plain XLA has to do for numbers of this type.
 
     The first call builds the library if it has never been built, and loads it. The name contains a digest of what the
     library was built from, so that a program kept on disk never meets another version of the function it calls.
@@ -71,7 +82,8 @@ def target(name: str) -> str | None:
             except Unavailable as problem:
                 _reason = str(problem)
                 logging.getLogger("flambeau").warning("CPU kernels are not used: %s", _reason)
-    return None if _key is None else f"{name}_{_key}"
+    served = _key is not None and (kind == _SINGLE or (kind == _HALF and _halves))
+    return f"{name}_{_key}" if served else None
 
 
 def identity() -> str:
@@ -81,13 +93,16 @@ def identity() -> str:
 
 def _loaded() -> str:
     """Load the library, hand its functions to XLA, return its key."""
+    global _halves  # noqa: PLW0603  (once a process)
     path, key = built(toolchain())
     try:
         library = ctypes.CDLL(str(path))
     except OSError as problem:
         raise Unavailable(f"the library cannot be loaded: {problem}") from None
-    if library.flambeau_instructions() < _SLOWEST:
+    instructions = library.flambeau_instructions()
+    if instructions < _SLOWEST:
         raise Unavailable("the processor has no AVX2")
+    _halves = instructions & _HALVES == _HALVES
     for name in TARGETS:
         jax.ffi.register_ffi_target(f"{name}_{key}", jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
     return key
@@ -119,4 +134,4 @@ def status() -> str:
         return f"off: {problem}"
     if target(TARGETS[0]) is None:
         return f"off: {_reason}"
-    return f"oneDNN and loops of our own, for float32 ({_key})"
+    return f"oneDNN and loops of our own, for float32{' and bfloat16' if _halves else ''} ({_key})"

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from flambeau.kernels.library import wanted
+from flambeau.kernels.library import computes
 from flambeau.kernels.native_function import NativeFunction, Which
 
 __all__ = ["linear", "multiplies"]
@@ -25,8 +25,8 @@ def multiplies(operands: Sequence[Any]) -> bool:
         shaped
         and prod(x.shape[:-1]) > 1
         and products >= _FEW_PRODUCTS
-        and all(item.dtype == np.float32 for item in operands)
-        and wanted()
+        and all(item.dtype == x.dtype for item in operands)
+        and computes(x.dtype)
     )
 
 

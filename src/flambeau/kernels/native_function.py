@@ -20,7 +20,8 @@ class NativeFunction:
     """A function of arrays with one result, which is a formula in plain XLA except where a native kernel serves.
 
     The value and the first gradients are native in programs for the CPU. The formula stands for all else: other
-    platforms, derivatives forwards, second derivatives, ``jax.vmap``.
+    platforms, derivatives forwards, second derivatives, ``jax.vmap``. The type of the first array says whether the
+    kernels serve.
 
     Attributes:
         name: what JAX calls it in its programs.
@@ -55,7 +56,7 @@ class NativeFunction:
     # -- what is computed ----------------------------------------------------------------------------------------------
 
     def _native_value(self, *arrays: Any, **options: Any) -> Any:
-        name = target(self.targets[0])
+        name = target(self.targets[0], arrays[0].dtype)
         return self.formula(*arrays, **options) if name is None else self.value(name, *arrays, **options)
 
     def _plain_tangent(self, *arrays: Any, which: Which, **options: Any) -> Any:
@@ -69,7 +70,7 @@ class NativeFunction:
         return list(jax.vjp(run, *primals)[1](cotangent))
 
     def _native_gradients(self, cotangent: Any, *arrays: Any, which: Which, **options: Any) -> Sequence[Any]:
-        name = target(self.targets[1])
+        name = target(self.targets[1], arrays[0].dtype)
         found = None if name is None else self.gradients(name, which, cotangent, *arrays, **options)
         return self._plain_gradients(cotangent, *arrays, which=which, **options) if found is None else found
 

@@ -9,6 +9,7 @@
 #include "buffers.h"
 #include "engine.h"
 #include "geometry.h"
+#include "pages.h"
 #include "parallel.h"
 #include "workspace.h"
 #include "xla/ffi/api/ffi.h"
@@ -21,7 +22,8 @@ using dnnl::memory;
 
 constexpr double kLargeWeight = 200000;  // elements; rearranging fewer is not worth a thread
 constexpr int64_t kMostInBlock = 64;     // outputs that oneDNN keeps together in any of its arrangements
-constexpr memory::data_type kFloat = memory::data_type::f32;
+constexpr memory::data_type kSingle = memory::data_type::f32;
+
 
 dnnl::primitive_attr scratchpad_by_caller() {
   dnnl::primitive_attr attributes;
@@ -83,7 +85,8 @@ Sizes with(Sizes sizes, int64_t first, int64_t second) {
   return sizes;
 }
 
-std::unique_ptr<Piece> piece(Kind kind, const Geometry& shape, const Tile& tile, bool has_bias) {
+// `partial`: the result is a part of a sum, and float32.
+std::unique_ptr<Piece> piece(Kind kind, const Geometry& shape, const Tile& tile, bool has_bias, bool partial) {
   auto made = std::make_unique<Piece>();
   const Sizes x = with(shape.x, tile.images.size(), tile.channels.size());
   const Sizes y = with(shape.y, tile.images.size(), tile.outputs.size());
@@ -91,17 +94,18 @@ std::unique_ptr<Piece> piece(Kind kind, const Geometry& shape, const Tile& tile,
       grouped(with(shape.weight, tile.outputs.size(), tile.channels.size() / tile.groups), tile.groups);
   Sizes strides = strides_of(shape.weight);
   if (tile.groups > 1) strides.insert(strides.begin(), strides[0] * (tile.outputs.size() / tile.groups));
-  made->x.theirs = memory::desc(x, kFloat, strides_of(shape.x, shape.x_last));
-  made->y.theirs = memory::desc(y, kFloat, strides_of(shape.y, shape.y_last));
-  made->weight.theirs = memory::desc(weight, kFloat, strides);
-  if (has_bias) made->bias = memory::desc({tile.outputs.size()}, kFloat, memory::format_tag::x);
+  const auto type = shape.half ? memory::data_type::bf16 : kSingle, weight_type = partial ? kSingle : type;
+  made->x.theirs = memory::desc(x, type, strides_of(shape.x, shape.x_last));
+  made->y.theirs = memory::desc(y, type, strides_of(shape.y, shape.y_last));
+  made->weight.theirs = memory::desc(weight, weight_type, strides);
+  if (has_bias) made->bias = memory::desc({tile.outputs.size()}, weight_type, memory::format_tag::x);
 
   const auto any = memory::format_tag::any;
   // Channels side by side are taken as they are; a part of them, or planes side by side, oneDNN rearranges.
   const auto offered = [&](const Sizes& sizes, const memory::desc& theirs, bool as_it_is) {
-    return as_it_is ? theirs : memory::desc(sizes, kFloat, any);
+    return as_it_is ? theirs : memory::desc(sizes, type, any);
   };
-  const memory::desc weight_any(weight, kFloat, any);
+  const memory::desc weight_any(weight, weight_type, any);
   const memory::desc x_any = offered(x, made->x.theirs, shape.x_last && tile.channels.size() == shape.channels());
   const memory::desc y_any = offered(y, made->y.theirs, shape.y_last && tile.outputs.size() == shape.outputs());
   Sizes between = shape.dilation;
@@ -109,8 +113,9 @@ std::unique_ptr<Piece> piece(Kind kind, const Geometry& shape, const Tile& tile,
   const auto attributes = scratchpad_by_caller();
   const auto direct = dnnl::algorithm::convolution_direct;
   const auto forward = [&](dnnl::prop_kind purpose) {
-    return dnnl::convolution_forward::primitive_desc(engine(), purpose, direct, x_any, weight_any, made->bias, y_any,
-                                                     shape.stride, between, shape.before, shape.after, attributes);
+    return dnnl::convolution_forward::primitive_desc(engine(), purpose, direct, x_any, memory::desc(weight, type, any),
+                                                     made->bias, y_any, shape.stride, between, shape.before,
+                                                     shape.after, attributes);
   };
   const auto settle = [&](const auto& pd) {
     made->scratchpad = pd.scratchpad_desc();
@@ -153,7 +158,7 @@ class Plan {
     for (const Tile& tile : tiles_) {
       const Piece*& found = known[{tile.images.size(), tile.channels.size(), tile.outputs.size()}];
       if (found == nullptr) {
-        pieces_.push_back(piece(kind, shape_, tile, has_bias));
+        pieces_.push_back(piece(kind, shape_, tile, has_bias, partial_));
         found = pieces_.back().get();
       }
       piece_of_.push_back(found);
@@ -166,40 +171,53 @@ class Plan {
   }
 
   // Returns what went wrong, or nothing.
-  std::string run(float* x, float* weight, float* y, float* bias, ffi::ThreadPool& pool) const {
-    const Run arrays{x, weight, y, bias};
-    OneThread here;
-    std::vector<std::unique_ptr<Workspace>> spaces;
-    for (const Arrangement& wanted : arrangements_) {
-      const size_t bytes = padded(wanted.ours.get_size()) + wanted.parts.size() * wanted.scratch;
-      spaces.push_back(std::make_unique<Workspace>(bytes));
-      const std::string problem = run_arrangement(wanted, weight, spaces.back()->data(), pool);
-      if (!problem.empty()) return problem;
-    }
-    const size_t weights = static_cast<size_t>(elements(shape_.weight));
-    const size_t stride = weights + (has_bias_ ? shape_.outputs() : 0);
-    Workspace parts(partial_ ? (tiles_.size() - 1) * stride * sizeof(float) : 0);
-    const std::string error = together(pool, static_cast<int>(tiles_.size()), [&](int index) {
-      Run own = arrays;
-      if (partial_ && index > 0) {
-        own.weight = reinterpret_cast<float*>(parts.data()) + (index - 1) * stride;
-        own.bias = own.weight + weights;
-      }
-      const auto found = arrangement_of_.find(piece_of_[index]);
-      run_tile(index, own, found == arrangement_of_.end() ? nullptr : spaces[found->second]->data());
-    });
-    for (size_t index = 1; partial_ && index < tiles_.size(); ++index) {
-      const float* part = reinterpret_cast<const float*>(parts.data()) + (index - 1) * stride;
-      for (size_t at = 0; at < weights; ++at) weight[at] += part[at];
-      for (size_t at = weights; at < stride; ++at) bias[at - weights] += part[at];
-    }
-    return error;
+  std::string run(char* x, char* weight, char* y, char* bias, ffi::ThreadPool& pool) const {
+    return partial_ ? run_sums(x, weight, y, bias, pool) : run_tiles({x, weight, y, bias}, pool);
   }
 
  private:
   struct Run {
-    float *x, *weight, *y, *bias;
+    char *x, *weight, *y, *bias;
   };
+
+  std::string run_tiles(const Run& arrays, ffi::ThreadPool& pool) const {
+    std::vector<std::unique_ptr<Workspace>> spaces;
+    for (const Arrangement& wanted : arrangements_) {
+      const size_t bytes = padded(wanted.ours.get_size()) + wanted.parts.size() * wanted.scratch;
+      spaces.push_back(std::make_unique<Workspace>(bytes));
+      const std::string problem = run_arrangement(wanted, arrays.weight, spaces.back()->data(), pool);
+      if (!problem.empty()) return problem;
+    }
+    return together(pool, static_cast<int>(tiles_.size()), threads_, [&](int index) {
+      const auto found = arrangement_of_.find(piece_of_[index]);
+      run_tile(index, arrays, found == arrangement_of_.end() ? nullptr : spaces[found->second]->data());
+    });
+  }
+
+  // Gradients of weight and bias of which each tile has a part. All parts but the first, and that too if the result is
+  // to be rounded, lie side by side, each weight before its bias.
+  std::string run_sums(char* x, char* weight, char* y, char* bias, ffi::ThreadPool& pool) const {
+    const size_t weights = static_cast<size_t>(elements(shape_.weight));
+    const size_t stride = weights + (has_bias_ ? shape_.outputs() : 0);
+    const Workspace space((tiles_.size() - (shape_.half ? 0 : 1)) * stride * sizeof(float));
+    auto* parts = reinterpret_cast<float*>(space.data());
+    auto *total = reinterpret_cast<float*>(weight), *total_bias = reinterpret_cast<float*>(bias);
+    if (shape_.half) total = parts, total_bias = parts + weights, parts += stride;
+    const std::string error = together(pool, static_cast<int>(tiles_.size()), threads_, [&](int index) {
+      float* own = index == 0 ? total : parts + (index - 1) * stride;
+      float* own_bias = index == 0 ? total_bias : own + weights;
+      run_tile(index, {x, reinterpret_cast<char*>(own), y, reinterpret_cast<char*>(own_bias)}, nullptr);
+    });
+    for (size_t index = 1; index < tiles_.size(); ++index, parts += stride) {
+      for (size_t at = 0; at < weights; ++at) total[at] += parts[at];
+      for (size_t at = weights; at < stride; ++at) total_bias[at - weights] += parts[at];
+    }
+    if (shape_.half) {
+      round(total, weights, reinterpret_cast<Bfloat16*>(weight));
+      round(total_bias, stride - weights, reinterpret_cast<Bfloat16*>(bias));
+    }
+    return error;
+  }
 
   // An arrangement of the whole weight that tiles share, and how it is made, in parts that threads do independently.
   struct Arrangement {
@@ -236,41 +254,26 @@ class Plan {
     arrangements_.push_back(std::move(made));
   }
 
-  std::string run_arrangement(const Arrangement& wanted, float* weight, char* to, ffi::ThreadPool& pool) const {
+  std::string run_arrangement(const Arrangement& wanted, char* weight, char* to, ffi::ThreadPool& pool) const {
     const size_t bytes = padded(wanted.ours.get_size());
-    return together(pool, static_cast<int>(wanted.parts.size()), [&](int index) {
+    return together(pool, static_cast<int>(wanted.parts.size()), threads_, [&](int index) {
       wanted.parts[index].bring_in(weight, to, to + bytes + index * wanted.scratch);
     });
-  }
-
-  // Calls work(0) ... work(count - 1) on all threads; returns what went wrong, or nothing.
-  template <typename Work>
-  std::string together(ffi::ThreadPool& pool, int count, const Work& work) const {
-    std::mutex mutex;
-    std::string error;
-    spread(pool, count, threads_, [&](int index) {
-      try {
-        OneThread there;
-        work(index);
-      } catch (const std::exception& problem) {
-        std::lock_guard<std::mutex> lock(mutex);
-        error = problem.what();
-      }
-    });
-    return error;
   }
 
   void run_tile(int index, const Run& arrays, char* shared_weight) const {
     const Tile& tile = tiles_[index];
     const Piece& piece = *piece_of_[index];
-    const auto offset = [](const Sizes& sizes, bool last, int64_t first, int64_t second) {
+    const auto place = [](char* array, const memory::desc& desc, const Sizes& sizes, bool last, int64_t first,
+                          int64_t second) {
       const Sizes strides = strides_of(sizes, last);
-      return first * strides[0] + second * strides[1];
+      const size_t size = memory::data_type_size(desc.get_data_type());
+      return array + (first * strides[0] + second * strides[1]) * size;
     };
-    float* x = arrays.x + offset(shape_.x, shape_.x_last, tile.images.begin, tile.channels.begin);
-    float* y = arrays.y + offset(shape_.y, shape_.y_last, tile.images.begin, tile.outputs.begin);
-    float* weight = arrays.weight +
-                    offset(shape_.weight, false, tile.outputs.begin, shape_.groups == 1 ? tile.channels.begin : 0);
+    char* x = place(arrays.x, piece.x.theirs, shape_.x, shape_.x_last, tile.images.begin, tile.channels.begin);
+    char* y = place(arrays.y, piece.y.theirs, shape_.y, shape_.y_last, tile.images.begin, tile.outputs.begin);
+    char* weight = place(arrays.weight, piece.weight.theirs, shape_.weight, false, tile.outputs.begin,
+                         shape_.groups == 1 ? tile.channels.begin : 0);
     const Workspace space(piece.x.bytes() + piece.weight.bytes() + piece.y.bytes() + piece.scratch_bytes());
     char* own_x = space.data();
     char* own_weight = own_x + piece.x.bytes();
@@ -294,7 +297,7 @@ class Plan {
         {DNNL_ARG_SCRATCHPAD, memory(piece.scratchpad, engine(), scratch)}};
     if (has_bias_) {
       arguments[kind_ == Kind::kWeights ? DNNL_ARG_DIFF_BIAS : DNNL_ARG_BIAS] =
-          memory(piece.bias, engine(), arrays.bias + tile.outputs.begin);
+          memory(piece.bias, engine(), arrays.bias + tile.outputs.begin * memory::data_type_size(piece.bias.get_data_type()));
     }
     piece.work.execute(stream(), arguments);
 
@@ -321,7 +324,8 @@ std::shared_ptr<const Plan> plan(Kind kind, const Geometry& shape, bool has_bias
   constexpr size_t kLimit = 1024;
   static auto* mutex = new std::mutex;
   static auto* plans = new std::map<Sizes, std::shared_ptr<const Plan>>;
-  Sizes key{static_cast<int64_t>(kind), has_bias, threads, shape.groups, shape.x_last, shape.y_last};
+  Sizes key{static_cast<int64_t>(kind), has_bias, threads, shape.groups, shape.x_last, shape.y_last,
+            shape.half};
   for (const Sizes* sizes :
        {&shape.x, &shape.weight, &shape.y, &shape.stride, &shape.dilation, &shape.before, &shape.after}) {
     key.insert(key.end(), sizes->begin(), sizes->end());
@@ -340,10 +344,6 @@ std::shared_ptr<const Plan> plan(Kind kind, const Geometry& shape, bool has_bias
 
 Sizes sizes_of(ffi::AnyBuffer buffer) { return {buffer.dimensions().begin(), buffer.dimensions().end()}; }
 
-ffi::Error failed(const std::string& reason) {
-  return ffi::Error::Internal("convolution by oneDNN: " + reason + " (FLAMBEAU_KERNELS=0 does without it)");
-}
-
 using Numbers = ffi::Span<const int64_t>;
 
 // kind 0: (x, weight[, bias]) -> y; kind 1: (y, weight) -> x; kind 2: (x, y) -> weight[, bias].
@@ -355,26 +355,28 @@ ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::
   auto result = results.get<ffi::AnyBuffer>(0);
   if (!first || !second || !result) return ffi::Error::InvalidArgument("convolution: too few arrays");
   const ffi::AnyBuffer made = **result;
+  in_large_pages(made);
   const ffi::AnyBuffer x = what == Kind::kData ? made : *first;
   const ffi::AnyBuffer weight = what == Kind::kWeights ? made : *second;
   const ffi::AnyBuffer y = what == Kind::kForward ? made : what == Kind::kData ? *first : *second;
-  float* bias = nullptr;
+  const auto bytes = [](ffi::AnyBuffer buffer) { return static_cast<char*>(buffer.untyped_data()); };
+  char* bias = nullptr;
   if (what == Kind::kForward && arguments.size() > 2) {
-    bias = floats(*arguments.get<ffi::AnyBuffer>(2));
+    bias = bytes(*arguments.get<ffi::AnyBuffer>(2));
   }
   if (what == Kind::kWeights && results.size() > 1) {
-    bias = floats(**results.get<ffi::AnyBuffer>(1));
+    bias = bytes(**results.get<ffi::AnyBuffer>(1));
   }
   const auto listed = [](Numbers numbers) { return Sizes(numbers.begin(), numbers.end()); };
   Geometry shape{sizes_of(x), sizes_of(weight), sizes_of(y), listed(stride), listed(dilation), listed(before),
-                 listed(after), groups, products, x_last != 0, y_last != 0};
+                 listed(after), groups, products, x_last != 0, y_last != 0,
+                 x.element_type() == ffi::BF16};
   const int threads = std::max<int>(1, static_cast<int>(pool.num_threads()));
   try {
     const auto ready = plan(what, shape, bias != nullptr, threads);
-    const std::string error = ready->run(floats(x), floats(weight), floats(y), bias, pool);
-    return error.empty() ? ffi::Error::Success() : failed(error);
+    return outcome(ready->run(bytes(x), bytes(weight), bytes(y), bias, pool));
   } catch (const std::exception& problem) {
-    return failed(problem.what());
+    return outcome(problem.what());
   }
 }
 

@@ -19,6 +19,7 @@ struct Geometry {
   int64_t groups;
   int64_t products;  // multiplications in all
   bool x_last, y_last;  // whether the channels of x and y lie side by side in memory
+  bool half;            // whether numbers are bfloat16
 
   int64_t batch() const { return x[0]; }
   int64_t channels() const { return x[1]; }

@@ -1,7 +1,7 @@
 // Linear layers: x @ weight.T + bias, and all of their gradients in one call.
 #include <algorithm>
 #include <cstdint>
-#include <vector>
+#include <string>
 
 #include "buffers.h"
 #include "pages.h"
@@ -36,7 +36,8 @@ int64_t pieces(int64_t products, int64_t threads, int64_t size, int64_t least = 
 }
 
 // total[column] = sum of the rows of x; in blocks, so that rounding grows slowly.
-void add_rows(const float* x, int64_t rows, int64_t columns, int64_t stride, float* total) {
+template <typename Number>
+void add_rows(const Number* x, int64_t rows, int64_t columns, int64_t stride, Number* total) {
   constexpr int64_t kBlock = 32;
   for (int64_t at = 0; at < columns; at += kLanes) {
     const int64_t count = std::min(kLanes, columns - at);
@@ -51,50 +52,62 @@ void add_rows(const float* x, int64_t rows, int64_t columns, int64_t stride, flo
   }
 }
 
+// result = x @ y.T + bias, for y (columns, depth), if there is a bias.
+void multiply_and_add(int64_t rows, int64_t columns, int64_t depth, const float* x, const float* y, const float* bias,
+                      float* result, int64_t stride) {
+  for (int64_t row = 0; bias != nullptr && row < rows; ++row) std::copy_n(bias, columns, result + row * stride);
+  multiply(rows, columns, depth, {x, depth}, {y, depth, true}, result, stride, 1, bias == nullptr ? 0 : 1);
+}
+void multiply_and_add(int64_t rows, int64_t columns, int64_t depth, const Bfloat16* x, const Bfloat16* y,
+                      const Bfloat16* bias, Bfloat16* result, int64_t stride) {
+  multiply(rows, columns, depth, {x, depth}, {y, depth, true}, result, stride, 1, 0, bias);
+}
+
 // (x (rows, inputs), weight (outputs, inputs), bias if there is one) -> y (rows, outputs).
-ffi::Error linear(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::Result<ffi::AnyBuffer> result,
-                  int64_t products) {
+template <typename Number>
+std::string products_of(ffi::ThreadPool& pool, ffi::RemainingArgs& arguments, ffi::AnyBuffer result, int64_t products) {
   const ffi::AnyBuffer x = *arguments.get<ffi::AnyBuffer>(0), weight = *arguments.get<ffi::AnyBuffer>(1);
   const int64_t outputs = weight.dimensions()[0], inputs = weight.dimensions()[1], rows = x.dimensions()[0];
-  const float* bias = arguments.size() > 2 ? floats(*arguments.get<ffi::AnyBuffer>(2)) : nullptr;
-  const float *from = floats(x), *by = floats(weight);
-  in_large_pages(*result);
-  float* y = floats(*result);
+  const Number* bias = arguments.size() > 2 ? numbers<Number>(*arguments.get<ffi::AnyBuffer>(2)) : nullptr;
+  const Number *from = numbers<Number>(x), *by = numbers<Number>(weight);
+  in_large_pages(result);
+  Number* y = numbers<Number>(result);
   const int64_t threads = pool.num_threads();
   const bool by_rows = rows >= outputs / 2;
   const int64_t count = pieces(products, threads, by_rows ? rows : outputs, kWide);
-  spread(pool, count, threads, [&](int index) {
-    OneThread alone;
+  return together(pool, count, threads, [&](int index) {
     const Range own_rows = by_rows ? Range(rows, index, count) : Range(rows, 0, 1);
     const Range own = by_rows ? Range(outputs, 0, 1) : Range(outputs, index, count);
     if (own_rows.size() <= 0 || own.size() <= 0) return;
-    float* to = y + own_rows.begin * outputs + own.begin;
-    if (bias != nullptr) {
-      for (int64_t row = 0; row < own_rows.size(); ++row) std::copy_n(bias + own.begin, own.size(), to + row * outputs);
-    }
-    multiply(own_rows.size(), own.size(), inputs, {from + own_rows.begin * inputs, inputs},
-             {by + own.begin * inputs, inputs, true}, to, outputs, 1, bias == nullptr ? 0 : 1);
+    multiply_and_add(own_rows.size(), own.size(), inputs, from + own_rows.begin * inputs, by + own.begin * inputs,
+                     bias == nullptr ? nullptr : bias + own.begin, y + own_rows.begin * outputs + own.begin, outputs);
   });
-  return ffi::Error::Success();
+}
+
+ffi::Error linear(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::Result<ffi::AnyBuffer> result,
+                  int64_t products) {
+  return outcome(by_type(*result, [&](auto zero) {
+    return products_of<decltype(zero)>(pool, arguments, *result, products);
+  }));
 }
 
 // (x, weight, gradient of y) -> those of `wanted` (1: x, 2: weight, 4: bias) in this order.
-ffi::Error linear_gradients(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer weight, ffi::AnyBuffer gradient,
-                            ffi::RemainingRets results, int64_t wanted, int64_t products) {
+template <typename Number>
+std::string gradients_of(ffi::ThreadPool& pool, ffi::AnyBuffer x, ffi::AnyBuffer weight, ffi::AnyBuffer gradient,
+                         ffi::RemainingRets& results, int64_t wanted, int64_t products) {
   const int64_t outputs = weight.dimensions()[0], inputs = weight.dimensions()[1], rows = x.dimensions()[0];
-  const float *from = floats(x), *by = floats(weight), *given = floats(gradient);
-  float* found[3] = {};
+  const Number *from = numbers<Number>(x), *by = numbers<Number>(weight), *given = numbers<Number>(gradient);
+  Number* found[3] = {};
   for (int64_t kind = 0, place = 0; kind < 3; ++kind) {
     if (!(wanted >> kind & 1)) continue;
     const ffi::AnyBuffer result = **results.get<ffi::AnyBuffer>(place++);
     in_large_pages(result);
-    found[kind] = floats(result);
+    found[kind] = numbers<Number>(result);
   }
   const int64_t threads = pool.num_threads();
   const int64_t by_rows = found[0] == nullptr ? 0 : pieces(products, threads, rows);
   const int64_t by_outputs = found[1] == nullptr && found[2] == nullptr ? 0 : pieces(products, threads, outputs);
-  spread(pool, by_rows + by_outputs, threads, [&](int index) {
-    OneThread alone;
+  return together(pool, by_rows + by_outputs, threads, [&](int index) {
     if (index < by_outputs) {
       const Range own(outputs, index, by_outputs);
       if (own.size() <= 0) return;
@@ -109,7 +122,13 @@ ffi::Error linear_gradients(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuff
                found[0] + own.begin * inputs, inputs);
     }
   });
-  return ffi::Error::Success();
+}
+
+ffi::Error linear_gradients(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer weight, ffi::AnyBuffer gradient,
+                            ffi::RemainingRets results, int64_t wanted, int64_t products) {
+  return outcome(by_type(x, [&](auto zero) {
+    return gradients_of<decltype(zero)>(pool, x, weight, gradient, results, wanted, products);
+  }));
 }
 
 }  // namespace

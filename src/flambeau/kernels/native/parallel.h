@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "xla/ffi/api/ffi.h"
@@ -70,6 +71,29 @@ void spread(xla::ffi::ThreadPool& pool, int count, int threads, const Work& work
     std::unique_lock<std::mutex> lock(shared->mutex);
     shared->finished.wait(lock, [&] { return shared->done.load() == count; });
   }
+}
+
+// The same for work by oneDNN, which may throw; returns what went wrong, or nothing.
+template <typename Work>
+std::string together(xla::ffi::ThreadPool& pool, int count, int threads, const Work& work) {
+  std::mutex mutex;
+  std::string error;
+  spread(pool, count, threads, [&](int index) {
+    try {
+      OneThread alone;
+      work(index);
+    } catch (const std::exception& problem) {
+      std::lock_guard<std::mutex> lock(mutex);
+      error = problem.what();
+    }
+  });
+  return error;
+}
+
+// What a function that XLA calls returns: success, or why oneDNN failed.
+inline xla::ffi::Error outcome(const std::string& error) {
+  if (error.empty()) return xla::ffi::Error::Success();
+  return xla::ffi::Error::Internal("oneDNN: " + error + " (FLAMBEAU_KERNELS=0 does without it)");
 }
 
 }  // namespace flambeau
