@@ -10,6 +10,7 @@
 #include "engine.h"
 #include "geometry.h"
 #include "parallel.h"
+#include "winograd.h"
 #include "workspace.h"
 #include "xla/ffi/api/ffi.h"
 
@@ -141,6 +142,23 @@ std::unique_ptr<Piece> piece(Kind kind, const Geometry& shape, const Tile& tile,
   return made;
 }
 
+// Calls work(0) ... work(count - 1) on so many threads; returns what went wrong, or nothing.
+template <typename Work>
+std::string together(ffi::ThreadPool& pool, int count, int threads, const Work& work) {
+  std::mutex mutex;
+  std::string error;
+  spread(pool, count, threads, [&](int index) {
+    try {
+      OneThread there;
+      work(index);
+    } catch (const std::exception& problem) {
+      std::lock_guard<std::mutex> lock(mutex);
+      error = problem.what();
+    }
+  });
+  return error;
+}
+
 // A convolution of known sizes, ready to run.
 class Plan {
  public:
@@ -179,7 +197,7 @@ class Plan {
     const size_t weights = static_cast<size_t>(elements(shape_.weight));
     const size_t stride = weights + (has_bias_ ? shape_.outputs() : 0);
     Workspace parts(partial_ ? (tiles_.size() - 1) * stride * sizeof(float) : 0);
-    const std::string error = together(pool, static_cast<int>(tiles_.size()), [&](int index) {
+    const std::string error = together(pool, static_cast<int>(tiles_.size()), threads_, [&](int index) {
       Run own = arrays;
       if (partial_ && index > 0) {
         own.weight = reinterpret_cast<float*>(parts.data()) + (index - 1) * stride;
@@ -238,26 +256,9 @@ class Plan {
 
   std::string run_arrangement(const Arrangement& wanted, float* weight, char* to, ffi::ThreadPool& pool) const {
     const size_t bytes = padded(wanted.ours.get_size());
-    return together(pool, static_cast<int>(wanted.parts.size()), [&](int index) {
+    return together(pool, static_cast<int>(wanted.parts.size()), threads_, [&](int index) {
       wanted.parts[index].bring_in(weight, to, to + bytes + index * wanted.scratch);
     });
-  }
-
-  // Calls work(0) ... work(count - 1) on all threads; returns what went wrong, or nothing.
-  template <typename Work>
-  std::string together(ffi::ThreadPool& pool, int count, const Work& work) const {
-    std::mutex mutex;
-    std::string error;
-    spread(pool, count, threads_, [&](int index) {
-      try {
-        OneThread there;
-        work(index);
-      } catch (const std::exception& problem) {
-        std::lock_guard<std::mutex> lock(mutex);
-        error = problem.what();
-      }
-    });
-    return error;
   }
 
   void run_tile(int index, const Run& arrays, char* shared_weight) const {
@@ -370,6 +371,12 @@ ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::
                  listed(after), groups, products, x_last != 0, y_last != 0};
   const int threads = std::max<int>(1, static_cast<int>(pool.num_threads()));
   try {
+    if (winograd_serves(shape)) {
+      std::string error;
+      winograd(what, shape, floats(x), floats(weight), floats(y), bias, threads,
+               [&](int count, const std::function<void(int)>& work) { error += together(pool, count, threads, work); });
+      return error.empty() ? ffi::Error::Success() : failed(error);
+    }
     const auto ready = plan(what, shape, bias != nullptr, threads);
     const std::string error = ready->run(floats(x), floats(weight), floats(y), bias, pool);
     return error.empty() ? ffi::Error::Success() : failed(error);
