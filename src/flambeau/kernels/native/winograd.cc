@@ -27,6 +27,7 @@ constexpr int kRows = 6, kColumns = 1;
 #endif
 constexpr int64_t kPanel = kColumns * kLanes;
 constexpr int64_t kPositions = 16;
+constexpr int64_t kDepth = 128;  // numbers added up before their sum is added to others: rounding grows more slowly
 constexpr int kWindow = 9;
 
 int64_t up(int64_t size, int64_t unit) { return (size + unit - 1) / unit; }
@@ -43,6 +44,19 @@ struct Stack {
     return {nullptr, row, up(rows * row, page) * page + 5 * kLanes};
   }
   int64_t size() const { return kPositions * position; }
+};
+
+// The same in panels, of some columns each, that are read from end to end.
+struct Panels {
+  float* data;
+  int64_t rows, columns;
+
+  int64_t count() const { return up(columns, kPanel); }
+  int64_t position() const { return count() * rows * kPanel + 5 * kLanes; }
+  int64_t size() const { return kPositions * position(); }
+  float* at(int64_t which, int64_t panel, int64_t row) const {
+    return data + which * position() + (panel * rows + row) * kPanel;
+  }
 };
 
 struct Images {
@@ -199,11 +213,21 @@ FLAMBEAU_INLINE void transpose(const float* from, int64_t from_step, float* to, 
 
 using Block = float[kLanes * kWindow][kLanes];  // 16 x 16 windows: (row, place) by column
 
-// Some windows, transformed, into a panel (position, rows, kPanel) of matrices.
-void bring_in(const Windows& from, Range columns, Range rows, float* to, int64_t position) {
-  Block block, other;
-  for (int64_t row = rows.begin; row < rows.end; row += kLanes) {
-    for (int64_t column = columns.begin; column < columns.end; column += kLanes) {
+// Calls work(panel, first row) for all rows of all panels, sixteen at a time.
+void each(const Panels& panels, const Share& share, const std::function<void(int64_t, int64_t)>& work) {
+  constexpr int64_t kRowsOfAnItem = 32;
+  const int64_t slices = up(panels.rows, kRowsOfAnItem);
+  share(panels.count() * slices, [&](int item) {
+    const int64_t panel = item / slices, begin = item % slices * kRowsOfAnItem;
+    for (int64_t row = begin; row < std::min(panels.rows, begin + kRowsOfAnItem); row += kLanes) work(panel, row);
+  });
+}
+
+// Windows, transformed, into matrices.
+void bring_in(const Windows& from, const Panels& to, const Share& share) {
+  each(to, share, [&](int64_t panel, int64_t row) {
+    Block block, other;
+    for (int64_t column = panel * kPanel; column < std::min(to.columns, (panel + 1) * kPanel); column += kLanes) {
       const float* start = from.data + row * from.row + column * from.column;
       for (int at = 0; at < kLanes * kWindow; at += kLanes) {
         transpose(start + at, from.turned ? from.row : from.column, from.turned ? other[at] : block[at], kLanes);
@@ -211,29 +235,28 @@ void bring_in(const Windows& from, Range columns, Range rows, float* to, int64_t
       for (int at = 0; from.turned && at < kWindow; ++at) {
         transpose(other[at], kWindow * kLanes, block[kWindow - 1 - at], kWindow * kLanes);
       }
-      float* target = to + row * kPanel + (column - columns.begin);
+      float* target = to.at(0, panel, row) + column % kPanel;
       for (int line = 0; line < kLanes; ++line) {
         Floats window[3][3], made[4][4];
         for (int at = 0; at < kWindow; ++at) window[at / 3][at % 3] = load(block[line * kWindow + at]);
         both_ways(window, made, WindowIn());
-        for (int at = 0; at < kPositions; ++at) store(target + at * position + line * kPanel, made[at / 4][at % 4]);
+        for (int at = 0; at < kPositions; ++at) store(target + at * to.position() + line * kPanel, made[at / 4][at % 4]);
       }
     }
-  }
+  });
 }
 
-// Sums (position, rows, columns), of several parts, back into windows.
-void bring_out(const float* from, const Stack& shape, int64_t parts, int64_t part, Range columns, Range rows,
-               const Windows& to) {
-  Block block;
-  for (int64_t row = rows.begin; row < rows.end; row += kLanes) {
-    for (int64_t column = columns.begin; column < columns.end; column += kLanes) {
+// Sums of several parts, one behind the other, back into windows.
+void bring_out(const Panels& from, int64_t parts, const Windows& to, const Share& share) {
+  each(from, share, [&](int64_t panel, int64_t row) {
+    Block block;
+    for (int64_t column = panel * kPanel; column < std::min(from.columns, (panel + 1) * kPanel); column += kLanes) {
       for (int line = 0; line < kLanes; ++line) {
         Floats square[4][4], made[3][3];
         for (int at = 0; at < kPositions; ++at) {
-          const float* source = from + at * shape.position + (row + line) * shape.row + column;
+          const float* source = from.at(at, panel, row + line) + column % kPanel;
           Floats sum = load(source);
-          for (int64_t index = 1; index < parts; ++index) sum += load(source + index * part);
+          for (int64_t index = 1; index < parts; ++index) sum += load(source + index * from.size());
           square[at / 4][at % 4] = sum;
         }
         both_ways(square, made, WindowOut());
@@ -242,7 +265,7 @@ void bring_out(const float* from, const Stack& shape, int64_t parts, int64_t par
       float* start = to.data + row * to.row + column * to.column;
       for (int at = 0; at < kLanes * kWindow; at += kLanes) transpose(block[at], kLanes, start + at, to.column);
     }
-  }
+  });
 }
 
 // -- products ------------------------------------------------------------------------------------------------------
@@ -305,18 +328,11 @@ void run(const Pass& pass, int threads, const Share& share) {
   constexpr int64_t kRoom = 256 << 10;            // numbers of a block of tiles, transformed
   constexpr int64_t kFewest = 56, kMost = 112;    // tiles of a block
   constexpr int64_t kMany = 256 * 256;            // channels times channels that no core's cache holds
-  constexpr int64_t kRowsOfAnItem = 32;
-  const int64_t inputs = pass.from.channels, outputs = pass.to.channels, panels = up(outputs, kPanel);
-  const int64_t position = panels * inputs * kPanel + 5 * kLanes;
-  const Workspace weights(kPositions * position * sizeof(float));
-  float* factors = reinterpret_cast<float*>(weights.data());
-  const int64_t slices = up(inputs, kRowsOfAnItem);
-  share(panels * slices, [&](int item) {
-    const int64_t panel = item / slices, slice = item % slices;
-    const Range columns{panel * kPanel, std::min(outputs, (panel + 1) * kPanel)};
-    const Range rows{slice * kRowsOfAnItem, std::min(inputs, (slice + 1) * kRowsOfAnItem)};
-    bring_in(pass.windows, columns, rows, factors + panel * inputs * kPanel, position);
-  });
+  const int64_t inputs = pass.from.channels, outputs = pass.to.channels;
+  Panels factors{nullptr, inputs, outputs};
+  const Workspace weights(factors.size() * sizeof(float));
+  factors.data = reinterpret_cast<float*>(weights.data());
+  bring_in(pass.windows, factors, share);
 
   const Tiles tiles{pass.images, up(pass.to.height, 2), up(pass.to.width, 2)};
   const int64_t fit = inputs * outputs > kMany ? kMost : std::clamp(kRoom / kPositions / (inputs + outputs), kFewest, kMost);
@@ -325,24 +341,26 @@ void run(const Pass& pass, int threads, const Share& share) {
   const bool few = size < kFewest / 2;  // then threads share the outputs, too
   const int64_t length = few ? std::min(tiles.count(), fit) : size;
   const int64_t blocks = up(tiles.count(), length);
-  const int64_t shares = blocks >= threads ? 1 : std::min<int64_t>(panels, up(threads, blocks));
+  const int64_t shares = blocks >= threads ? 1 : std::min(factors.count(), up(threads, blocks));
   share(blocks * shares, [&](int item) {
     const int64_t block = item / shares, part = item % shares;
     const Range range{block * length, std::min(tiles.count(), (block + 1) * length)};
-    const Range own{panels * part / shares, panels * (part + 1) / shares};
+    const Range own{factors.count() * part / shares, factors.count() * (part + 1) / shares};
     Stack patches = Stack::of(length, inputs), sums = Stack::of(length, outputs);
     const Workspace space((patches.size() + sums.size()) * sizeof(float));
     patches.data = reinterpret_cast<float*>(space.data());
     sums.data = patches.data + patches.size();
     bring_in<PatchIn>(pass.from, tiles, range, pass.above, pass.before, patches, 0);
     for (int64_t at = 0; at < kPositions; ++at) {
-      grouped(range.size(), false, [&](int64_t row, Product product) {
-        for (int64_t panel = own.begin; panel < own.end; ++panel) {
-          product(inputs, patches.data + at * patches.position + row * patches.row, patches.row, 1,
-                  factors + at * position + panel * inputs * kPanel, kPanel,
-                  sums.data + at * sums.position + row * sums.row + panel * kPanel, sums.row);
-        }
-      });
+      for (int64_t begin = 0; begin < inputs; begin += kDepth) {
+        grouped(range.size(), begin > 0, [&](int64_t row, Product product) {
+          for (int64_t panel = own.begin; panel < own.end; ++panel) {
+            product(std::min(kDepth, inputs - begin), patches.data + at * patches.position + row * patches.row + begin,
+                    patches.row, 1, factors.at(at, panel, begin), kPanel,
+                    sums.data + at * sums.position + row * sums.row + panel * kPanel, sums.row);
+          }
+        });
+      }
     }
     bring_out(sums, tiles, range, {own.begin * kPanel, std::min(outputs, own.end * kPanel)}, pass.bias, pass.to);
   });
@@ -360,16 +378,15 @@ struct Gradients {
 };
 
 // sums (inputs, outputs) = or += patches transposed times tiles, at one position and for some panels of outputs.
-void add_products(int64_t at, const Stack& patches, const Stack& tiles, int64_t count, Range panels, int64_t inputs,
-                  bool adds, const Stack& sums) {
-  constexpr int64_t kBlock = 128;
-  for (int64_t begin = 0; begin < count; begin += kBlock) {
+void add_products(int64_t at, const Stack& patches, const Stack& tiles, int64_t count, Range panels, bool adds,
+                  const Panels& sums) {
+  for (int64_t begin = 0; begin < count; begin += kDepth) {
     const float* x = patches.data + at * patches.position + begin * patches.row;
     const float* y = tiles.data + at * tiles.position + begin * tiles.row;
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-      grouped(inputs, adds || begin > 0, [&](int64_t row, Product product) {
-        product(std::min(kBlock, count - begin), x + row, 1, patches.row, y + panel * kPanel, tiles.row,
-                sums.data + at * sums.position + row * sums.row + panel * kPanel, sums.row);
+      grouped(sums.rows, adds || begin > 0, [&](int64_t row, Product product) {
+        product(std::min(kDepth, count - begin), x + row, 1, patches.row, y + panel * kPanel, tiles.row,
+                sums.at(at, panel, row), kPanel);
       });
     }
   }
@@ -405,15 +422,14 @@ struct Tiled {
 void clear(float* data, int64_t size) { std::fill_n(data, size, 0.0f); }
 
 // Few channels: each thread takes some of the tiles, and all positions.
-void sum_by_tiles(const Gradients& what, const Stack& sums, float* bias, int64_t parts, int64_t part,
-                  const Share& share) {
+void sum_by_tiles(const Gradients& what, const Panels& sums, float* bias, int64_t parts, const Share& share) {
   constexpr int64_t kRoom = 256 << 10, kFewest = 32;
   const int64_t inputs = what.x.channels, outputs = what.y.channels, count = what.tiles().count();
   const int64_t length = std::max(kFewest, kRoom / kPositions / (inputs + outputs));
   share(parts, [&](int index) {
     const Range own{count * index / parts, count * (index + 1) / parts};
-    Stack mine = sums;
-    mine.data += index * part;
+    Panels mine = sums;
+    mine.data += index * sums.size();
     if (own.size() == 0) clear(mine.data, sums.size());
     clear(bias + index * outputs, outputs);
     const Tiled block(length, what);
@@ -422,18 +438,17 @@ void sum_by_tiles(const Gradients& what, const Stack& sums, float* bias, int64_t
       block.bring_in(what, range, 0);
       add_bias(block.tiles, range.size(), outputs, bias + index * outputs);
       for (int64_t at = 0; at < kPositions; ++at) {
-        add_products(at, block.patches, block.tiles, range.size(), {0, up(outputs, kPanel)}, inputs,
-                     begin > own.begin, mine);
+        add_products(at, block.patches, block.tiles, range.size(), {0, sums.count()}, begin > own.begin, mine);
       }
     }
   });
 }
 
 // Many channels: each thread takes some of the positions, and all tiles.
-void sum_by_positions(const Gradients& what, const Stack& sums, float* bias, int threads, const Share& share) {
+void sum_by_positions(const Gradients& what, const Panels& sums, float* bias, int threads, const Share& share) {
   constexpr int64_t kRoom = 8 << 20, kTilesOfAnItem = 16;
   const int64_t inputs = what.x.channels, outputs = what.y.channels, count = what.tiles().count();
-  const int64_t panels = up(outputs, kPanel);
+  const int64_t panels = sums.count();
   const int64_t length = std::min(count, std::max<int64_t>(128, kRoom / kPositions / (inputs + outputs)));
   const int64_t shares = std::min<int64_t>(panels, up(threads, 8));
   clear(bias, outputs);
@@ -447,7 +462,7 @@ void sum_by_positions(const Gradients& what, const Stack& sums, float* bias, int
     share(kPositions * shares, [&](int item) {
       const int64_t at = item / shares, piece = item % shares;
       add_products(at, block.patches, block.tiles, size, {panels * piece / shares, panels * (piece + 1) / shares},
-                   inputs, begin > 0, sums);
+                   begin > 0, sums);
     });
     add_bias(block.tiles, size, outputs, bias);
   }
@@ -455,26 +470,19 @@ void sum_by_positions(const Gradients& what, const Stack& sums, float* bias, int
 
 void run(const Gradients& what, int threads, const Share& share) {
   constexpr int64_t kFew = 128 * 128;  // channels times channels whose sums stay in a core's cache
-  constexpr int64_t kRowsOfAnItem = 32;
   const int64_t inputs = what.x.channels, outputs = what.y.channels;
   const bool by_tiles = inputs * outputs <= kFew;
   const int64_t parts = by_tiles ? threads : 1;
-  Stack sums = Stack::of(inputs, outputs);
+  Panels sums{nullptr, inputs, outputs};
   const Workspace space((sums.size() + outputs) * parts * sizeof(float));
   sums.data = reinterpret_cast<float*>(space.data());
   float* bias = sums.data + parts * sums.size();
   if (by_tiles) {
-    sum_by_tiles(what, sums, bias, parts, sums.size(), share);
+    sum_by_tiles(what, sums, bias, parts, share);
   } else {
     sum_by_positions(what, sums, bias, threads, share);
   }
-  const int64_t slices = up(inputs, kRowsOfAnItem);
-  share(up(outputs, kPanel) * slices, [&](int item) {
-    const int64_t panel = item / slices, slice = item % slices;
-    const Range columns{panel * kPanel, std::min(outputs, (panel + 1) * kPanel)};
-    const Range rows{slice * kRowsOfAnItem, std::min(inputs, (slice + 1) * kRowsOfAnItem)};
-    bring_out(sums.data, sums, parts, sums.size(), columns, rows, what.windows);
-  });
+  bring_out(sums, parts, what.windows, share);
   if (what.bias == nullptr) return;
   for (int64_t channel = 0; channel < outputs; ++channel) {
     float sum = bias[channel];
