@@ -9,6 +9,7 @@
 #include "buffers.h"
 #include "engine.h"
 #include "geometry.h"
+#include "pages.h"
 #include "parallel.h"
 #include "winograd.h"
 #include "workspace.h"
@@ -356,6 +357,7 @@ ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::
   auto result = results.get<ffi::AnyBuffer>(0);
   if (!first || !second || !result) return ffi::Error::InvalidArgument("convolution: too few arrays");
   const ffi::AnyBuffer made = **result;
+  in_large_pages(made);
   const ffi::AnyBuffer x = what == Kind::kData ? made : *first;
   const ffi::AnyBuffer weight = what == Kind::kWeights ? made : *second;
   const ffi::AnyBuffer y = what == Kind::kForward ? made : what == Kind::kData ? *first : *second;
