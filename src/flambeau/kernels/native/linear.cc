@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "buffers.h"
+#include "few_rows.h"
 #include "pages.h"
 #include "parallel.h"
 #include "products.h"
@@ -69,9 +70,12 @@ ffi::Error linear(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::Resul
     const Range own = by_rows ? Range(outputs, 0, 1) : Range(outputs, index, count);
     if (own_rows.size() <= 0 || own.size() <= 0) return;
     float* to = y + own_rows.begin * outputs + own.begin;
-    if (bias != nullptr) {
-      for (int64_t row = 0; row < own_rows.size(); ++row) std::copy_n(bias + own.begin, own.size(), to + row * outputs);
+    const bool few = rows <= kFewRows && inputs * outputs >= kLarge;
+    for (int64_t row = 0; row < own_rows.size(); ++row) {
+      if (bias != nullptr) std::copy_n(bias + own.begin, own.size(), to + row * outputs);
+      else if (few) std::fill_n(to + row * outputs, own.size(), 0.0f);
     }
+    if (few) return few_rows(rows, from, by + own.begin * inputs, inputs, own.size(), to, outputs);
     multiply(own_rows.size(), own.size(), inputs, {from + own_rows.begin * inputs, inputs},
              {by + own.begin * inputs, inputs, true}, to, outputs, 1, bias == nullptr ? 0 : 1);
   });
