@@ -57,6 +57,8 @@ LARGE = {
     "one large image in groups": geometry((1, 64, 40, 40), 64, (5, 5), 1, (2, 2), 1, 32),
     "many images, channels side by side": geometry((11, 64, 15, 13), 96, (3, 3), 1, (1, 1)),
     "one large image, channels side by side": geometry((1, 64, 30, 30), 64, (3, 3), 1, (1, 1)),
+    "one small image of many channels": geometry((1, 128, 13, 15), 208, (3, 3), 1, (1, 1)),
+    "padded unevenly, channels side by side": geometry((3, 48, 20, 18), 112, (3, 3), 1, (0, 2)),
     "large weight, channels side by side": geometry((9, 160, 7, 7), 192, (3, 3), 1, (1, 1)),
     "large weight": geometry((3, 128, 6, 6), 100, (3, 3), 1, (1, 1)),
 }

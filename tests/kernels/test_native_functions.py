@@ -88,6 +88,8 @@ CASES = {
     "linear, one output": Case(linear_by, ((203, 307), (1, 307), (1,)), LINEAR),
     "linear, in pieces": Case(linear_by, ((515, 130), (131, 130), (131,)), LINEAR),
     "linear, in pieces by outputs": Case(linear_by, ((5, 1000), (1003, 1000), (1003,)), LINEAR),
+    "linear, few rows of a large weight": Case(linear_by, ((3, 4105), (517, 4105), (517,)), LINEAR),
+    "linear, few rows of a large weight, no bias": Case(linear_by, ((8, 1003), (2100, 1003)), LINEAR),
     "linear, two narrow pieces": Case(linear_by, ((64, 400), (121, 400), (121,)), LINEAR),
     "linear, two narrow pieces by outputs": Case(linear_by, ((64, 400), (251, 400), (251,)), LINEAR),
     "layer norm": Case(of_norm(layer_norm, 1, BOTH), ((8, 20, 32), (32,), (32,)), NORM),

@@ -11,6 +11,7 @@
 #include "geometry.h"
 #include "pages.h"
 #include "parallel.h"
+#include "winograd.h"
 #include "workspace.h"
 #include "xla/ffi/api/ffi.h"
 
@@ -373,6 +374,12 @@ ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::
                  x.element_type() == ffi::BF16};
   const int threads = std::max<int>(1, static_cast<int>(pool.num_threads()));
   try {
+    if (!shape.half && winograd_serves(shape)) {
+      std::string error;
+      winograd(what, shape, floats(x), floats(weight), floats(y), reinterpret_cast<float*>(bias), threads,
+               [&](int count, const std::function<void(int)>& work) { error += together(pool, count, threads, work); });
+      return outcome(error);
+    }
     const auto ready = plan(what, shape, bias != nullptr, threads);
     return outcome(ready->run(bytes(x), bytes(weight), bytes(y), bias, pool));
   } catch (const std::exception& problem) {

@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 
 #include "buffers.h"
+#include "few_rows.h"
 #include "pages.h"
 #include "parallel.h"
 #include "products.h"
@@ -79,6 +81,15 @@ std::string products_of(ffi::ThreadPool& pool, ffi::RemainingArgs& arguments, ff
     const Range own_rows = by_rows ? Range(rows, index, count) : Range(rows, 0, 1);
     const Range own = by_rows ? Range(outputs, 0, 1) : Range(outputs, index, count);
     if (own_rows.size() <= 0 || own.size() <= 0) return;
+    if constexpr (std::is_same_v<Number, float>) {
+      if (rows <= kFewRows && inputs * outputs >= kLarge) {
+        for (int64_t row = 0; row < rows; ++row) {
+          float* to = y + row * outputs + own.begin;
+          bias == nullptr ? std::fill_n(to, own.size(), 0.0f) : std::copy_n(bias + own.begin, own.size(), to);
+        }
+        return few_rows(rows, from, by + own.begin * inputs, inputs, own.size(), y + own.begin, outputs);
+      }
+    }
     multiply_and_add(own_rows.size(), own.size(), inputs, from + own_rows.begin * inputs, by + own.begin * inputs,
                      bias == nullptr ? nullptr : bias + own.begin, y + own_rows.begin * outputs + own.begin, outputs);
   });

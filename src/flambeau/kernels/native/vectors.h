@@ -18,7 +18,11 @@ constexpr int64_t kLanes = 16;
 typedef float Floats __attribute__((vector_size(kLanes * sizeof(float))));
 typedef int32_t Whole __attribute__((vector_size(kLanes * sizeof(int32_t))));
 
-FLAMBEAU_INLINE Floats all(float value) { return Floats{} + value; }
+// Written out, so that a number is loaded from memory sixteenfold; added to zeros it would pass through a register.
+FLAMBEAU_INLINE Floats all(float value) {
+  return Floats{value, value, value, value, value, value, value, value,
+                value, value, value, value, value, value, value, value};
+}
 
 FLAMBEAU_INLINE Floats load(const float* from) {
   Floats values;

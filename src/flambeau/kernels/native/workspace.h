@@ -7,6 +7,8 @@
 #include <new>
 #include <vector>
 
+#include <sys/mman.h>
+
 namespace flambeau {
 
 class Workspace {
@@ -29,6 +31,7 @@ class Workspace {
     size_t kept = 0;
   };
   static constexpr size_t kAlignment = 64;
+  static constexpr size_t kPage = size_t{2} << 20, kLarge = 2 * kPage;  // large pages, and what is worth them
   static constexpr size_t kKept = size_t{256} << 20;  // bytes kept at most, in all
 
   static Shelf& shelf() {
@@ -57,8 +60,13 @@ class Workspace {
         return block;
       }
     }
-    void* data = std::aligned_alloc(kAlignment, size);
+    const bool large = size >= kLarge;
+    if (large) size = (size + kPage - 1) / kPage * kPage;
+    void* data = std::aligned_alloc(large ? kPage : kAlignment, size);
     if (data == nullptr) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+    if (large) madvise(data, size, MADV_HUGEPAGE);  // advice only: it does not matter if it fails
+#endif
     return {static_cast<char*>(data), size};
   }
 
