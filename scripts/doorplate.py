@@ -22,6 +22,7 @@ MODULES: dict[str, set[str]] = {
     "tensors/parts.py": set(),
     "tensors/slopes.py": set(),
     "nn/functional/native.py": set(),
+    "tensors/segments.py": set(),
     "tensors/selection.py": {"Selection"},
     "tensors/legacy.py": {"Legacy"},
     "tensors/windows.py": {"cosines", "kaiser", "triangle"},

@@ -27,6 +27,9 @@ _NAMES: dict[str, str] = {
         _log_softmax_backward_data _native_batch_norm_legit _softmax_backward_data constant_pad_nd grid_sampler
         grid_sampler_2d grid_sampler_3d native_batch_norm native_dropout native_group_norm native_layer_norm
     """,
+    "flambeau.tensors.segments": """
+        segment_reduce
+    """,
     "flambeau.tensors.selection": """
         unravel_index
     """,
@@ -142,8 +145,8 @@ _NAMES: dict[str, str] = {
     """,
     "flambeau.functions.reduction": """
         all amax amin aminmax any argmax argmin cdist corrcoef count_nonzero cov cumprod cumsum cumulative_trapezoid
-        diff dist logcumsumexp logsumexp max mean min nanmean nansum norm prod std std_mean sum trace trapezoid trapz
-        var var_mean
+        diff dist hash_tensor logcumsumexp logsumexp max mean min nanmean nansum norm prod std std_mean sum trace
+        trapezoid trapz var var_mean
     """,
     "flambeau.functions.selection": """
         as_strided_ as_strided_scatter detach detach_ fill get_device index_reduce is_conj is_distributed is_inference

@@ -17,7 +17,7 @@ common = pytest.importorskip("torch.testing._internal.common_methods_invocations
 INFOS: dict[str, Any] = {info.full_name: info for info in common.op_db if info.supports_out}
 # Operations whose function here takes no ``out``: the reason is in the table of what is unsupported, or their family's.
 EXCLUDED = re.compile(
-    r"torch\._|sparse|_batch_norm|hash_tensor|equal|normal.*number_mean|reduction_no_dim|pinv\.hermitian"
+    r"torch\._|sparse|_batch_norm|equal|normal.*number_mean|reduction_no_dim|pinv\.hermitian"
     r"|histogramdd"  # PyTorch's own takes none, whatever its database says
 )
 # Whose result depends on a generator or on nothing, or has no certain signs: only shape and type are compared.

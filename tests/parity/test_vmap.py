@@ -53,6 +53,7 @@ BATCHED = {
     "stacked": lambda T, x, w: T.vmap(lambda a: T.stack([a, a * 2]) @ T.cat([w, w], 1))(x),
     "einsum": lambda T, x, w: T.vmap(lambda a: T.einsum("i,ij->j", a, w))(x),
     "dtypes": lambda T, x, w: T.vmap(lambda a: a.double() + (a > 0).sum())(x),
+    "gradients of ties": lambda T, x, w: T.func.grad(lambda a: (T.vmap(T.median)(a) ** 2).sum())(x),
     "grad inside": lambda T, x, w: T.vmap(T.func.grad(lambda a: (a @ w).exp().sum()))(x),
     "grad of the shared": lambda T, x, w: T.vmap(T.func.grad(lambda b, a: (a @ b).exp().sum()), (None, 0))(w, x),
     "grad twice inside": lambda T, x, w: T.vmap(T.func.grad(lambda a: T.func.grad(lambda b: (b**3).sum())(a).sum()))(x),

@@ -28,6 +28,7 @@ __all__ = [
     "cumulative_trapezoid",
     "diff",
     "dist",
+    "hash_tensor",
     "logcumsumexp",
     "logsumexp",
     "max",
@@ -76,6 +77,12 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 def amax(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
     """Largest value; see ``Tensor.amax``."""
     return input.amax(dim, keepdim)
+
+
+@takes_out()
+def hash_tensor(input: Tensor, dim: Axes = (), *, keepdim: bool = False, mode: int = 0) -> Tensor:
+    """All elements' bits combined by exclusive or; see ``Tensor.hash_tensor``."""
+    return input.hash_tensor(dim, keepdim=keepdim, mode=mode)
 
 
 @numpy_names

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives.primitive import Array, Primitive, Scalar, as_array, primitive
+from flambeau.primitives.segments import group_products
 from flambeau.primitives.sorting import ghost
 
 __all__ = [
@@ -199,21 +200,10 @@ def _scatter_extreme(largest: bool) -> Callable[..., Array]:
 
 
 def _scatter_prod(x: Array, value: Array, at: Any, include_self: bool) -> Array:
-    """Product; each factor's gradient is the product of the others."""
-    fixed, given = jax.lax.stop_gradient(x), jax.lax.stop_gradient(value)
-    product = fixed.at[at].mul(given)
     if not jnp.issubdtype(x.dtype, jnp.inexact):
-        return product
-    zeros = (fixed == 0).astype(x.dtype).at[at].add((given == 0).astype(x.dtype))
-    rest = jnp.where(fixed == 0, 1, fixed).at[at].mul(jnp.where(given == 0, 1, given))
-
-    def others(factor: Array, zeros: Array, rest: Array) -> Array:
-        """Product of the other factors."""
-        safe = jnp.where(factor == 0, 1, factor)
-        return jnp.where(zeros == (factor == 0), rest / safe, 0)
-
-    change = ghost(x) * others(fixed, zeros, rest)
-    return product + change.at[at].add(ghost(value) * others(given, zeros[at], rest[at]))
+        return x.at[at].mul(value)
+    places = jnp.ravel_multi_index([jnp.broadcast_to(item, value.shape) for item in at], x.shape, mode="clip")
+    return x * group_products(value.reshape(-1), places.reshape(-1), x.size).reshape(x.shape)
 
 
 _SCATTERED: dict[str, Callable[..., Array]] = {

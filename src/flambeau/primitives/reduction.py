@@ -76,18 +76,23 @@ def _prod(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) ->
     return jnp.prod(_accumulated(x, kind), axis=axes, keepdims=keepdim)
 
 
+def _check_not_empty(name: str, x: Array, axes: tuple[int, ...]) -> None:
+    """Raise, in PyTorch's words, where there is nothing to reduce."""
+    if x.size == 0 and len(axes) == x.ndim:
+        raise RuntimeError(
+            f"{name}: Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+            "the 'dim' argument."
+        )
+    for axis in axes:
+        if x.shape[axis] == 0:
+            raise IndexError(f"{name}: Expected reduction dim {axis} to have non-zero size.")
+
+
 def _extreme(name: str, function: Callable[..., Array]) -> Primitive:
     """Largest or smallest value; the gradient is shared equally among ties."""
 
     def lower(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
-        if x.size == 0 and len(axes) == x.ndim:
-            raise RuntimeError(
-                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
-                "with the 'dim' argument."
-            )
-        for axis in axes:
-            if x.shape[axis] == 0:
-                raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
+        _check_not_empty(f"{name}()", x, axes)
         return function(x, axis=axes, keepdims=keepdim)
 
     return Primitive(name, lower)
@@ -110,6 +115,17 @@ def _logsumexp(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | Non
     return jax.scipy.special.logsumexp(floating(x), axis=axes, keepdims=keepdim)
 
 
+def _hash_tensor(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
+    """The elements' bits, as numbers of 64 bits, combined by exclusive or."""
+    if jnp.iscomplexobj(x) or x.dtype.name in ("uint16", "uint32", "uint64"):
+        raise NotImplementedError(f"\"xor_sum_cpu\" not implemented for '{_type_name(x)}'")
+    _check_not_empty("hash_tensor", x, axes)
+    wide = x.astype(jnp.float64 if jnp.issubdtype(x.dtype, jnp.floating) else jnp.int64)
+    bits = jax.lax.bitcast_convert_type(wide, jnp.uint64)
+    found = jax.lax.reduce(bits, jnp.uint64(0), jax.lax.bitwise_xor, axes)
+    return jnp.expand_dims(found, axes) if keepdim else found
+
+
 REDUCTIONS = {
     item.name: item
     for item in (
@@ -126,6 +142,7 @@ REDUCTIONS = {
         _truth("all", jnp.all),
         _truth("any", jnp.any),
         Primitive("count_nonzero", _count_nonzero, differentiable=False),
+        Primitive("hash_tensor", _hash_tensor, differentiable=False),
     )
 }  # fmt: skip
 

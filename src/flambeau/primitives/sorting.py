@@ -98,11 +98,12 @@ nanmedian = _median("nanmedian", skip=True)
 
 @jax.custom_vjp
 def _ghost(x: Array) -> Array:
-    return jnp.zeros_like(x)
+    nothing = jnp.zeros((), x.dtype)
+    return jnp.where(x == 0, nothing, nothing)  # says that it depends on x: vmap would add up the examples' gradients
 
 
 def _ghost_forward(x: Array) -> tuple[Array, None]:
-    return jnp.zeros_like(x), None
+    return _ghost(x), None
 
 
 def _ghost_backward(_: None, gradient: Array) -> tuple[Array]:

@@ -54,6 +54,28 @@ class Reduction(Core):
         """Smallest value. Source: https://docs.pytorch.org/docs/stable/generated/torch.amin.html."""
         return self._reduced("amin", dim, keepdim)
 
+    def hash_tensor(self, dim: Axes = (), *, keepdim: bool = False, mode: int = 0) -> "Tensor":
+        """A number of 64 bits: all elements as such numbers, combined by exclusive or.
+
+        Args:
+            dim: over which dimensions; over all of them if there are none.
+            keepdim: whether they stay, with size 1.
+            mode: 0; PyTorch knows no other.
+
+        Raises:
+            RuntimeError: there is no such mode, or nothing to combine.
+
+        Example:
+            >>> import flambeau as torch
+            >>> torch.tensor([6, 3]).hash_tensor()
+            tensor(5, dtype=torch.uint64)
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.hash_tensor.html
+        """
+        if mode != 0:
+            raise RuntimeError(f"Unknown hash_tensor mode: {mode}")
+        return self._reduced("hash_tensor", dim, keepdim)
+
     def logsumexp(self, dim: Axes, keepdim: bool = False) -> "Tensor":
         """Log of the sum of exponentials.
 
