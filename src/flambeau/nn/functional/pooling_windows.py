@@ -95,7 +95,7 @@ def _counts(
     if name in ("max_pool2d", "max_pool3d", "avg_pool3d") and len(shape) not in (rank + 1, rank + 2):
         raise RuntimeError(f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input")
     if name == "max_pool1d":
-        return [_count(*shape[-1:], *parts[0], ceil_mode)]
+        return [_count(list(shape)[-1], *parts[0], ceil_mode)]
     counts = [_checked_count(size, *part, ceil_mode) for size, part in zip(shape[-rank:], parts, strict=True)]
     _check_parts(name, shape, parts)
     return counts
