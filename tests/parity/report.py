@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from tests.parity.exclusions import EXCLUDED
+from tests.parity.exclusions import ERRORS, EXCLUDED
 from tests.parity.names import areas
 
 RESULTS = Path("build/parity")
@@ -33,7 +33,7 @@ second gradients, and the classes and texts of errors. Written by `python -m tes
 """
 
 _RULES = """
-What counts as equal:
+## What counts as equal
 
 - values and gradients within PyTorch's tolerances (float32: 1.3e-6 relative, 1e-5 absolute, or the operation's own
   where its `OpInfo` has wider ones), or at least as near to PyTorch's result in float64 as PyTorch's own in float32;
@@ -73,18 +73,36 @@ def _names() -> str:
 
 
 def _databases() -> list[str]:
-    """A section for each database that was examined."""
+    """A section for each database; one that was not examined here stays as the page has it."""
+    page = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""
     parts: list[str] = []
-    if (RESULTS / "module_db.json").exists():
-        parts.append(_modules(json.loads((RESULTS / "module_db.json").read_text())))
-    if (RESULTS / "optim_db.xml").exists():
-        parts.append(_optimizers(RESULTS / "optim_db.xml"))
-    if (RESULTS / "op_db.json").exists():
-        parts.append(_operations(json.loads((RESULTS / "op_db.json").read_text())))
+    for heading, file, write in (
+        (_MODULES, "module_db.json", _modules),
+        (_OPTIMIZERS, "optim_db.xml", _optimizers),
+        (_OPERATIONS, "op_db.json", _operations),
+    ):
+        path = RESULTS / file
+        section = write(path) if path.exists() else _kept(page, heading)
+        print(f"{heading.strip('# ')}: {'' if path.exists() else 'as it was, for want of '}{path}")
+        if section:
+            parts.append(section)
     return parts
 
 
-def _modules(results: dict[str, Any]) -> str:
+_MODULES = "## Layers: `module_db`"
+_OPTIMIZERS = "## Optimizers and schedulers: `optim_db`"
+_OPERATIONS = "## Operations: `op_db`"
+
+
+def _kept(page: str, heading: str) -> str:
+    """A section of the page as it stands there."""
+    _, found, rest = page.partition(f"{heading}\n")
+    section = rest.partition("\n## ")[0].rstrip()
+    return f"{heading}\n{section}\n" if found else ""
+
+
+def _modules(path: Path) -> str:
+    results: dict[str, Any] = json.loads(path.read_text())
     aspects: collections.Counter[str] = collections.Counter()
     for found in results.values():
         aspects.update(aspect for _, _, aspect, _ in found["failures"])
@@ -101,7 +119,7 @@ def _modules(results: dict[str, Any]) -> str:
         for name, found in results.items()
         for training, number, aspect, text in found["failures"]
     ]
-    return "\n".join(["## Layers: `module_db`", "", _table(("what", "passing", "of"), rows), *failed, ""])
+    return "\n".join([_MODULES, "", _table(("what", "passing", "of"), rows), *failed, ""])
 
 
 _ASPECTS = ("state", "copies", "conversion", "factory", "forward")
@@ -117,10 +135,11 @@ def _optimizers(path: Path) -> str:
         tried[key] += 1
         passed[key] += not len(case)
     rows = [(key, passed[key], count) for key, count in tried.items()]
-    return "## Optimizers and schedulers: `optim_db`\n\n" + _table(("tests", "passing", "of"), rows)
+    return f"{_OPTIMIZERS}\n\n" + _table(("tests", "passing", "of"), rows)
 
 
-def _operations(results: dict[str, Any]) -> str:
+def _operations(path: Path) -> str:
+    results: dict[str, Any] = json.loads(path.read_text())
     spaces = sorted({_space(found["name"]) for found in results.values()})
     rows = [_counted(space, [item for item in results.values() if _space(item["name"]) == space]) for space in spaces]
     rows.append(_counted("all", list(results.values())))
@@ -137,7 +156,7 @@ def _operations(results: dict[str, Any]) -> str:
     reasons = collections.Counter(
         reason for found in results.values() for _, reason, _ in found["failures"] if "excluded" not in found
     )
-    lines = ["## Operations: `op_db`", "", _table(head, rows)]
+    lines = [_OPERATIONS, "", _table(head, rows)]
     if reasons:
         lines += ["Samples that fail, by reason:", "", _table(("reason", "samples"), reasons.most_common())]
     lines += ["Operations with a sample that fails, and the first one:", ""]
@@ -173,7 +192,18 @@ def _counted(title: str, found: list[dict[str, Any]]) -> tuple[Any, ...]:
 
 def _left_out() -> str:
     rows = [(f"`{name}`", reason) for name, reason in EXCLUDED.items()]
-    return "## Operations left out by name\n\n" + _table(("operation", "reason"), rows)
+    reasons = collections.defaultdict(list[str])
+    for (name, number), reason in ERRORS.items():
+        reasons[reason].append(f"`{name}` {number}")
+    errors = [(reason, ", ".join(names)) for reason, names in reasons.items()]
+    return "\n".join(
+        [
+            "## Errors that differ, by number\n",
+            _table(("reason", "error inputs"), errors),
+            "## Operations left out by name\n",
+            _table(("operation", "reason"), rows),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil, isfinite
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack
 
 from flambeau.dtypes.kinds import DTYPES, dtype, get_default_dtype
 from flambeau.graph.record import record
@@ -18,7 +18,7 @@ __all__ = ["arange", "eye", "linspace", "logspace", "range"]
 
 def _number(name: str, argument: str, value: Any) -> Any:
     """An argument as a Python number; raises TypeError in PyTorch's words."""
-    value = cast("Any", value).item() if hasattr(value, "item") else value
+    value = value.item() if hasattr(value, "item") else value
     if not isinstance(value, (bool, int, float, complex)):
         raise TypeError(f"{name}(): argument '{argument}' must be Number, not {type(value).__name__}")
     return value

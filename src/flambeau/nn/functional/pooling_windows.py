@@ -6,7 +6,7 @@ PyTorch pools one dimension as two, the first of size 1, except for ``max_pool1d
 from collections.abc import Sequence
 from functools import lru_cache
 from operator import index
-from typing import Any
+from typing import Any, cast
 
 from flambeau.base.shapes import normalize_axis
 from flambeau.primitives.pooling import Window
@@ -58,10 +58,10 @@ def each(name: str, label: str, value: Any, rank: int) -> tuple[int, ...]:
         return (index(value),) * rank
     except TypeError:
         pass
-    if not isinstance(value, (tuple, list)):
+    if not isinstance(value, Sequence) or isinstance(value, str):
         place = f"{name}(): argument '{label}' (position {_POSITIONS[label]})"
         raise TypeError(f"{place} must be tuple of ints, not {type(value).__name__}")
-    found = tuple([int(item) for item in value])
+    found = tuple([int(item) for item in cast("Sequence[Any]", value)])
     if len(found) == 1:
         return found * rank
     if len(found) != rank:
@@ -95,7 +95,7 @@ def _counts(
     if name in ("max_pool2d", "max_pool3d", "avg_pool3d") and len(shape) not in (rank + 1, rank + 2):
         raise RuntimeError(f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input")
     if name == "max_pool1d":
-        return [_count(shape[-1], *parts[0], ceil_mode)]
+        return [_count(list(shape)[-1], *parts[0], ceil_mode)]
     counts = [_checked_count(size, *part, ceil_mode) for size, part in zip(shape[-rank:], parts, strict=True)]
     _check_parts(name, shape, parts)
     return counts
