@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from flambeau.graph.node import Aval, Node
+from flambeau.graph.node import Node
 from flambeau.replay.effects import played
 from flambeau.replay.guards import Guards
 from flambeau.replay.places import NODES, Places, same_constant, storage_at
@@ -164,7 +164,9 @@ class ProgramReplay:
             (pool[reference], aval, version)
             for (reference, aval), version in zip(self.stored, self.versions, strict=True)
         ]
-        self.rebinds = [(place, pool[reference], aval, count) for place, reference, aval, count in self.writes]
+        rebinds = [(place, pool[reference], aval, count) for place, reference, aval, count in self.writes]
+        self.rebinds = [(storage_at(item[0], self.tensors), *item[1:]) for item in rebinds if item[0][0] == "cell"]
+        self.other_rebinds = [item for item in rebinds if item[0][0] != "cell"]
         read = {index for kind, index in self.others if kind == "grad"}
         self.dropped = [index for index, _ in self.left.gradients if index not in read]
         self.numbers = [(stage.reals(), *_whole(stage.numbers[1:])) for stage in self.stages]
@@ -185,22 +187,31 @@ class ProgramReplay:
         tensors = [*self.tensors, *given] if given else self.tensors
         with exclusive():
             nodes = [storage.node for storage in self.cells]
-            nodes += [NODES[kind](tensors[index]) for kind, index in self.others]
+            if self.others:
+                nodes += [NODES[kind](tensors[index]) for kind, index in self.others]
             pool = gathered(nodes)
             if self.overwritten:
                 spare(nodes, pool, self.overwritten, 1)
             updates = played(self.steps) if self.steps else ()
-            pool += [draw.again(draw.stream) for draw in self.draws]
+            if self.draws:
+                pool += [draw.again(draw.stream) for draw in self.draws]
             pool += self.values
             for index in self.dropped:
                 tensors[index]._grad = None
             del nodes
             self._run(pool, updates)
-            for place, source, aval, count in self.rebinds:
+            for storage, source, aval, count in self.rebinds:
+                storage.node = Node(None, (), aval, pool[source])
+                storage.version += count
+            for place, source, aval, count in self.other_rebinds:
                 storage = storage_at(place, tensors)
                 storage.node = Node(None, (), aval, pool[source])
                 storage.version += count
-        storages = [self._storage(pool[source], aval, version) for source, aval, version in self.fills]
+        storages: list[Storage] = []
+        for source, aval, version in self.fills:
+            storage = Storage(Node(None, (), aval, pool[source]))
+            storage.version = version
+            storages.append(storage)
         for index, shape in self.left.gradients:
             made = None if shape is None else shape.made(storages[shape.storage])
             tensors[index]._grad = cast("Any", made)
@@ -217,12 +228,6 @@ class ProgramReplay:
                     reals[first:end] = updates[number]
             numbers = (reals if len(reals) else None, whole, complexes)
             pool += run(stage.program, numbers, [pool[place] for place in places])
-
-    @staticmethod
-    def _storage(value: Any, aval: Aval, version: int) -> Storage:
-        storage = Storage(Node(None, (), aval, value))
-        storage.version = version
-        return storage
 
 
 def _whole(numbers: tuple[list[int], list[complex]]) -> tuple[Any, Any]:

@@ -35,7 +35,8 @@ class Shape(NamedTuple):
     def made(self, storage: Storage) -> Core:
         """A tensor of this kind that shows a storage."""
         tensor: Core = object.__new__(self.kind)
-        tensor.__dict__.update(self.fields)
+        if self.fields:
+            tensor.__dict__.update(self.fields)
         tensor._storage = storage
         return tensor
 

@@ -12,8 +12,9 @@ import functools
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate, chain
 from operator import is_
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -52,21 +53,29 @@ _OPEN: Final = (types.SimpleNamespace, argparse.Namespace)
 _MISSING: Final = object()
 
 
-class _Whole(NamedTuple):
-    """A container all of whose items matter: an iterable with a length, its items, and what to call it."""
+class _Found:
+    """What was found in places of one kind, in one sequence, and how many in which place, and what to call it."""
 
-    items: Any
-    saved: Sequence[Any]
-    label: str
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+        self.counts: list[int] = []
+        self.labels: list[str] = []
 
+    def add(self, items: Sequence[Any], label: str) -> None:
+        """Note what was found in one more place."""
+        self.items += items
+        self.counts.append(len(items))
+        self.labels.append(label)
 
-class _Named(NamedTuple):
-    """A dictionary some of whose items matter: how to get one, their keys, the items, and what to call it."""
-
-    get: Callable[[str, Any], Any]
-    keys: Sequence[str]
-    saved: Sequence[Any]
-    label: str
+    def change(self, items: Sequence[Any]) -> str | None:
+        """Where something else is found now, of the same number of items; None if all is as it was."""
+        if all(map(is_, items, self.items)) or _equal(items, self.items):
+            return None
+        ends = list(accumulate(self.counts))
+        for start, end, label in zip([0, *ends], ends, self.labels, strict=False):
+            if not _equal(items[start:end], self.items[start:end]):
+                return label
+        return None
 
 
 class World:
@@ -82,8 +91,10 @@ class World:
         self.tensors: list[Core] = []
         self.settings: list[tuple[dict[str, Any], list[str], list[Any]]] = []
         self.doubt: str | None = None
-        self._whole: list[_Whole] = []
-        self._named: list[_Named] = []
+        self._containers: list[Any] = []
+        self._contained = _Found()
+        self._getters: list[tuple[Callable[[str, Any], Any], str]] = []
+        self._named = _Found()
         self._empty: list[Any] = []
         self._cells: list[tuple[Any, Any]] = []
         self._seen: dict[int, Any] = {}
@@ -108,13 +119,15 @@ class World:
     def _change(self) -> str | None:
         if any(self._empty):
             return "a dictionary that was empty"
-        for items, saved, label in self._whole:
-            if len(items) != len(saved) or not (all(map(is_, items, saved)) or _equal(list(items), saved)):
-                return label
-        for get, keys, saved, label in self._named:
-            found = [get(key, _MISSING) for key in keys]
-            if not (all(map(is_, found, saved)) or _equal(found, saved)):
-                return label
+        counts = list(map(len, self._containers))
+        if counts != self._contained.counts:
+            pairs = zip(counts, self._contained.counts, self._contained.labels, strict=True)
+            return next(label for count, before, label in pairs if count != before)
+        change = self._contained.change(list(chain.from_iterable(self._containers)))
+        if change is None:
+            change = self._named.change([get(key, _MISSING) for get, key in self._getters])
+        if change is not None:
+            return change
         for cell, saved in self._cells:
             try:
                 found = cell.cell_contents
@@ -173,14 +186,15 @@ class World:
             self._empty.append(items)
             return
         saved = list(items)
-        self._whole.append(_Whole(items, saved, label))
+        self._containers.append(items)
+        self._contained.add(saved, label)
         self._todo.extend([(item, label) for item in saved])
 
     def _take_named(self, members: Mapping[str, Any], keys: Sequence[str], label: str) -> None:
         get = members.get
         saved = [get(key, _MISSING) for key in keys]
-        if keys:
-            self._named.append(_Named(get, list(keys), saved, label))
+        self._getters += [(get, key) for key in keys]
+        self._named.add(saved, label)
         self._todo.extend([(item, label) for item in saved])
 
     # -- by kind -----------------------------------------------------------------------------------------------
