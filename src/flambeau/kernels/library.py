@@ -31,6 +31,8 @@ TARGETS = (
     "flambeau_layer_norm_gradients",
     "flambeau_attention",
     "flambeau_attention_gradients",
+    "flambeau_sgd",
+    "flambeau_adam",
 )
 
 _SLOWEST = 0x7  # oneDNN's number for AVX2; below, its convolutions are no faster than XLA's
