@@ -31,7 +31,7 @@ __all__ = ["Toolchain", "Unavailable", "built", "digest", "toolchain"]
 _NATIVE = Path(__file__).parent / "native"
 _RUNTIME, _HEADERS = "onednn-cpu-gomp", "onednn-devel-cpu-gomp"
 _COMPILERS = ("c++", "g++", "clang++")
-_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-fvisibility=hidden", "-w")
+_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-w")
 _PATIENCE = 180.0  # seconds; it takes 14 of one processor
 
 

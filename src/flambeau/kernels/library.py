@@ -36,6 +36,8 @@ TARGETS = (
     "flambeau_attention_gradients",
     "flambeau_order",
     "flambeau_matmul",
+    "flambeau_sgd",
+    "flambeau_adam",
 )
 
 _SLOWEST = 0x7  # oneDNN's number for AVX2; below, its convolutions are no faster than XLA's

@@ -14,10 +14,12 @@ with what is added to a tensor (``alpha * other``, ``value * a * b``), so that p
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
 
+from flambeau.kernels.updates import updated, updates
 from flambeau.primitives.primitive import Array, Primitive, Scalar
 
 __all__ = [
@@ -44,13 +46,19 @@ Flags = tuple[Any, ...]
 
 
 class Update(Primitive):
-    """A rule applied to every parameter of a group; static arguments are the number of parameters and the flags."""
+    """A rule applied to every parameter of a group; static arguments are the number of parameters and the flags.
 
-    __slots__ = ("rule",)
+    Attributes:
+        rule: the rule.
+        native: the kernel that does the same, if there is one; its flags are switches.
+    """
 
-    def __init__(self, name: str, rule: Rule) -> None:
+    __slots__ = ("native", "rule")
+
+    def __init__(self, name: str, rule: Rule, native: str = "") -> None:
         super().__init__(name, self._lower, variadic=True, differentiable=False)
         self.rule = rule
+        self.native = native
 
     def evaluate(self, static: tuple[Any, ...], inputs: tuple[Any, ...]) -> Any:
         """Results have the shapes and types of the inputs they replace: everything but numbers and gradients."""
@@ -60,8 +68,17 @@ class Update(Primitive):
 
     def _lower(self, inputs: tuple[Any, ...], count: int, flags: Flags) -> tuple[Array, ...]:
         start = _leading_numbers(inputs)
-        columns = [inputs[at : at + count] for at in range(start, len(inputs), count)]
         numbers = [number.value for number in inputs[:start]]
+        tensors = inputs[start:]
+        if self.native and updates(tensors[:count], tensors[count:]):
+            packed = jnp.stack([number.astype(jnp.float32) for number in numbers])
+            bits = sum(1 << place for place, flag in enumerate(flags) if flag)
+            return tuple(updated(self.native, partial(self._all, count, flags), packed, tensors, count, bits))
+        return self._all(count, flags, numbers, *tensors)
+
+    def _all(self, count: int, flags: Flags, numbers: Any, *tensors: Array) -> tuple[Array, ...]:
+        """Apply the rule to all parameters."""
+        columns = [tensors[at : at + count] for at in range(0, len(tensors), count)]
         rows = [self._row(numbers, flags, row) for row in zip(*columns, strict=True)]
         return tuple(part for column in zip(*rows, strict=True) for part in column)
 

@@ -163,13 +163,13 @@ def _decayed(
     return slope, gradient, rounded(parameter * decay) if decays and decoupled else parameter
 
 
-sgd_update = Update("sgd_update", _sgd)
+sgd_update = Update("sgd_update", _sgd, "flambeau_sgd")
 asgd_update = Update("asgd_update", _asgd)
 rprop_update = Update("rprop_update", _rprop)
 adadelta_update = Update("adadelta_update", _adadelta)
 adagrad_update = Update("adagrad_update", _adagrad)
 rmsprop_update = Update("rmsprop_update", _rmsprop)
-adam_update = Update("adam_update", _adam)
+adam_update = Update("adam_update", _adam, "flambeau_adam")
 adamax_update = Update("adamax_update", _adamax)
 nadam_update = Update("nadam_update", _nadam)
 radam_update = Update("radam_update", _radam)
