@@ -6,6 +6,6 @@
 namespace flambeau {
 
 inline float* floats(xla::ffi::AnyBuffer buffer) { return static_cast<float*>(buffer.untyped_data()); }
-inline float* floats(xla::ffi::Result<xla::ffi::AnyBuffer>& buffer) { return floats(*buffer); }
+inline float* floats(xla::ffi::Result<xla::ffi::AnyBuffer> buffer) { return floats(*buffer); }
 
 }  // namespace flambeau
