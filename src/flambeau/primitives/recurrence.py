@@ -5,7 +5,7 @@ and, on the way back, the gradients of the weights, which JAX's own gradient of 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import from_numpy_dtype
-from flambeau.kernels import lstm as native_lstm
+from flambeau.kernels import recurrent as native
 from flambeau.kernels.linear import linear, multiplies
 from flambeau.primitives.activation import wide
 from flambeau.primitives.cells import CELLS, lstm_output
@@ -89,10 +89,14 @@ def recurrent_layer(
 def _grouped(operands: Sequence[Array], kind: str, biased: bool, projected: bool) -> tuple[Array, State, Weights]:
     """Operands in their order as what they are."""
     rest = iter(operands)
-    x, state = next(rest), State(next(rest), next(rest) if kind == "LSTM" else None)
+    x, state = next(rest), _state(kind, rest)
     matrices = next(rest), next(rest)
     biases = (next(rest), next(rest)) if biased else (None, None)
     return x, state, Weights(*matrices, *biases, next(rest) if projected else None)
+
+
+def _state(kind: str, rest: Iterator[Array]) -> State:
+    return State(next(rest), next(rest) if kind == "LSTM" else None)
 
 
 def _check(x: Array, state: State, weights: Weights) -> None:
@@ -113,22 +117,26 @@ def _check(x: Array, state: State, weights: Weights) -> None:
 def _layer(
     kind: str, reverse: bool, x: Array, state: State, weights: Weights, packing: Packing | None
 ) -> tuple[Array, State]:
-    return _forward(kind, reverse, x, state, weights, packing)[0]
+    return _computed(kind, reverse, x, state, weights, packing, kept=False)[0]
 
 
 def _forward(
     kind: str, reverse: bool, x: Array, state: State, weights: Weights, packing: Packing | None
 ) -> tuple[tuple[Array, State], Any]:
     """Outputs and last state, and what the way back needs."""
-    if _is_native(kind, x, weights, packing):
-        bias = None if weights.input_bias is None else _plus(weights.input_bias, weights.hidden_bias)
-        arrays = (_projected(x, weights.input, bias), state.hidden, state.memory, weights.hidden)
-        outputs, *rest = native_lstm.forward(*arrays, reverse=reverse, plain=_lstm_steps)
-        kept, before, last = tuple(rest[:4]), State(*rest[4:6]), State(*rest[6:])
-    else:
-        projected = _projected(x, weights.input, weights.input_bias)
-        last, (outputs, kept, before) = _steps(kind, reverse, projected, state, weights, packing)
-    return (outputs, last), (x, weights, packing, kept, before)
+    results, kept = _computed(kind, reverse, x, state, weights, packing, kept=True)
+    return results, (x, weights, packing, *kept)
+
+
+def _computed(
+    kind: str, reverse: bool, x: Array, state: State, weights: Weights, packing: Packing | None, *, kept: bool
+) -> tuple[tuple[Array, State], Any]:
+    """Outputs and last state; and if they are to be kept, for every step the gates and the state before it."""
+    if _is_native(x, weights, packing):
+        return _natively(kind, reverse, x, state, weights, kept=kept)
+    projected = _projected(x, weights.input, weights.input_bias)
+    last, (outputs, *rest) = _steps(kind, reverse, projected, state, weights, packing)
+    return (outputs, last), rest
 
 
 def _steps(
@@ -151,11 +159,8 @@ def _steps(
 def _backward(kind: str, reverse: bool, residuals: Any, wanted: tuple[Array, State]) -> tuple[Any, ...]:
     """Gradients of the input, the first state and the weights, from those of the outputs and the last state."""
     x, weights, packing, kept, before = residuals
-    if _is_native(kind, x, weights, packing):
-        outputs, last = wanted
-        arrays = (outputs, *last, *kept, before.memory, weights.hidden)
-        projected, *first = native_lstm.gradients(*arrays, reverse=reverse, plain=_lstm_steps_back)
-        first, carried, hidden = State(*first), None, None
+    if _is_native(x, weights, packing):
+        first, (projected, carried, hidden) = _back_natively(kind, reverse, residuals, wanted)
     else:
         first, (projected, carried, hidden) = _steps_back(kind, reverse, residuals, wanted)
     if carried is None:
@@ -198,28 +203,66 @@ def _steps_back(kind: str, reverse: bool, residuals: Any, wanted: tuple[Array, S
 # -- where a native kernel serves ----------------------------------------------------------------------------------
 
 
-def _is_native(kind: str, x: Array, weights: Weights, packing: Packing | None) -> bool:
-    return kind == "LSTM" and packing is None and weights.projection is None and native_lstm.serves(x)
+def _is_native(x: Array, weights: Weights, packing: Packing | None) -> bool:
+    return packing is None and weights.projection is None and native.serves(x)
 
 
-def _hidden_only(weight: Array) -> Weights:
-    return Weights(weight, weight, None, None, None)
+def _natively(
+    kind: str, reverse: bool, x: Array, state: State, weights: Weights, *, kept: bool
+) -> tuple[tuple[Array, State], Any]:
+    """As ``_computed``."""
+    bias, apart = weights.input_bias, weights.hidden_bias
+    others = [item for item in state if item is not None]
+    if kind == "GRU":  # its reset gate stands between the two biases
+        others.append(jnp.zeros(len(weights.hidden), x.dtype) if apart is None else apart)
+    else:
+        bias = None if apart is None else _plus(apart, bias)
+    projected = _projected(x, weights.input, bias)
+    outputs, *found = native.forward(
+        projected, weights.hidden, *others, kind=kind, reverse=reverse, kept=kept, plain=_plain_steps
+    )
+    rest = iter(found)
+    last = _state(kind, rest)
+    if not kept:
+        return (outputs, last), None
+    before = _state(kind, rest)
+    return (outputs, last), (tuple(rest) or (outputs,), before)
 
 
-def _lstm_steps(projected: Array, hidden: Array, memory: Array, weight: Array, *, reverse: bool) -> list[Any]:
-    """What the kernel for the steps of an LSTM computes."""
-    state = State(hidden, memory)
-    last, (outputs, kept, before) = _steps("LSTM", reverse, projected, state, _hidden_only(weight), None)
-    return [outputs, *kept, *before, *last]
+def _back_natively(kind: str, reverse: bool, residuals: Any, wanted: tuple[Array, State]) -> tuple[State, Any]:
+    """As ``_steps_back``."""
+    _, weights, _, kept, before = residuals
+    outputs, last = wanted
+    state = before.hidden if kind == "GRU" else before.memory  # a plain layer's is its output, which was kept
+    read = [item for item in (*last, state, *kept) if item is not None]
+    found = native.gradients(outputs, weights.hidden, *read, kind=kind, reverse=reverse, plain=_plain_steps_back)
+    rest = iter(found)
+    projected, carried = next(rest), next(rest) if kind == "GRU" else None
+    return _state(kind, rest), (projected, carried, None)
 
 
-def _lstm_steps_back(outputs: Array, hidden: Array, memory: Array, *arrays: Array, reverse: bool) -> list[Any]:
+def _plain_steps(
+    projected: Array, weight: Array, *others: Array, kind: str, reverse: bool, kept: bool
+) -> Sequence[Array]:
+    """What the kernel for the steps computes."""
+    rest = iter(others)
+    weights = Weights(weight, weight, None, None, None)
+    state = _state(kind, rest)
+    weights = weights._replace(hidden_bias=next(rest, None))
+    last, (outputs, gates, before) = _steps(kind, reverse, projected, state, weights, None)
+    own_gates = () if kind.startswith("RNN") else gates  # a plain layer's is its output
+    for_way_back = (*before, *own_gates) if kept else ()
+    return [item for item in (outputs, *last, *for_way_back) if item is not None]
+
+
+def _plain_steps_back(wanted: Array, weight: Array, *others: Array, kind: str, reverse: bool) -> Sequence[Array]:
     """What the kernel for the way back computes."""
-    *kept, before, weight = arrays
-    # An LSTM's way back does not read the hidden state before a step; the memory stands in for it.
-    residuals = (None, _hidden_only(weight), None, tuple(kept), State(before, before))
-    first, (projected, _, _) = _steps_back("LSTM", reverse, residuals, (outputs, State(hidden, memory)))
-    return [projected, *first]
+    rest = iter(others)
+    last, state = _state(kind, rest), next(rest)
+    before = State(state, state if kind == "LSTM" else None)  # of an LSTM's, it reads the memory alone
+    residuals = (None, Weights(weight, weight, None, None, None), None, tuple(rest) or (state,), before)
+    first, (projected, carried, _) = _steps_back(kind, reverse, residuals, (wanted, last))
+    return [item for item in (projected, carried, *first) if item is not None]
 
 
 # -- products of all steps -----------------------------------------------------------------------------------------

@@ -12,12 +12,12 @@ Number* numbers(xla::ffi::AnyBuffer buffer) {
   return static_cast<Number*>(buffer.untyped_data());
 }
 template <typename Number>
-Number* numbers(xla::ffi::Result<xla::ffi::AnyBuffer>& buffer) {
+Number* numbers(xla::ffi::Result<xla::ffi::AnyBuffer> buffer) {
   return numbers<Number>(*buffer);
 }
 
 inline float* floats(xla::ffi::AnyBuffer buffer) { return numbers<float>(buffer); }
-inline float* floats(xla::ffi::Result<xla::ffi::AnyBuffer>& buffer) { return numbers<float>(*buffer); }
+inline float* floats(xla::ffi::Result<xla::ffi::AnyBuffer> buffer) { return numbers<float>(*buffer); }
 
 // What `work` returns for a zero of the buffer's type.
 template <typename Work>
