@@ -52,6 +52,28 @@ def test_large_ones_are_cut_into_pieces(shape: Geometry) -> None:
         close(mine, theirs)
 
 
+def test_bfloat16_is_rounded_once(halves: None) -> None:
+    """Against float64 on the same numbers: the rounding of the result, and of sums in float32."""
+    shapes = [*CASES.values(), LARGE["many images"], LARGE["large weight"], *(drawn(seed) for seed in range(6))]
+    inputs = [[item.astype(jnp.bfloat16) for item in arrays(shape)] for shape in shapes]
+
+    def all_of(form: Callable[[Geometry], Callable[..., Any]]) -> Callable[..., Any]:
+        def computed(inputs: Any) -> Any:
+            return [first_order(form(shape))(*own) for shape, own in zip(shapes, inputs, strict=True)]
+
+        return computed
+
+    found, text = compiled(all_of(native), inputs)
+    assert text.count("@flambeau_convolution") == 3 * len(shapes)
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda item: item.astype(np.float64), inputs)
+        expected, _ = compiled(all_of(plain), wide)
+    for mine, exact in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert (mine.shape, mine.dtype, exact.dtype) == (exact.shape, jnp.bfloat16, np.float64)
+        scale = np.abs(exact).max()
+        np.testing.assert_allclose(np.asarray(mine, np.float64), exact, rtol=2**-8, atol=1e-5 * scale)
+
+
 def test_shapes_drawn_at_random() -> None:
     shapes = [drawn(seed) for seed in range(10)]
     inputs = [arrays(shape, seed) for seed, shape in enumerate(shapes)]

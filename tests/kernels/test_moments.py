@@ -48,9 +48,12 @@ def exact(x: Any, y: Any, mean: Any) -> list[Any]:
     return [x.mean(axes), x.var(axes), y.sum(axes), (y * distance).sum(axes)]
 
 
+@pytest.mark.parametrize("kind", [np.float32, jnp.bfloat16])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_sums_are_exact_to_rounding(shape: tuple[int, ...]) -> None:
-    x, y = drawn(shape)
+def test_sums_are_exact_to_rounding(shape: tuple[int, ...], kind: Any, request: pytest.FixtureRequest) -> None:
+    if kind == jnp.bfloat16:
+        request.getfixturevalue("halves")
+    x, y = (item.astype(kind) for item in drawn(shape))
 
     def sums(x: Any, y: Any) -> list[Any]:
         mean, variance = moments(x)
@@ -61,6 +64,7 @@ def test_sums_are_exact_to_rounding(shape: tuple[int, ...]) -> None:
     program = lowered.compile()
     assert library.flops(str(program.as_text())) == 8 * x.size
     found = [np.asarray(item) for item in program(x, y)]
+    assert {item.dtype for item in found} == {np.dtype(np.float32)}
     scale = np.sqrt(x.size / shape[1])
     for index, (item, expected) in enumerate(zip(found, exact(x, y, found[0]), strict=True)):
         np.testing.assert_allclose(item, expected, rtol=2e-6, atol=(1e-6, 1e-6, 2e-6 * scale, 1e-5 * scale)[index])

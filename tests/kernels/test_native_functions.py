@@ -155,7 +155,8 @@ def with_gradients(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def computed(*inputs: Any) -> list[Any]:
         y, pull = jax.vjp(function, *inputs)
-        return [y, *pull(jnp.sin(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape))]
+        direction = jnp.sin(jnp.arange(y.size, dtype=np.float32)).astype(jnp.bfloat16)  # the same for all types
+        return [y, *pull(direction.astype(y.dtype).reshape(y.shape))]
 
     return computed
 
@@ -177,6 +178,33 @@ def test_value_and_gradients_are_those_of_plain_xla(case: Case) -> None:
     found, text = compiled(function, *inputs)
     assert text.count(case.target) > 1, "the value, and the gradients"
     close(found, plainly(function, *inputs))
+
+
+HALVES = [name for name in CASES if name.startswith("linear")] + ["attention", "causal", "mask of numbers"]
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_bfloat16_is_rounded_once(name: str, halves: None) -> None:
+    """Against float64 on the same numbers: the rounding of the result, and of sums in float32."""
+    case = CASES[name]
+    inputs = [item.astype(jnp.bfloat16) for item in inputs_of(case)]
+    function = with_gradients(case.function)
+    found, text = compiled(function, *inputs)
+    assert case.target in text
+    assert f"{case.target}_gradient" in text
+    with jax.enable_x64(True):
+        wide = [item.astype(np.float64) for item in inputs]
+    for mine, exact in zip(found, plainly(function, *wide), strict=True):
+        assert (mine.shape, mine.dtype) == (exact.shape, jnp.bfloat16)
+        scale = np.abs(exact[np.isfinite(exact)]).max()
+        np.testing.assert_allclose(np.asarray(mine, np.float64), exact, rtol=2**-8, atol=1e-5 * scale)
+
+
+def test_bfloat16_is_left_to_plain_xla_where_the_processor_lacks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_halves", False)
+    inputs = [item.astype(jnp.bfloat16) for item in inputs_of(CASES["linear"])]
+    assert "@flambeau" not in text_of(with_gradients(linear_by), *inputs)
+    assert "bfloat16" not in library.status()
 
 
 @pytest.mark.parametrize("name", ["linear", "layer norm", "rms norm", "gelu", "gelu by tanh", "causal", "boolean mask"])

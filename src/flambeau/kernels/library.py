@@ -63,7 +63,7 @@ def wanted() -> bool:
 
 
 def computes(kind: Any) -> bool:
-    """Whether programs may call native kernels for numbers of this type, as far as can be told without building them."""
+    """Whether programs may call native kernels for this type, as far as can be told without building them."""
     return kind in (_SINGLE, _HALF) and wanted()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from jax.interpreters import ad
 
 from flambeau.kernels.layout import channels_last, layout
-from flambeau.kernels.library import target, wanted
+from flambeau.kernels.library import computes, target
 from flambeau.kernels.native_function import defined
 
 __all__ = ["moments", "products", "sums_natively"]
@@ -22,16 +22,16 @@ __all__ = ["moments", "products", "sums_natively"]
 
 def sums_natively(shape: Sequence[int], dtype: Any) -> bool:
     """Whether these functions take arrays of this shape, (batch, channels, ...), and data type."""
-    return dtype == np.float32 and len(shape) > 1 and 0 not in shape and wanted()
+    return len(shape) > 1 and 0 not in shape and computes(dtype)
 
 
 def moments(x: Any) -> list[Any]:
-    """Mean and variance of each channel; the variance is divided by the number of elements."""
+    """Mean and variance of each channel, in float32; the variance is divided by the number of elements."""
     return _moments_p.bind(x)
 
 
 def products(y: Any, x: Any, mean: Any) -> list[Any]:
-    """For each channel the sum of y, and of y * (x - mean)."""
+    """For each channel the sum of y, and of y * (x - mean), in float32; y and x are of one type."""
     return _products_p.bind(y, x, mean)
 
 
@@ -40,16 +40,17 @@ def _axes(x: Any) -> tuple[int, ...]:
 
 
 def _distance(x: Any, mean: Any) -> Any:
-    return x - mean.reshape(-1, *(1,) * (x.ndim - 2))
+    return x.astype(np.float32) - mean.reshape(-1, *(1,) * (x.ndim - 2))
 
 
 def _plain_moments(x: Any) -> list[Any]:
-    mean = jnp.mean(x, _axes(x))
+    mean = jnp.mean(x.astype(np.float32), _axes(x))
     distance = _distance(x, mean)
     return [mean, jnp.mean(distance * distance, _axes(x))]
 
 
 def _plain_products(y: Any, x: Any, mean: Any) -> list[Any]:
+    y = y.astype(np.float32)
     return [jnp.sum(y, _axes(y)), jnp.sum(y * _distance(x, mean), _axes(y))]
 
 
@@ -57,7 +58,7 @@ def _native(name: str, formula: Callable[..., Any]) -> Callable[..., Any]:
     """What a program for the CPU computes: the native function of this name, or the formula."""
 
     def lowered(*arrays: Any) -> Any:
-        known = target(name)
+        known = target(name, arrays[0].dtype)
         if known is None:
             return formula(*arrays)
         x = arrays[0]

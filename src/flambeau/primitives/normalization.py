@@ -65,9 +65,9 @@ def batch_norm_train(inputs: tuple[Any, ...], present: tuple[bool, bool]) -> tup
     count = x.size // max(x.shape[1], 1)
     weight, bias = _parameters(tuple(rest), present, value.dtype)
     if sums_natively(x.shape, x.dtype):
-        scale = jnp.ones(x.shape[1:2], x.dtype) if weight is None else weight
-        shift = jnp.zeros(x.shape[1:2], x.dtype) if bias is None else bias
-        result, mean, variance = _by_batch(x, eps.value.astype(x.dtype), scale, shift)
+        scale = jnp.ones(x.shape[1:2], value.dtype) if weight is None else weight
+        shift = jnp.zeros(x.shape[1:2], value.dtype) if bias is None else bias
+        result, mean, variance = _by_batch(x, eps.value.astype(value.dtype), scale, shift)
     else:
         axes = (0, *range(2, x.ndim))
         mean = jnp.mean(value, axes, keepdims=True)
@@ -84,7 +84,8 @@ def _by_batch(x: Array, eps: Array, scale: Array, shift: Array) -> tuple[Array, 
     mean, variance = moments(x)
     shape = _channels(x.ndim)
     factor = scale * jax.lax.rsqrt(variance + eps)
-    return (x - mean.reshape(shape)) * factor.reshape(shape) + shift.reshape(shape), mean, variance
+    result = (wide(x) - mean.reshape(shape)) * factor.reshape(shape) + shift.reshape(shape)
+    return result.astype(x.dtype), mean, variance
 
 
 def _by_batch_forward(
@@ -105,8 +106,9 @@ def _by_batch_backward(saved: tuple[Array, ...], cotangents: tuple[Array, ...]) 
     pull = variance_gradient - 0.5 * factor * inverse * inverse * product
     slope = 2 / count * pull
     offset = (mean_gradient - factor * total) / count
-    back = gradient * factor.reshape(shape) + (x - mean.reshape(shape)) * slope.reshape(shape) + offset.reshape(shape)
-    return back, jnp.sum(pull - variance_gradient), product * inverse, total
+    distance = wide(x) - mean.reshape(shape)
+    back = wide(gradient) * factor.reshape(shape) + distance * slope.reshape(shape) + offset.reshape(shape)
+    return back.astype(x.dtype), jnp.sum(pull - variance_gradient), product * inverse, total
 
 
 _by_batch.defvjp(_by_batch_forward, _by_batch_backward)

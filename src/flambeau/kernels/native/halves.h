@@ -11,6 +11,12 @@ namespace flambeau {
 
 struct Bfloat16 {
   uint16_t bits;
+  operator float() const {
+    const uint32_t wide = static_cast<uint32_t>(bits) << 16;
+    float value;
+    std::memcpy(&value, &wide, sizeof value);
+    return value;
+  }
 };
 
 typedef uint16_t Halves __attribute__((vector_size(kLanes * sizeof(uint16_t))));

@@ -12,13 +12,12 @@ namespace {
 
 namespace ffi = xla::ffi;
 
-constexpr int64_t kLanes = 16;
-
 // Where the elements of a channel are: `images` runs of `length` elements, `step` apart.
 // Planes: channel c begins at c * length, runs are channels * length apart, and elements are neighbors (step 1).
 // Last: all is one run of rows, and neighbors are channels apart (step = channels).
+template <typename Number>
 struct View {
-  const float* data;
+  const Number* data;
   int64_t images, channels, length;
   bool last;
   double count() const { return static_cast<double>(images) * length; }
@@ -33,7 +32,8 @@ struct Totals {
 
 // Over rows of `width` (at most 16) neighboring channels: their mean, nearly; the sum of the distances from it, which says
 // how nearly; and of the squared distances.
-void moments_of_rows(const float* x, int64_t rows, int64_t step, int64_t width, float* mean, float* rest,
+template <typename Number>
+void moments_of_rows(const Number* x, int64_t rows, int64_t step, int64_t width, float* mean, float* rest,
                      float* squares) {
   float sum[kLanes] = {}, near[kLanes] = {}, left[kLanes] = {}, square[kLanes] = {};
   const auto add = [&](int64_t row, int64_t lanes) {
@@ -56,7 +56,8 @@ void moments_of_rows(const float* x, int64_t rows, int64_t step, int64_t width, 
 }
 
 // Sums over rows of `width` neighboring channels: of y, and of y times the distance of x from its mean.
-void products_of_rows(const float* y, const float* x, const float* mean, int64_t rows, int64_t step, int64_t width,
+template <typename Number>
+void products_of_rows(const Number* y, const Number* x, const float* mean, int64_t rows, int64_t step, int64_t width,
                       float* first, float* second) {
   float sum[kLanes] = {}, sum2[kLanes] = {};
   if (width == kLanes) {
@@ -81,7 +82,8 @@ void products_of_rows(const float* y, const float* x, const float* mean, int64_t
 }
 
 // Sum of a run of neighbors.
-double sum_of_run(const float* x, int64_t count) {
+template <typename Number>
+double sum_of_run(const Number* x, int64_t count) {
   float lanes[kLanes] = {};
   int64_t at = 0;
   for (; at + kLanes <= count; at += kLanes) {
@@ -94,7 +96,8 @@ double sum_of_run(const float* x, int64_t count) {
 }
 
 // Sum of y times the distance of x from its mean.
-double product_of_run(const float* y, float y_mean, const float* x, float mean, int64_t count) {
+template <typename Number>
+double product_of_run(const Number* y, float y_mean, const Number* x, float mean, int64_t count) {
   float lanes[kLanes] = {};
   int64_t at = 0;
   for (; at + kLanes <= count; at += kLanes) {
@@ -134,7 +137,8 @@ void merge(Totals& total, const Totals& part) {
   total.count = count;
 }
 
-void moments_last(ffi::ThreadPool& pool, const View& x, Totals& total) {
+template <typename Number>
+void moments_last(ffi::ThreadPool& pool, const View<Number>& x, Totals& total) {
   const int64_t rows = x.images * x.length, channels = x.channels;
   std::vector<Totals> parts(std::max<int64_t>(1, pool.num_threads()), Totals(channels));
   const int pieces = spread_range(pool, rows, kRows, rows * channels, [&](int piece, int64_t begin, int64_t end) {
@@ -158,8 +162,8 @@ void moments_last(ffi::ThreadPool& pool, const View& x, Totals& total) {
   for (int piece = 0; piece < pieces; ++piece) merge(total, parts[piece]);
 }
 
-template <typename Work>
-double over_runs(const View& x, int64_t channel, const Work& work) {
+template <typename Number, typename Work>
+double over_runs(const View<Number>& x, int64_t channel, const Work& work) {
   double total = 0;
   for (int64_t image = 0; image < x.images; ++image) {
     const int64_t start = (image * x.channels + channel) * x.length;
@@ -168,7 +172,8 @@ double over_runs(const View& x, int64_t channel, const Work& work) {
   return total;
 }
 
-void moments_planes(ffi::ThreadPool& pool, const View& x, Totals& total) {
+template <typename Number>
+void moments_planes(ffi::ThreadPool& pool, const View<Number>& x, Totals& total) {
   spread_range(pool, x.channels, 1, x.count() * x.channels, [&](int, int64_t begin, int64_t end) {
     for (int64_t channel = begin; channel < end; ++channel) {
       const double mean = over_runs(x, channel, [&](int64_t at, int64_t count) {
@@ -183,7 +188,8 @@ void moments_planes(ffi::ThreadPool& pool, const View& x, Totals& total) {
   });
 }
 
-void products_last(ffi::ThreadPool& pool, const View& y, const float* x, const float* mean, Totals& total) {
+template <typename Number>
+void products_last(ffi::ThreadPool& pool, const View<Number>& y, const Number* x, const float* mean, Totals& total) {
   const int64_t rows = y.images * y.length, channels = y.channels;
   std::vector<Totals> parts(std::max<int64_t>(1, pool.num_threads()), Totals(channels));
   const int pieces = spread_range(pool, rows, kRows, rows * channels, [&](int piece, int64_t begin, int64_t end) {
@@ -208,7 +214,8 @@ void products_last(ffi::ThreadPool& pool, const View& y, const float* x, const f
   }
 }
 
-void products_planes(ffi::ThreadPool& pool, const View& y, const float* x, const float* mean, Totals& total) {
+template <typename Number>
+void products_planes(ffi::ThreadPool& pool, const View<Number>& y, const Number* x, const float* mean, Totals& total) {
   spread_range(pool, y.channels, 1, y.count() * y.channels, [&](int, int64_t begin, int64_t end) {
     for (int64_t channel = begin; channel < end; ++channel) {
       total.first[channel] =
@@ -220,35 +227,41 @@ void products_planes(ffi::ThreadPool& pool, const View& y, const float* x, const
   });
 }
 
-View view(ffi::AnyBuffer x, bool last) {
+template <typename Number>
+View<Number> view(ffi::AnyBuffer x, bool last) {
   const auto sizes = x.dimensions();
   int64_t length = 1;
   for (size_t axis = 2; axis < sizes.size(); ++axis) length *= sizes[axis];
-  return {floats(x), sizes[0], sizes[1], length, last || length == 1};
+  return {numbers<Number>(x), sizes[0], sizes[1], length, last || length == 1};
 }
 
 // x -> mean and variance (divided by the number of elements) of each channel.
 ffi::Error moments(ffi::ThreadPool pool, int64_t last, int64_t, ffi::AnyBuffer x, ffi::Result<ffi::AnyBuffer> mean,
                    ffi::Result<ffi::AnyBuffer> variance) {
-  const View all = view(x, last != 0);
-  Totals total(all.channels);
-  all.last ? moments_last(pool, all, total) : moments_planes(pool, all, total);
-  for (int64_t channel = 0; channel < all.channels; ++channel) {
-    floats(*mean)[channel] = static_cast<float>(total.first[channel]);
-    floats(*variance)[channel] = static_cast<float>(total.second[channel] / all.count());
-  }
+  by_type(x, [&](auto zero) {
+    const auto all = view<decltype(zero)>(x, last != 0);
+    Totals total(all.channels);
+    all.last ? moments_last(pool, all, total) : moments_planes(pool, all, total);
+    for (int64_t channel = 0; channel < all.channels; ++channel) {
+      floats(*mean)[channel] = static_cast<float>(total.first[channel]);
+      floats(*variance)[channel] = static_cast<float>(total.second[channel] / all.count());
+    }
+  });
   return ffi::Error::Success();
 }
 
 // (y, x, mean) -> for each channel the sum of y, and of y * (x - mean).
 ffi::Error products(ffi::ThreadPool pool, int64_t last, int64_t, ffi::AnyBuffer y, ffi::AnyBuffer x, ffi::AnyBuffer mean,
                     ffi::Result<ffi::AnyBuffer> first, ffi::Result<ffi::AnyBuffer> second) {
-  const View all = view(y, last != 0);
-  Totals total(all.channels);
-  all.last ? products_last(pool, all, floats(x), floats(mean), total)
-           : products_planes(pool, all, floats(x), floats(mean), total);
-  std::copy(total.first.begin(), total.first.end(), floats(*first));
-  std::copy(total.second.begin(), total.second.end(), floats(*second));
+  by_type(y, [&](auto zero) {
+    using Number = decltype(zero);
+    const auto all = view<Number>(y, last != 0);
+    Totals total(all.channels);
+    all.last ? products_last(pool, all, numbers<Number>(x), floats(mean), total)
+             : products_planes(pool, all, numbers<Number>(x), floats(mean), total);
+    std::copy(total.first.begin(), total.first.end(), floats(*first));
+    std::copy(total.second.begin(), total.second.end(), floats(*second));
+  });
   return ffi::Error::Success();
 }
 
