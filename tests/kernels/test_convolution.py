@@ -74,6 +74,22 @@ def test_bfloat16_is_rounded_once(halves: None) -> None:
         np.testing.assert_allclose(np.asarray(mine, np.float64), exact, rtol=2**-8, atol=1e-5 * scale)
 
 
+def test_windows_of_nine_are_exact_for_small_whole_numbers() -> None:
+    shape = LARGE["many images, channels side by side"]
+    inputs = [np.round(3 * array) for array in arrays(shape)]
+    found, _ = compiled(first_order(native(shape)), *inputs)
+    for mine, theirs in zip(found, compiled(first_order(plain(shape)), *inputs)[0], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_an_infinity_spoils_only_the_places_whose_windows_it_lies_in() -> None:
+    shape = LARGE["one large image, channels side by side"]
+    x, *rest = map(np.array, arrays(shape)[:3])
+    x[0, 0, 10, 11] = np.inf
+    (found, expected), _ = compiled(lambda *inputs: (native(shape)(*inputs), plain(shape)(*inputs)), x, *rest)
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
+
+
 def test_shapes_drawn_at_random() -> None:
     shapes = [drawn(seed) for seed in range(10)]
     inputs = [arrays(shape, seed) for seed, shape in enumerate(shapes)]

@@ -240,7 +240,8 @@ void bring_in(const Windows& from, const Panels& to, const Share& share) {
         Floats window[3][3], made[4][4];
         for (int at = 0; at < kWindow; ++at) window[at / 3][at % 3] = load(block[line * kWindow + at]);
         both_ways(window, made, WindowIn());
-        for (int at = 0; at < kPositions; ++at) store(target + at * to.position() + line * kPanel, made[at / 4][at % 4]);
+        target += line == 0 ? 0 : kPanel;
+        for (int at = 0; at < kPositions; ++at) store(target + at * to.position(), made[at / 4][at % 4]);
       }
     }
   });
@@ -274,12 +275,7 @@ void bring_out(const Panels& from, int64_t parts, const Windows& to, const Share
 template <int kCount, bool kAdds>
 void product(int64_t depth, const float* x, int64_t x_row, int64_t x_step, const float* y, int64_t y_step,
              float* result, int64_t result_row) {
-  Floats sums[kCount][kColumns];
-  for (int row = 0; row < kCount; ++row) {
-    for (int column = 0; column < kColumns; ++column) {
-      sums[row][column] = kAdds ? load(result + row * result_row + column * kLanes) : Floats{};
-    }
-  }
+  Floats sums[kCount][kColumns] = {};
   for (int64_t step = 0; step < depth; ++step) {
     Floats factors[kColumns];
     for (int column = 0; column < kColumns; ++column) factors[column] = load(y + step * y_step + column * kLanes);
@@ -290,7 +286,8 @@ void product(int64_t depth, const float* x, int64_t x_row, int64_t x_step, const
   }
   for (int row = 0; row < kCount; ++row) {
     for (int column = 0; column < kColumns; ++column) {
-      store(result + row * result_row + column * kLanes, sums[row][column]);
+      float* to = result + row * result_row + column * kLanes;
+      store(to, kAdds ? load(to) + sums[row][column] : sums[row][column]);
     }
   }
 }
@@ -335,7 +332,8 @@ void run(const Pass& pass, int threads, const Share& share) {
   bring_in(pass.windows, factors, share);
 
   const Tiles tiles{pass.images, up(pass.to.height, 2), up(pass.to.width, 2)};
-  const int64_t fit = inputs * outputs > kMany ? kMost : std::clamp(kRoom / kPositions / (inputs + outputs), kFewest, kMost);
+  const int64_t room = std::clamp(kRoom / kPositions / (inputs + outputs), kFewest, kMost);
+  const int64_t fit = inputs * outputs > kMany ? kMost : room;
   const int64_t rounds = up(up(tiles.count(), fit), threads) * threads;
   const int64_t size = up(tiles.count(), rounds);
   const bool few = size < kFewest / 2;  // then threads share the outputs, too
@@ -397,7 +395,8 @@ void add_bias(const Stack& tiles, int64_t count, int64_t outputs, float* bias) {
   constexpr int64_t kSum = 5;
   for (int64_t channel = 0; channel < outputs; channel += kLanes) {
     Floats sum{};
-    for (int64_t row = 0; row < count; ++row) sum += load(tiles.data + kSum * tiles.position + row * tiles.row + channel);
+    const float* from = tiles.data + kSum * tiles.position + channel;
+    for (int64_t row = 0; row < count; ++row) sum += load(from + row * tiles.row);
     store(bias + channel, load(bias + channel) + sum);
   }
 }
