@@ -1,5 +1,6 @@
 """Native sums over everything but the channels: exact to rounding, and what batch normalization makes of them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -171,14 +172,18 @@ def test_normalization_is_the_formula(groups: int | None) -> None:
     """Its gradients, the derivative of these, and over a batch."""
     x, cotangent, scale, shift = images()
 
-    def computed(function: Any) -> Any:
+    def computed(function: Callable[..., Any]) -> Any:
         def gradients(*inputs: Any) -> Any:
             y, pull = jax.vjp(function, *inputs)
             return [y, *pull(cotangent)]
 
         squares = jax.grad(lambda *inputs: sum((item**2).sum() for item in gradients(*inputs)[1:]), (0, 1))
         batch = jnp.stack([x, 2 * x])
-        return *gradients(x, scale, shift), *squares(x, scale, shift), jax.vmap(lambda x: function(x, scale, shift))(batch)
+        return (
+            *gradients(x, scale, shift),
+            *squares(x, scale, shift),
+            jax.vmap(lambda x: function(x, scale, shift))(batch),
+        )
 
     native = jax.jit(lambda: computed(lambda x, *rest: normalized(x, jnp.float32(1e-5), *rest, groups)[0]))
     plain = jax.jit(lambda: computed(lambda x, *rest: _formula(x, jnp.float32(1e-5), *rest, groups=groups)))
@@ -214,7 +219,13 @@ def by(x: Any, outputs: int, groups: int = 1) -> Any:
         (lambda x: by(x, 32, 32), 0),
         (lambda x: by(x, 40), 0),
     ],
-    ids=["what enters", "a convolution", "functions of a convolution", "channel by channel", "an odd number of channels"],
+    ids=[
+        "what enters",
+        "a convolution",
+        "functions of a convolution",
+        "channel by channel",
+        "an odd number of channels",
+    ],
 )
 @pytest.mark.parametrize("groups", [None, 4])
 def test_images_are_taken_as_they_lie(chain: Any, last: int, groups: int | None) -> None:

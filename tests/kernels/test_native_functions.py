@@ -1,4 +1,4 @@
-"""Linear layers, layer norm, GELU, softmax and attention by kernels give what plain XLA gives, however they are called."""
+"""Linear layers, layer norm, GELU, softmax and attention by kernels give what plain XLA gives, called in any way."""
 
 import threading
 from collections.abc import Callable
@@ -310,7 +310,9 @@ def test_no_gradient_is_computed_that_nobody_wants() -> None:
     assert program.count('custom_call_target="flambeau_') == 1, "the weight's and the bias's, in one call"
 
 
-@pytest.mark.parametrize("name", ["linear, in pieces", "layer norm in pieces", "gelu in pieces", "softmax in pieces", "causal"])
+@pytest.mark.parametrize(
+    "name", ["linear, in pieces", "layer norm in pieces", "gelu in pieces", "softmax in pieces", "causal"]
+)
 def test_the_same_bits_from_many_threads(name: str) -> None:
     case = CASES[name]
     inputs = inputs_of(case)

@@ -38,10 +38,10 @@ def comes_channels_last(value: Any) -> bool:
     waiting, seen = [value], set[Any]()
     while waiting and len(seen) < _FAR:
         found = waiting.pop(0)
-        if not isinstance(found, ir.OpResult) or len(found.type.shape) != 4 or found in seen:  # noqa: PLR2004
+        if not isinstance(found, ir.OpResult) or len(found.type.shape) != 4 or found in seen:
             continue
         seen.add(found)
-        layouts = found.owner.attributes.get("result_layouts")
+        layouts: Any = found.owner.attributes.get("result_layouts")
         if layouts is not None:
             return next(iter(layouts[found.result_number])) == 1
         waiting.extend(found.owner.operands)

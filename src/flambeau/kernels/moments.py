@@ -83,7 +83,9 @@ def _native(name: str, formula: Callable[..., Any], last: bool) -> Callable[...,
     return lowered
 
 
-def _jvp(formula: Callable[..., Any], made: Any, primals: Sequence[Any], tangents: Sequence[Any], **options: Any) -> Any:
+def _jvp(
+    formula: Callable[..., Any], made: Any, primals: Sequence[Any], tangents: Sequence[Any], **options: Any
+) -> Any:
     """Values stay native; derivatives are the formula's."""
     filled = tuple(map(ad.instantiate_zeros, tangents))
     return made.bind(*primals, **options), jax.jvp(partial(formula, **options), tuple(primals), filled)[1]
