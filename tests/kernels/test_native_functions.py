@@ -1,4 +1,4 @@
-"""Linear layers, layer norm, GELU and attention by kernels give what plain XLA gives, however they are called."""
+"""Linear layers, layer norm, GELU, softmax and attention by kernels give what plain XLA gives, called in any way."""
 
 import threading
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from flambeau.kernels import library
-from flambeau.primitives.activation import ACTIVATIONS
+from flambeau.primitives.activation import ACTIVATIONS, log_softmax, softmax
 from flambeau.primitives.attention import attention
 from flambeau.primitives.matmul import einsum, linear, matmul
 from flambeau.primitives.normalization import layer_norm, rms_norm
@@ -73,7 +73,13 @@ def einsum_by(equation: str) -> Callable[..., Any]:
     return lambda *inputs: einsum.lower(inputs, equation)
 
 
-LINEAR, NORM, GELU, ATTENTION = (f"@flambeau_{name}" for name in ("linear", "layer_norm", "gelu", "attention"))
+def of_softmax(primitive: Any, axis: int) -> Callable[..., Any]:
+    return lambda x: primitive.lower(x, axis, None)
+
+
+LINEAR, NORM, GELU, SOFTMAX, ATTENTION = (
+    f"@flambeau_{name}" for name in ("linear", "layer_norm", "gelu", "softmax", "attention")
+)
 BOTH, FIRST, NONE = (True, True), (True, False), (False, False)
 
 MATMUL = "@flambeau_matmul"
@@ -104,6 +110,13 @@ CASES = {
     "gelu": Case(ACTIVATIONS["gelu"].lower, ((5, 1001),), GELU),
     "gelu by tanh": Case(ACTIVATIONS["gelu_tanh"].lower, ((4099,),), GELU),
     "gelu in pieces": Case(ACTIVATIONS["gelu"].lower, ((300, 301),), GELU),
+    "softmax": Case(of_softmax(softmax, 2), ((3, 20, 80),), SOFTMAX),
+    "softmax, odd": Case(of_softmax(softmax, 1), ((95, 51),), SOFTMAX),
+    "softmax of one row": Case(of_softmax(softmax, 0), ((4099,),), SOFTMAX),
+    "softmax in pieces": Case(of_softmax(softmax, 1), ((333, 200),), SOFTMAX),
+    "log softmax": Case(of_softmax(log_softmax, 2), ((3, 20, 80),), SOFTMAX),
+    "log softmax, odd": Case(of_softmax(log_softmax, 1), ((250, 17),), SOFTMAX),
+    "log softmax in pieces": Case(of_softmax(log_softmax, 1), ((333, 200),), SOFTMAX),
     "attention": Case(of_attention(), ((2, 3, 40, 16), (2, 3, 56, 16), (2, 3, 56, 8)), ATTENTION),
     "attention, odd": Case(of_attention(scale=0.3), ((3, 71, 19), (3, 83, 19), (3, 83, 21)), ATTENTION),
     "attention of one head": Case(of_attention(), ((101, 7), (90, 7), (90, 33)), ATTENTION),
@@ -207,7 +220,10 @@ def test_bfloat16_is_left_to_plain_xla_where_the_processor_lacks_it(monkeypatch:
     assert "bfloat16" not in library.status()
 
 
-@pytest.mark.parametrize("name", ["linear", "layer norm", "rms norm", "gelu", "gelu by tanh", "causal", "boolean mask"])
+@pytest.mark.parametrize(
+    "name",
+    ["linear", "layer norm", "rms norm", "gelu", "gelu by tanh", "softmax", "log softmax", "causal", "boolean mask"],
+)
 def test_other_derivatives_and_maps(name: str) -> None:
     """Forwards, twice, and mapped over a batch and over one input only."""
     case = CASES[name]
@@ -250,10 +266,10 @@ def test_what_is_not_finite() -> None:
     x = numbers(80, 64)
     x[3, 5], x[7, 0], x[9, 63], x[11] = np.nan, np.inf, -np.inf, np.inf
     plain: Any
-    for name in ("linear", "layer norm", "gelu"):
+    for name in ("linear", "layer norm", "gelu", "softmax", "log softmax"):
         case = CASES[name]
         shape = (64, 48) if name == "linear" else (80, 64)
-        inputs = [jnp.asarray(x[: shape[0], : shape[1]])]
+        inputs = [jnp.asarray(x[: shape[0], : shape[1]]).reshape(*(1,) * ("softmax" in name), *shape)]
         if name == "linear":
             inputs += inputs_of(case)[1:]
         elif name == "layer norm":
@@ -292,6 +308,8 @@ def test_rows_that_may_look_at_nothing_are_zeros() -> None:
         ("linear", ((3, 5), (7, 5), (7,))),
         ("layer norm", ((4, 32), (32,), (32,))),
         ("gelu", ((100,),)),
+        ("softmax", ((3, 4, 80),)),
+        ("log softmax", ((30, 40, 10),)),
         ("attention", ((2, 3, 2, 4), (2, 3, 2, 4), (2, 3, 2, 4))),
         ("attention", ((0, 3, 64, 64),) * 3),
         ("attention", ((2, 3, 64, 64), (1, 3, 64, 64), (2, 3, 64, 64))),
@@ -309,6 +327,18 @@ def test_other_types_are_left_to_plain_xla() -> None:
         assert "@flambeau" not in text_of(case.function, *wide)
 
 
+@pytest.mark.parametrize("name", ["softmax", "log softmax"])
+def test_the_gradient_of_softmax_takes_the_result(name: str) -> None:
+    """The exponentials are not computed again where the program has them; and large numbers lose nothing."""
+    case = CASES[name]
+    (x,) = inputs_of(case)
+    program = jax.jit(with_gradients(case.function)).lower(1000 + 50 * x).compile()
+    assert (program.as_text() or "").count('custom_call_target="flambeau_softmax_') == 2, "the value and the gradient"
+    y = np.asarray(program(1000 + 50 * x)[0], np.float64)
+    powers = np.exp(y) if name == "log softmax" else y
+    np.testing.assert_allclose(powers.sum(-1), 1, rtol=2e-6)
+
+
 def test_no_gradient_is_computed_that_nobody_wants() -> None:
     case = CASES["linear"]
     x, *parameters = inputs_of(case)
@@ -318,7 +348,9 @@ def test_no_gradient_is_computed_that_nobody_wants() -> None:
     assert program.count('custom_call_target="flambeau_') == 1, "the weight's and the bias's, in one call"
 
 
-@pytest.mark.parametrize("name", ["linear, in pieces", "layer norm in pieces", "gelu in pieces", "causal"])
+@pytest.mark.parametrize(
+    "name", ["linear, in pieces", "layer norm in pieces", "gelu in pieces", "softmax in pieces", "causal"]
+)
 def test_the_same_bits_from_many_threads(name: str) -> None:
     case = CASES[name]
     inputs = inputs_of(case)

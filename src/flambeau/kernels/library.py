@@ -32,6 +32,8 @@ TARGETS = (
     "flambeau_gelu_gradient",
     "flambeau_layer_norm",
     "flambeau_layer_norm_gradients",
+    "flambeau_softmax",
+    "flambeau_softmax_gradient",
     "flambeau_attention",
     "flambeau_attention_gradients",
     "flambeau_order",

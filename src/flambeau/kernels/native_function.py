@@ -30,6 +30,8 @@ class NativeFunction:
         gradients: ``gradients(name, which, cotangent, *arrays, **options)``, the same for the gradients with respect
             to the arrays at the positions ``which``; None if the formula has to do.
         targets: the library's two functions.
+        cacheable: whether JAX may write one native program for all calls with arrays of the same shapes; not where it
+            depends on what the arrays come from.
     """
 
     def __init__(
@@ -39,14 +41,15 @@ class NativeFunction:
         value: Callable[..., Any],
         gradients: Callable[..., Sequence[Any] | None],
         targets: tuple[str, str],
+        cacheable: bool = True,
     ) -> None:
         self.formula = formula
         self.value = value
         self.gradients = gradients
         self.targets = targets
-        self._value = defined(name, formula, self._native_value, self._value_jvp)
+        self._value = defined(name, formula, self._native_value, self._value_jvp, cacheable)
         self._tangent = defined(f"{name}_tangent", self._plain_tangent)
-        self._gradients = defined(f"{name}_gradients", self._plain_gradients, self._native_gradients)
+        self._gradients = defined(f"{name}_gradients", self._plain_gradients, self._native_gradients, None, cacheable)
         ad.primitive_transposes[self._tangent] = self._transposed
 
     def __call__(self, *arrays: Any, **options: Any) -> Any:
@@ -92,7 +95,9 @@ class NativeFunction:
         return [None] * count + list(found)
 
 
-def defined(name: str, plain: Callable[..., Any], native: Any = None, jvp: Any = None) -> Primitive:
+def defined(
+    name: str, plain: Callable[..., Any], native: Any = None, jvp: Any = None, cacheable: bool = True
+) -> Primitive:
     """A JAX primitive with its rules, whose value is a list of results.
 
     Args:
@@ -100,6 +105,7 @@ def defined(name: str, plain: Callable[..., Any], native: Any = None, jvp: Any =
         plain: the formula, in operations that JAX can differentiate; ``jax.vmap`` and other platforms use it.
         native: what programs for the CPU compute instead.
         jvp: JAX's rule of its derivative; by default that of the formula.
+        cacheable: whether ``native`` is the same for all arrays of the same shapes.
     """
 
     def listed(function: Callable[..., Any]) -> Callable[..., list[Any]]:
@@ -131,7 +137,8 @@ def defined(name: str, plain: Callable[..., Any], native: Any = None, jvp: Any =
     batching.primitive_batchers[made] = mapped
     mlir.register_lowering(made, mlir.lower_fun(formula, multiple_results=True))
     if native is not None:
-        mlir.register_lowering(made, mlir.lower_fun(listed(native), multiple_results=True), platform="cpu")
+        rule = mlir.lower_fun(listed(native), multiple_results=True)
+        mlir.register_lowering(made, rule, platform="cpu", cacheable=cacheable)
     return made
 
 

@@ -9,6 +9,7 @@ from jax.scipy import special
 
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype
 from flambeau.kernels.gelu import activates, gelu_by
+from flambeau.kernels.softmax import normalizes_exponentials, softmax_by
 from flambeau.primitives.primitive import Array, Primitive, primitive
 
 __all__ = [
@@ -203,32 +204,25 @@ def glu(x: Array, axis: int) -> Array:
     return (first * jax.nn.sigmoid(second)).astype(x.dtype)
 
 
-def _normalized(function: Callable[..., Array], kernels: tuple[str, str]) -> Callable[..., Array]:
+def _softmax(name: str, log: bool) -> Primitive:
     """Softmax or its logarithm along an axis, in the type asked for."""
+    function = jax.nn.log_softmax if log else jax.nn.softmax
 
     def lower(x: Array, axis: int, kind: dtype | None) -> Array:
         value = x if kind is None else x.astype(kind.numpy)
         if not jnp.issubdtype(value.dtype, jnp.inexact):
-            raise unsupported(kernels[0] if axis == x.ndim - 1 else kernels[1], value)
+            raise unsupported(f"{name}_{'lastdim_' if axis == x.ndim - 1 else ''}kernel_impl", value)
+        operand = wide(value)
         if value.ndim == 0:
-            return function(wide(value)[None], axis=0)[0].astype(value.dtype)
-        return function(wide(value), axis=axis).astype(value.dtype)
+            return function(operand[None], axis=0)[0].astype(value.dtype)
+        if axis == x.ndim - 1 and normalizes_exponentials(operand):
+            return softmax_by(operand, log).astype(value.dtype)
+        return function(operand, axis=axis).astype(value.dtype)
 
-    return lower
+    return Primitive(name, lower, checks="output")
 
 
-softmax = Primitive(
-    "softmax",
-    _normalized(jax.nn.softmax, ("softmax_lastdim_kernel_impl", "softmax_kernel_impl")),
-    checks="output",
-    grad_name="SoftmaxBackward0",
-)
-log_softmax = Primitive(
-    "log_softmax",
-    _normalized(jax.nn.log_softmax, ("log_softmax_lastdim_kernel_impl", "log_softmax_kernel_impl")),
-    checks="output",
-    grad_name="LogSoftmaxBackward0",
-)
+softmax, log_softmax = _softmax("softmax", log=False), _softmax("log_softmax", log=True)
 
 
 @primitive(differentiable=False)

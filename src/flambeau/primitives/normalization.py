@@ -1,14 +1,14 @@
 """Normalization: by batch, layer, group and root mean square."""
 
-from math import prod
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from flambeau.kernels.layer_norm import normalized, normalizes
-from flambeau.kernels.moments import moments, products, sums_natively
+from flambeau.kernels.layer_norm import normalized as rows_normalized
+from flambeau.kernels.layer_norm import normalizes
+from flambeau.kernels.normalization import normalized
 from flambeau.primitives.activation import unsupported, wide
 from flambeau.primitives.primitive import Array, Scalar, primitive
 
@@ -16,6 +16,7 @@ __all__ = [
     "batch_norm_eval",
     "batch_norm_train",
     "group_norm",
+    "instance_norm",
     "layer_norm",
     "map_sums",
     "moved_average",
@@ -52,66 +53,36 @@ def _per_channel(parameters: list[Array | None], rank: int) -> list[Array | None
     return [None if item is None else item.reshape(_channels(rank)) for item in parameters]
 
 
+def _by_statistics(
+    kernel: str, inputs: tuple[Any, ...], present: tuple[bool, bool], groups: int | None
+) -> tuple[Array, Array, Array]:
+    """Normalized by the array's own statistics; and the mean and the unbiased variance of each channel or group."""
+    x, eps, *rest = inputs
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise unsupported(kernel, x)
+    value = wide(x)
+    weight, bias = _parameters(tuple(rest), present, value.dtype)
+    scale = jnp.ones(x.shape[1:2], value.dtype) if weight is None else weight
+    shift = jnp.zeros(x.shape[1:2], value.dtype) if bias is None else bias
+    result, mean, variance = normalized(value, eps.value.astype(value.dtype), scale, shift, groups)
+    count = x.size // max(mean.size, 1)
+    return result.astype(x.dtype), mean, variance * (count / max(count - 1, 1))
+
+
 @primitive(grad_name="NativeBatchNormBackward0", variadic=True)
 def batch_norm_train(inputs: tuple[Any, ...], present: tuple[bool, bool]) -> tuple[Array, Array, Array]:
     """Normalize by the batch's own statistics.
 
     Takes (x, eps, weight and bias if present); returns the result, the mean and the unbiased variance per channel.
     """
-    x, eps, *rest = inputs
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise unsupported("batch_norm", x)
-    value = wide(x)
-    count = x.size // max(x.shape[1], 1)
-    weight, bias = _parameters(tuple(rest), present, value.dtype)
-    if sums_natively(x.shape, x.dtype):
-        scale = jnp.ones(x.shape[1:2], value.dtype) if weight is None else weight
-        shift = jnp.zeros(x.shape[1:2], value.dtype) if bias is None else bias
-        result, mean, variance = _by_batch(x, eps.value.astype(value.dtype), scale, shift)
-    else:
-        axes = (0, *range(2, x.ndim))
-        mean = jnp.mean(value, axes, keepdims=True)
-        distance = value - mean
-        variance = jnp.mean(distance * distance, axes, keepdims=True)
-        scaled = distance * jax.lax.rsqrt(variance + eps.value.astype(value.dtype))
-        result = _affine(scaled, *_per_channel([weight, bias], x.ndim)).astype(x.dtype)
-    return result, mean.reshape(-1), variance.reshape(-1) * (count / max(count - 1, 1))
+    result, mean, variance = _by_statistics("batch_norm", inputs, present, None)
+    return result, mean[0], variance[0]
 
 
-@jax.custom_vjp
-def _by_batch(x: Array, eps: Array, scale: Array, shift: Array) -> tuple[Array, Array, Array]:
-    """Normalized by the batch's own mean and variance, scaled and shifted; and these two of each channel."""
-    mean, variance = moments(x)
-    shape = _channels(x.ndim)
-    factor = scale * jax.lax.rsqrt(variance + eps)
-    result = (wide(x) - mean.reshape(shape)) * factor.reshape(shape) + shift.reshape(shape)
-    return result.astype(x.dtype), mean, variance
-
-
-def _by_batch_forward(
-    x: Array, eps: Array, scale: Array, shift: Array
-) -> tuple[tuple[Array, Array, Array], tuple[Array, ...]]:
-    result, mean, variance = _by_batch(x, eps, scale, shift)
-    return (result, mean, variance), (x, eps, scale, mean, variance)
-
-
-def _by_batch_backward(saved: tuple[Array, ...], cotangents: tuple[Array, ...]) -> tuple[Array, ...]:
-    """The gradient of x is factor * gradient + slope * (x - mean) + offset: three numbers for each channel."""
-    x, eps, scale, mean, variance = saved
-    gradient, mean_gradient, variance_gradient = cotangents
-    shape, count = _channels(x.ndim), x.size // x.shape[1]
-    total, product = products(gradient, x, mean)
-    inverse = jax.lax.rsqrt(variance + eps)
-    factor = scale * inverse
-    pull = variance_gradient - 0.5 * factor * inverse * inverse * product
-    slope = 2 / count * pull
-    offset = (mean_gradient - factor * total) / count
-    distance = wide(x) - mean.reshape(shape)
-    back = wide(gradient) * factor.reshape(shape) + distance * slope.reshape(shape) + offset.reshape(shape)
-    return back.astype(x.dtype), jnp.sum(pull - variance_gradient), product * inverse, total
-
-
-_by_batch.defvjp(_by_batch_forward, _by_batch_backward)
+@primitive(grad_name="ViewBackward0", variadic=True)
+def instance_norm(inputs: tuple[Any, ...], present: tuple[bool, bool]) -> tuple[Array, Array, Array]:
+    """``batch_norm_train`` for each image by itself: mean and variance are (batch, channels)."""
+    return _by_statistics("batch_norm", inputs, present, inputs[0].shape[1])
 
 
 @primitive(grad_name="NativeBatchNormBackward0", variadic=True)
@@ -122,9 +93,11 @@ def batch_norm_eval(inputs: tuple[Any, ...], present: tuple[bool, bool]) -> Arra
         raise unsupported("batch_norm", x)
     value = wide(x)
     shape = _channels(x.ndim)
-    inverse = jax.lax.rsqrt(variance.astype(value.dtype) + eps.value.astype(value.dtype)).reshape(shape)
-    weight, bias = _per_channel(_parameters(tuple(rest), present, value.dtype), x.ndim)
-    return _affine((value - mean.astype(value.dtype).reshape(shape)) * inverse, weight, bias).astype(x.dtype)
+    factor = jax.lax.rsqrt(variance.astype(value.dtype) + eps.value.astype(value.dtype))
+    weight, bias = _parameters(tuple(rest), present, value.dtype)
+    factor = factor if weight is None else factor * weight
+    distance = value - mean.astype(value.dtype).reshape(shape)
+    return _affine(distance, *_per_channel([factor, bias], x.ndim)).astype(x.dtype)
 
 
 @primitive(differentiable=False)
@@ -142,7 +115,7 @@ def layer_norm(inputs: tuple[Any, ...], rank: int, present: tuple[bool, bool]) -
         raise unsupported("LayerNormKernelImpl", x)
     if normalizes((x, *rest)):
         weight, bias = _parameters(tuple(rest), present, x.dtype)
-        return normalized(x, weight, bias, eps.value, rank, centered=True)
+        return rows_normalized(x, weight, bias, eps.value, rank, centered=True)
     value = wide(x)
     scaled = _standardized(value, tuple(range(x.ndim - rank, x.ndim)), eps)
     return _affine(scaled, *_parameters(tuple(rest), present, value.dtype)).astype(x.dtype)
@@ -151,14 +124,7 @@ def layer_norm(inputs: tuple[Any, ...], rank: int, present: tuple[bool, bool]) -
 @primitive(grad_name="NativeGroupNormBackward0", variadic=True)
 def group_norm(inputs: tuple[Any, ...], groups: int, present: tuple[bool, bool]) -> Array:
     """Normalize over each group of channels: takes (x, eps, weight and bias if present)."""
-    x, eps, *rest = inputs
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise unsupported("GroupNormKernelImpl", x)
-    value = wide(x)
-    grouped = value.reshape(x.shape[0], groups, prod(x.shape[1:]) // groups)
-    scaled = _standardized(grouped, (2,), eps).reshape(x.shape)
-    parameters = _per_channel(_parameters(tuple(rest), present, value.dtype), x.ndim)
-    return _affine(scaled, *parameters).astype(x.dtype)
+    return _by_statistics("GroupNormKernelImpl", inputs, present, groups)[0]
 
 
 @primitive(grad_name="MulBackward0", variadic=True)
@@ -169,7 +135,7 @@ def rms_norm(inputs: tuple[Any, ...], rank: int, present: tuple[bool, bool]) -> 
         raise unsupported("rms_norm", x)
     if normalizes((x, *rest)):
         weight, bias = _parameters(tuple(rest), present, x.dtype)
-        return normalized(x, weight, bias, eps.value, rank, centered=False)
+        return rows_normalized(x, weight, bias, eps.value, rank, centered=False)
     value = wide(x)
     squares = jnp.mean(value * value, tuple(range(x.ndim - rank, x.ndim)), keepdims=True)
     scaled = value * jax.lax.rsqrt(squares + eps.value.astype(value.dtype))

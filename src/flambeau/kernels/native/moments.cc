@@ -5,6 +5,7 @@
 
 #include "buffers.h"
 #include "parallel.h"
+#include "vectors.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace flambeau {
@@ -15,12 +16,12 @@ namespace ffi = xla::ffi;
 // Where the elements of a channel are: `images` runs of `length` elements, `step` apart.
 // Planes: channel c begins at c * length, runs are channels * length apart, and elements are neighbors (step 1).
 // Last: all is one run of rows, and neighbors are channels apart (step = channels).
-template <typename Number>
 struct View {
-  const Number* data;
+  const float* data;
   int64_t images, channels, length;
   bool last;
   double count() const { return static_cast<double>(images) * length; }
+  int64_t size() const { return images * channels * length; }
 };
 
 // What is known of the channels after some of the rows.
@@ -32,8 +33,7 @@ struct Totals {
 
 // Over rows of `width` (at most 16) neighboring channels: their mean, nearly; the sum of the distances from it, which says
 // how nearly; and of the squared distances.
-template <typename Number>
-void moments_of_rows(const Number* x, int64_t rows, int64_t step, int64_t width, float* mean, float* rest,
+void moments_of_rows(const float* x, int64_t rows, int64_t step, int64_t width, float* mean, float* rest,
                      float* squares) {
   float sum[kLanes] = {}, near[kLanes] = {}, left[kLanes] = {}, square[kLanes] = {};
   const auto add = [&](int64_t row, int64_t lanes) {
@@ -56,8 +56,7 @@ void moments_of_rows(const Number* x, int64_t rows, int64_t step, int64_t width,
 }
 
 // Sums over rows of `width` neighboring channels: of y, and of y times the distance of x from its mean.
-template <typename Number>
-void products_of_rows(const Number* y, const Number* x, const float* mean, int64_t rows, int64_t step, int64_t width,
+void products_of_rows(const float* y, const float* x, const float* mean, int64_t rows, int64_t step, int64_t width,
                       float* first, float* second) {
   float sum[kLanes] = {}, sum2[kLanes] = {};
   if (width == kLanes) {
@@ -81,32 +80,23 @@ void products_of_rows(const Number* y, const Number* x, const float* mean, int64
   std::copy(sum2, sum2 + kLanes, second);
 }
 
-// Sum of a run of neighbors.
-template <typename Number>
-double sum_of_run(const Number* x, int64_t count) {
-  float lanes[kLanes] = {};
-  int64_t at = 0;
-  for (; at + kLanes <= count; at += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += x[at + lane];
-  }
-  for (int64_t lane = 0; at < count; ++at, ++lane) lanes[lane] += x[at];
+double total_of(Floats values) {
   double total = 0;
-  for (float value : lanes) total += value;
+  for (int64_t lane = 0; lane < kLanes; ++lane) total += values[lane];
   return total;
 }
 
-// Sum of y times the distance of x from its mean.
-template <typename Number>
-double product_of_run(const Number* y, float y_mean, const Number* x, float mean, int64_t count) {
-  float lanes[kLanes] = {};
+// Sum of work(place, count) for the vectors of a run. Four sums at once: the processor begins an addition before the
+// one before it has ended.
+template <typename Work>
+double sum_over(int64_t count, const Work& work) {
+  Floats sums[4] = {};
   int64_t at = 0;
-  for (; at + kLanes <= count; at += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += (y[at + lane] - y_mean) * (x[at + lane] - mean);
+  for (; at + 4 * kLanes <= count; at += 4 * kLanes) {
+    for (int64_t part = 0; part < 4; ++part) sums[part] += work(at + part * kLanes, kLanes);
   }
-  for (int64_t lane = 0; at < count; ++at, ++lane) lanes[lane] += (y[at] - y_mean) * (x[at] - mean);
-  double total = 0;
-  for (float value : lanes) total += value;
-  return total;
+  for (; at < count; at += kLanes) sums[0] += work(at, count - at);
+  return total_of((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
 constexpr int64_t kRows = 128;    // rows summed as float, before they are added to a double
@@ -137,130 +127,153 @@ void merge(Totals& total, const Totals& part) {
   total.count = count;
 }
 
-template <typename Number>
-void moments_last(ffi::ThreadPool& pool, const View<Number>& x, Totals& total) {
-  const int64_t rows = x.images * x.length, channels = x.channels;
-  std::vector<Totals> parts(std::max<int64_t>(1, pool.num_threads()), Totals(channels));
-  const int pieces = spread_range(pool, rows, kRows, rows * channels, [&](int piece, int64_t begin, int64_t end) {
-    Totals block(channels);
-    for (int64_t row = begin; row < end; row += kRows) {
-      const int64_t count = std::min(kRows, end - row);
-      for (int64_t channel = 0; channel < channels; channel += kLanes) {
-        const int64_t width = std::min(kLanes, channels - channel);
-        float mean[kLanes], rest[kLanes], squares[kLanes];
-        moments_of_rows(x.data + row * channels + channel, count, channels, width, mean, rest, squares);
-        for (int64_t lane = 0; lane < width; ++lane) {
-          const double share = static_cast<double>(rest[lane]) / count;
-          block.first[channel + lane] = mean[lane] + share;
-          block.second[channel + lane] = squares[lane] - share * rest[lane];
-        }
+void moments_of_part(const View& x, int64_t begin, int64_t end, Totals& total) {
+  const int64_t channels = x.channels;
+  Totals block(channels);
+  for (int64_t row = begin; row < end; row += kRows) {
+    const int64_t count = std::min(kRows, end - row);
+    for (int64_t channel = 0; channel < channels; channel += kLanes) {
+      const int64_t width = std::min(kLanes, channels - channel);
+      float mean[kLanes], rest[kLanes], squares[kLanes];
+      moments_of_rows(x.data + row * channels + channel, count, channels, width, mean, rest, squares);
+      for (int64_t lane = 0; lane < width; ++lane) {
+        const double share = static_cast<double>(rest[lane]) / count;
+        block.first[channel + lane] = mean[lane] + share;
+        block.second[channel + lane] = squares[lane] - share * rest[lane];
       }
-      block.count = static_cast<double>(count);
-      merge(parts[piece], block);
     }
-  });
+    block.count = static_cast<double>(count);
+    merge(total, block);
+  }
+}
+
+void moments_last(ffi::ThreadPool& pool, const View& x, Totals& total) {
+  std::vector<Totals> parts(std::max<int64_t>(1, pool.num_threads()), Totals(x.channels));
+  const int pieces =
+      spread_range(pool, x.images * x.length, kRows, x.size(), [&](int piece, int64_t begin, int64_t end) {
+        moments_of_part(x, begin, end, parts[piece]);
+      });
   for (int piece = 0; piece < pieces; ++piece) merge(total, parts[piece]);
 }
 
-template <typename Number, typename Work>
-double over_runs(const View<Number>& x, int64_t channel, const Work& work) {
-  double total = 0;
+// Calls work(first element, count) for the runs of a channel.
+template <typename Work>
+void over_runs(const View& x, int64_t channel, const Work& work) {
   for (int64_t image = 0; image < x.images; ++image) {
     const int64_t start = (image * x.channels + channel) * x.length;
-    for (int64_t at = 0; at < x.length; at += kRun) total += work(start + at, std::min(kRun, x.length - at));
+    for (int64_t at = 0; at < x.length; at += kRun) work(start + at, std::min(kRun, x.length - at));
   }
-  return total;
 }
 
-template <typename Number>
-void moments_planes(ffi::ThreadPool& pool, const View<Number>& x, Totals& total) {
-  spread_range(pool, x.channels, 1, x.count() * x.channels, [&](int, int64_t begin, int64_t end) {
+void moments_planes(ffi::ThreadPool& pool, const View& x, Totals& total) {
+  spread_range(pool, x.channels, 1, x.size(), [&](int, int64_t begin, int64_t end) {
     for (int64_t channel = begin; channel < end; ++channel) {
-      const double mean = over_runs(x, channel, [&](int64_t at, int64_t count) {
-        return sum_of_run(x.data + at, count);
-      }) / x.count();
-      const auto near = static_cast<float>(mean);
-      total.first[channel] = mean;
-      total.second[channel] = over_runs(x, channel, [&](int64_t at, int64_t count) {
-        return product_of_run(x.data + at, near, x.data + at, near, count);
+      double sum = 0, squares = 0;
+      over_runs(x, channel, [&](int64_t start, int64_t count) {
+        sum += sum_over(count, [&](int64_t at, int64_t rest) { return load(x.data + start + at, rest); });
       });
+      const auto mean = static_cast<float>(sum / x.count());
+      over_runs(x, channel, [&](int64_t start, int64_t count) {
+        squares += sum_over(count, [&](int64_t at, int64_t rest) {
+          const Floats distance = load(x.data + start + at, rest, mean) - mean;
+          return distance * distance;
+        });
+      });
+      total.first[channel] = sum / x.count();
+      total.second[channel] = squares;
     }
   });
 }
 
-template <typename Number>
-void products_last(ffi::ThreadPool& pool, const View<Number>& y, const Number* x, const float* mean, Totals& total) {
-  const int64_t rows = y.images * y.length, channels = y.channels;
-  std::vector<Totals> parts(std::max<int64_t>(1, pool.num_threads()), Totals(channels));
-  const int pieces = spread_range(pool, rows, kRows, rows * channels, [&](int piece, int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; row += kRows) {
-      for (int64_t channel = 0; channel < channels; channel += kLanes) {
-        const int64_t width = std::min(kLanes, channels - channel), start = row * channels + channel;
-        float first[kLanes], second[kLanes];
-        products_of_rows(y.data + start, x + start, mean + channel, std::min(kRows, end - row), channels, width, first,
-                         second);
-        for (int64_t lane = 0; lane < width; ++lane) {
-          parts[piece].first[channel + lane] += first[lane];
-          parts[piece].second[channel + lane] += second[lane];
-        }
+void products_of_part(const View& y, const float* x, const float* mean, int64_t begin, int64_t end, Totals& total) {
+  const int64_t channels = y.channels;
+  for (int64_t row = begin; row < end; row += kRows) {
+    for (int64_t channel = 0; channel < channels; channel += kLanes) {
+      const int64_t width = std::min(kLanes, channels - channel), start = row * channels + channel;
+      float first[kLanes], second[kLanes];
+      products_of_rows(y.data + start, x + start, mean + channel, std::min(kRows, end - row), channels, width, first,
+                       second);
+      for (int64_t lane = 0; lane < width; ++lane) {
+        total.first[channel + lane] += first[lane];
+        total.second[channel + lane] += second[lane];
       }
     }
-  });
+  }
+}
+
+void products_last(ffi::ThreadPool& pool, const View& y, const float* x, const float* mean, Totals& total) {
+  std::vector<Totals> parts(std::max<int64_t>(1, pool.num_threads()), Totals(y.channels));
+  const int pieces =
+      spread_range(pool, y.images * y.length, kRows, y.size(), [&](int piece, int64_t begin, int64_t end) {
+        products_of_part(y, x, mean, begin, end, parts[piece]);
+      });
   for (int piece = 0; piece < pieces; ++piece) {
-    for (int64_t channel = 0; channel < channels; ++channel) {
+    for (int64_t channel = 0; channel < y.channels; ++channel) {
       total.first[channel] += parts[piece].first[channel];
       total.second[channel] += parts[piece].second[channel];
     }
   }
 }
 
-template <typename Number>
-void products_planes(ffi::ThreadPool& pool, const View<Number>& y, const Number* x, const float* mean, Totals& total) {
-  spread_range(pool, y.channels, 1, y.count() * y.channels, [&](int, int64_t begin, int64_t end) {
+void products_planes(ffi::ThreadPool& pool, const View& y, const float* x, const float* mean, Totals& total) {
+  spread_range(pool, y.channels, 1, y.size(), [&](int, int64_t begin, int64_t end) {
     for (int64_t channel = begin; channel < end; ++channel) {
-      total.first[channel] =
-          over_runs(y, channel, [&](int64_t at, int64_t count) { return sum_of_run(y.data + at, count); });
-      total.second[channel] = over_runs(y, channel, [&](int64_t at, int64_t count) {
-        return product_of_run(y.data + at, 0, x + at, mean[channel], count);
+      const float middle = mean[channel];
+      over_runs(y, channel, [&](int64_t start, int64_t count) {
+        total.second[channel] += sum_over(count, [&](int64_t at, int64_t rest) {
+          return load(y.data + start + at, rest) * (load(x + start + at, rest) - middle);
+        });
+        total.first[channel] +=
+            sum_over(count, [&](int64_t at, int64_t rest) { return load(y.data + start + at, rest); });
       });
     }
   });
 }
 
-template <typename Number>
-View<Number> view(ffi::AnyBuffer x, bool last) {
+View view(ffi::AnyBuffer x, bool last) {
   const auto sizes = x.dimensions();
   int64_t length = 1;
   for (size_t axis = 2; axis < sizes.size(); ++axis) length *= sizes[axis];
-  return {numbers<Number>(x), sizes[0], sizes[1], length, last || length == 1};
+  return {floats(x), sizes[0], sizes[1], length, last || length == 1};
 }
 
-// x -> mean and variance (divided by the number of elements) of each channel.
-ffi::Error moments(ffi::ThreadPool pool, int64_t last, int64_t, ffi::AnyBuffer x, ffi::Result<ffi::AnyBuffer> mean,
-                   ffi::Result<ffi::AnyBuffer> variance) {
-  by_type(x, [&](auto zero) {
-    const auto all = view<decltype(zero)>(x, last != 0);
-    Totals total(all.channels);
-    all.last ? moments_last(pool, all, total) : moments_planes(pool, all, total);
-    for (int64_t channel = 0; channel < all.channels; ++channel) {
-      floats(*mean)[channel] = static_cast<float>(total.first[channel]);
-      floats(*variance)[channel] = static_cast<float>(total.second[channel] / all.count());
+// Calls work(part, channel) for what is summed up apart, with the place of its first channel among the results: all
+// images together, or each by itself. Planes of several images are as many channels of one.
+template <typename Work>
+void each_part(ffi::ThreadPool& pool, const View& all, bool apart, const Work& work) {
+  if (!apart) return work(all, 0);
+  if (!all.last) return work(View{all.data, 1, all.images * all.channels, all.length, false}, 0);
+  spread(pool, all.images, all.size() < 2 * kWorth ? 1 : pool.num_threads(), [&](int image) {
+    const int64_t channel = image * all.channels;
+    work(View{all.data + channel * all.length, 1, all.channels, all.length, true}, channel);
+  });
+}
+
+// x -> mean and variance (divided by the number of elements) of each channel, or of each image's channels.
+ffi::Error moments(ffi::ThreadPool pool, int64_t last, int64_t apart, int64_t, ffi::AnyBuffer x,
+                   ffi::Result<ffi::AnyBuffer> mean, ffi::Result<ffi::AnyBuffer> variance) {
+  each_part(pool, view(x, last != 0), apart != 0, [&](const View& part, int64_t place) {
+    Totals total(part.channels);
+    part.last ? moments_last(pool, part, total) : moments_planes(pool, part, total);
+    for (int64_t channel = 0; channel < part.channels; ++channel) {
+      floats(*mean)[place + channel] = static_cast<float>(total.first[channel]);
+      floats(*variance)[place + channel] = static_cast<float>(total.second[channel] / part.count());
     }
   });
   return ffi::Error::Success();
 }
 
-// (y, x, mean) -> for each channel the sum of y, and of y * (x - mean).
-ffi::Error products(ffi::ThreadPool pool, int64_t last, int64_t, ffi::AnyBuffer y, ffi::AnyBuffer x, ffi::AnyBuffer mean,
-                    ffi::Result<ffi::AnyBuffer> first, ffi::Result<ffi::AnyBuffer> second) {
-  by_type(y, [&](auto zero) {
-    using Number = decltype(zero);
-    const auto all = view<Number>(y, last != 0);
-    Totals total(all.channels);
-    all.last ? products_last(pool, all, numbers<Number>(x), floats(mean), total)
-             : products_planes(pool, all, numbers<Number>(x), floats(mean), total);
-    std::copy(total.first.begin(), total.first.end(), floats(*first));
-    std::copy(total.second.begin(), total.second.end(), floats(*second));
+// (y, x, mean) -> the sum of y, and of y * (x - mean), of each channel, or of each image's channels.
+ffi::Error products(ffi::ThreadPool pool, int64_t last, int64_t apart, int64_t, ffi::AnyBuffer y, ffi::AnyBuffer x,
+                    ffi::AnyBuffer mean, ffi::Result<ffi::AnyBuffer> first, ffi::Result<ffi::AnyBuffer> second) {
+  const View all = view(y, last != 0);
+  each_part(pool, all, apart != 0, [&](const View& part, int64_t place) {
+    Totals total(part.channels);
+    const float* from = floats(x) + (part.data - all.data);
+    part.last ? products_last(pool, part, from, floats(mean) + place, total)
+              : products_planes(pool, part, from, floats(mean) + place, total);
+    std::copy(total.first.begin(), total.first.end(), floats(*first) + place);
+    std::copy(total.second.begin(), total.second.end(), floats(*second) + place);
   });
   return ffi::Error::Success();
 }
@@ -274,6 +287,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(flambeau_moments, flambeau::moments,
                               xla::ffi::Ffi::Bind()
                                   .Ctx<xla::ffi::ThreadPool>()
                                   .Attr<int64_t>("last")
+                                  .Attr<int64_t>("apart")
                                   .Attr<int64_t>("products")  // for counting what is computed; not read here
                                   .Arg<xla::ffi::AnyBuffer>()
                                   .Ret<xla::ffi::AnyBuffer>()
@@ -283,6 +297,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(flambeau_products, flambeau::products,
                               xla::ffi::Ffi::Bind()
                                   .Ctx<xla::ffi::ThreadPool>()
                                   .Attr<int64_t>("last")
+                                  .Attr<int64_t>("apart")
                                   .Attr<int64_t>("products")  // for counting what is computed; not read here
                                   .Arg<xla::ffi::AnyBuffer>()
                                   .Arg<xla::ffi::AnyBuffer>()

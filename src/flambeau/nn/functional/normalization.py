@@ -149,21 +149,14 @@ def instance_norm(
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if prod(shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {shape!r}")
-    count, channels = shape[0], shape[1]
-    _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    flat = input.reshape(1, count * channels, *shape[2:])
-    scaled, mean, variance = call(p.batch_norm_train, (flat, float(eps)), ((False, False),))
+    _check_channels(shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _check_types(input, weight, bias)
+    affine, present = _present(weight, bias)
+    result, mean, variance = call(p.instance_norm, (input, float(eps), *affine), (present,))
     for running, new in ((running_mean, mean), (running_var, variance)):
         if running is not None:
-            own = new.detach().reshape(count, channels).mean(0)
-            call_in_place(running, p.moved_average, (running, own, float(momentum)))
-    result = scaled.reshape(shape)
-    spread = (1, channels) + (1,) * (len(shape) - 2)
-    if weight is not None:
-        result = result * weight.reshape(spread)
-    if bias is not None:
-        result = result + bias.reshape(spread)
-    return result.to(input.dtype)
+            call_in_place(running, p.moved_average, (running, new.detach().mean(0), float(momentum)))
+    return result
 
 
 def _check_normalized(
