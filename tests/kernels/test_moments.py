@@ -186,7 +186,7 @@ def test_normalization_is_the_formula(groups: int | None) -> None:
             jax.vmap(lambda x: function(x, scale, shift))(batch),
         )
 
-    native = jax.jit(lambda: computed(lambda x, *rest: normalized(x, jnp.float32(1e-5), *rest, groups)[0]))
+    native = jax.jit(lambda: computed(lambda x, a, b: normalized(x, jnp.float32(1e-5), a, b, groups)[0]))
     plain = jax.jit(lambda: computed(lambda x, *rest: _formula(x, jnp.float32(1e-5), *rest, groups=groups)))
     text = native.lower().as_text()
     assert "@flambeau_moments" in text

@@ -93,7 +93,7 @@ def test_large_parameters_in_pieces(name: str) -> None:
         optimizer = getattr(flambeau.optim, name)(parameters, lr=0.125)
         for _ in range(3):
             optimizer.zero_grad()
-            sum((parameter * parameter).sum() for parameter in parameters).backward()
+            flambeau.stack([(parameter * parameter).sum() for parameter in parameters]).sum().backward()
             optimizer.step()
         flat = [np.concatenate([np.ravel(item.detach().numpy()) for item in items]) for items in (parameters, kept)]
         return flat[0], flat[1], values

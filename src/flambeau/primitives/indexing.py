@@ -146,7 +146,7 @@ def scatter(x: Array, source: Any, where: Array, axis: int) -> Array:
         return x
     row, places = _row(x), _row(where)
     value, at = _source_like(row, source, places), _along(row, axis, places)
-    return _replaced((True,) * row.ndim, row, value, at).reshape(x.shape)
+    return jnp.reshape(_replaced((True,) * row.ndim, row, value, at), x.shape)
 
 
 def _row(x: Array) -> Array:

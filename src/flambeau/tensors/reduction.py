@@ -144,7 +144,7 @@ class Reduction(Core):
             raise RuntimeError(
                 "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
             )
-        if dim is not None and self.shape and self.shape[axes] == 0:
+        if isinstance(axes, int) and self.shape and self.shape[axes] == 0:
             raise IndexError(f"aminmax: Expected reduction dim {axes} to have non-zero size.")
         return return_types.aminmax((self.amin(axes, keepdim), self.amax(axes, keepdim)))
 
