@@ -152,7 +152,8 @@ def instance_norm(
     _check_channels(shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     _check_types(input, weight, bias)
     affine, present = _present(weight, bias)
-    result, mean, variance = call(p.instance_norm, (input, float(eps), *affine), (present,))
+    own = [item.repeat(1) for item in affine]  # recorded as in PyTorch, whose order of hooks follows from it
+    result, mean, variance = call(p.instance_norm, (input, float(eps), *own), (present,))
     for running, new in ((running_mean, mean), (running_var, variance)):
         if running is not None:
             call_in_place(running, p.moved_average, (running, new.detach().mean(0), float(momentum)))
