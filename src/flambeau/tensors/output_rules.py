@@ -97,6 +97,7 @@ _RULES: dict[OutputRule, str] = {
     OutputRule("same", "{name} expected out tensor dtype {result} but got: {out}"): "linalg.matrix_norm linalg.norm",
     OutputRule("same", "{last}(): expected out tensor to have dtype {c_result} but got {c_out}"): "linalg.multi_dot",
     OutputRule("same", "{name}: Expected out of dtype{result} but found {out}"): "linalg.vecdot",
+    OutputRule("same", "Expected result to be of dtype uint64, but got {out}"): "hash_tensor",
 }  # fmt: skip
 _RULE_OF = {name: rule for rule, names in _RULES.items() for name in names.split()}
 
