@@ -119,21 +119,13 @@ void for_each_piece(ffi::ThreadPool& pool, int64_t batch, int64_t products, int6
     made.product->pack(weight, made.weight->data());
     by_rows.emplace(size, std::move(made));
   }
-  std::mutex mutex;
-  std::string error;
-  spread(pool, count, static_cast<int>(threads), [&](int index) {
-    try {
-      OneThread there;
-      const int64_t first = index * rows, own = std::min(rows, batch - first);
-      const Packed& packed = by_rows.at(own);
-      const size_t scratch = padded(packed.product->scratch_bytes());
-      const Workspace space(scratch + own * floats * sizeof(float));
-      Product::Run multiply(*packed.product, packed.weight->data(), space.data());
-      steps(first, own, multiply, reinterpret_cast<float*>(space.data() + scratch));
-    } catch (const std::exception& problem) {
-      std::lock_guard<std::mutex> lock(mutex);
-      error = problem.what();
-    }
+  const std::string error = together(pool, count, static_cast<int>(threads), [&](int index) {
+    const int64_t first = index * rows, own = std::min(rows, batch - first);
+    const Packed& packed = by_rows.at(own);
+    const size_t scratch = padded(packed.product->scratch_bytes());
+    const Workspace space(scratch + own * floats * sizeof(float));
+    Product::Run multiply(*packed.product, packed.weight->data(), space.data());
+    steps(first, own, multiply, reinterpret_cast<float*>(space.data() + scratch));
   });
   if (!error.empty()) throw std::runtime_error(error);
 }
