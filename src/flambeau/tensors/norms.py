@@ -204,7 +204,7 @@ def norm(
 
     Example:
         >>> import flambeau as torch
-        >>> torch.linalg.norm(torch.ones(2, 2), "nuc")
+        >>> torch.linalg.norm(torch.ones(2, 2), 1)
         tensor(2.)
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.norm.html
