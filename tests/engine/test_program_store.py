@@ -56,6 +56,29 @@ import flambeau as torch
 print(json.dumps([0, [torch.linalg.cholesky(torch.eye(2) * 4).sum().item()]]))
 """
 
+NETWORK = """
+import json, sys
+import flambeau as torch
+from flambeau.runtime import compiling
+sys.path.insert(0, {benchmarks!r})
+import networks
+traced = []
+inner = compiling.traced
+compiling.traced = lambda *given: traced.append(1) or inner(*given)
+torch.manual_seed(0)
+model = networks.{model}
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+losses = []
+for _ in range(2):
+    optimizer.zero_grad()
+    scores = model({batch})
+    loss = torch.nn.functional.cross_entropy(scores, torch.arange(len(scores)) % 10)
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item())
+print(json.dumps([len(traced), losses]))
+"""
+
 
 def entries(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.program"))
@@ -73,6 +96,27 @@ def test_the_next_process_traces_nothing_and_learns_the_same(tmp_path: Path):
     assert first[0] > 0
     assert entries(tmp_path)
     assert trained(tmp_path) == (0, first[1])
+
+
+@pytest.mark.parametrize(
+    ("model", "batch"),
+    [
+        ("gpt(torch, layers=2, width=32, heads=2, context=32)", "torch.arange(128).view(4, 32)"),
+        ("civilnet(torch)", "torch.ones(4, 3, 32, 32)"),
+        ("resnet18(torch)", "torch.ones(2, 3, 8, 8)"),
+        ("lstm(torch)", "torch.ones(4, 2, 256)"),
+    ],
+    ids=["gpt", "civilnet", "resnet18", "lstm"],
+)
+def test_the_next_process_traces_no_program_of_a_network(tmp_path: Path, model: str, batch: str):
+    """With native kernels, where there are any."""
+    if config.kernel_folder is not None:
+        (tmp_path / "kernels").symlink_to(config.kernel_folder)
+    benchmarks = str(Path(__file__).parents[2] / "benchmarks")
+    program = NETWORK.format(benchmarks=benchmarks, model=model, batch=batch)
+    first = trained(tmp_path, program, FLAMBEAU_KERNELS="1")
+    assert first[0] > 0
+    assert trained(tmp_path, program, FLAMBEAU_KERNELS="1") == (0, first[1])
 
 
 def test_where_jaxs_own_cache_is_set_it_serves_alone(tmp_path: Path):

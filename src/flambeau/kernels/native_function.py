@@ -43,6 +43,7 @@ class NativeFunction:
         targets: tuple[str, str],
         cacheable: bool = True,
     ) -> None:
+        self.name = name
         self.formula = formula
         self.value = value
         self.gradients = gradients

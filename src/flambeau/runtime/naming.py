@@ -26,6 +26,7 @@ from flambeau.devices.device import device
 from flambeau.dtypes.kinds import dtype, get_default_dtype
 from flambeau.graph.node import Aval, Operation
 from flambeau.kernels.library import identity
+from flambeau.kernels.native_function import NativeFunction
 from flambeau.primitives.primitive import Primitive
 from flambeau.runtime.cut import Cut
 
@@ -214,10 +215,16 @@ def _method(value: MethodType) -> str:
     return f"{value.__name__} of {_text(value.__self__)}"
 
 
+def _native(value: NativeFunction) -> str:
+    """A native function: all that it was made with and that programs depend on."""
+    return _list((value.name, value.formula, value.value, value.gradients, value.targets))
+
+
 # How to describe what is not plain, in the order of asking.
 _KINDS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (Operation, _operation),
     (Primitive, _primitive),
+    (NativeFunction, _native),
     (Enum, repr),
     ((tuple, list), _list),
     (dict, lambda value: _list(value.items())),
