@@ -22,6 +22,7 @@ MODULES: dict[str, set[str]] = {
     "tensors/parts.py": set(),
     "tensors/slopes.py": set(),
     "nn/functional/native.py": set(),
+    "nn/functional/aten.py": set(),
     "tensors/segments.py": set(),
     "tensors/selection.py": {"Selection"},
     "tensors/legacy.py": {"Legacy"},
@@ -60,11 +61,10 @@ MODULES: dict[str, set[str]] = {
 
 # Functions of nn.functional that PyTorch has at its top, too.
 FUNCTIONAL = (
-    "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear celu celu_ channel_shuffle conv1d conv2d "
-    "conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout embedding "
-    "feature_alpha_dropout feature_dropout group_norm hardshrink instance_norm layer_norm log_softmax max_pool1d "
-    "max_pool2d max_pool3d native_channel_shuffle pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu "
-    "rms_norm rrelu rrelu_ selu selu_ softmax threshold threshold_"
+    "adaptive_avg_pool1d avg_pool1d bilinear celu celu_ channel_shuffle conv1d conv2d conv3d conv_tbc "
+    "conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity hardshrink max_pool1d max_pool2d max_pool3d "
+    "native_channel_shuffle pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm rrelu rrelu_ selu "
+    "selu_ threshold threshold_"
 ).split()
 
 

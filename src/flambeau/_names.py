@@ -27,6 +27,13 @@ _NAMES: dict[str, str] = {
         _log_softmax_backward_data _native_batch_norm_legit _softmax_backward_data constant_pad_nd grid_sampler
         grid_sampler_2d grid_sampler_3d native_batch_norm native_dropout native_group_norm native_layer_norm
     """,
+    "flambeau.nn.functional.aten": """
+        adaptive_max_pool1d affine_grid_generator alpha_dropout alpha_dropout_ batch_norm
+        binary_cross_entropy_with_logits convolution cosine_embedding_loss ctc_loss dropout dropout_ embedding
+        feature_alpha_dropout feature_alpha_dropout_ feature_dropout feature_dropout_ frobenius_norm group_norm
+        hinge_embedding_loss instance_norm kl_div layer_norm log_softmax margin_ranking_loss max_pool1d_with_indices
+        nuclear_norm poisson_nll_loss softmax triplet_margin_loss
+    """,
     "flambeau.tensors.segments": """
         segment_reduce
     """,
@@ -89,10 +96,11 @@ _NAMES: dict[str, str] = {
     "flambeau.amp.state": """
         autocast_decrement_nesting autocast_increment_nesting clear_autocast_cache get_autocast_cpu_dtype
         get_autocast_dtype get_autocast_gpu_dtype is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled
-        set_autocast_cache_enabled set_autocast_dtype set_autocast_enabled
+        set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype
+        set_autocast_enabled set_autocast_gpu_dtype
     """,
     "flambeau.autograd.anomaly_mode": """
-        is_anomaly_check_nan_enabled is_anomaly_enabled
+        is_anomaly_check_nan_enabled is_anomaly_enabled set_anomaly_enabled
     """,
     "flambeau.amp.autocast_mode": """
         autocast
@@ -161,19 +169,18 @@ _NAMES: dict[str, str] = {
     """,
     "flambeau.functions.switches": """
         are_deterministic_algorithms_enabled get_deterministic_debug_mode get_float32_matmul_precision
-        get_num_interop_threads get_num_threads is_deterministic_algorithms_warn_only_enabled is_warn_always_enabled
-        set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal set_num_interop_threads
-        set_num_threads set_warn_always typename use_deterministic_algorithms
+        get_num_interop_threads get_num_threads is_deterministic_algorithms_warn_only_enabled is_vulkan_available
+        is_warn_always_enabled set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal
+        set_num_interop_threads set_num_threads set_warn_always typename use_deterministic_algorithms
     """,
     "flambeau.functions.types": """
-        can_cast is_complex is_floating_point is_tensor numel promote_types result_type
+        can_cast is_complex is_floating_point is_storage is_tensor numel promote_types result_type
     """,
     "flambeau.nn.functional": """
-        adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear celu celu_ channel_shuffle conv1d conv2d conv3d
-        conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout embedding
-        feature_alpha_dropout group_norm hardshrink instance_norm layer_norm log_softmax max_pool1d max_pool2d
-        max_pool3d native_channel_shuffle pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm rrelu
-        rrelu_ selu selu_ softmax threshold threshold_
+        adaptive_avg_pool1d avg_pool1d bilinear celu celu_ channel_shuffle conv1d conv2d conv3d conv_tbc
+        conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity hardshrink max_pool1d max_pool2d max_pool3d
+        native_channel_shuffle pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm rrelu rrelu_ selu
+        selu_ threshold threshold_
     """,
 }
 HOMES: dict[str, str] = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -29,8 +29,11 @@ __all__ = [
     "is_present",
     "kept",
     "set_autocast_cache_enabled",
+    "set_autocast_cpu_dtype",
+    "set_autocast_cpu_enabled",
     "set_autocast_dtype",
     "set_autocast_enabled",
+    "set_autocast_gpu_dtype",
 ]
 
 _FLOAT32 = DTYPES["float32"]
@@ -156,8 +159,35 @@ def is_autocast_cpu_enabled() -> bool:
     return is_autocast_enabled("cpu")
 
 
-def _warn(old: str, new: str) -> None:
-    warnings.warn(f"torch.{old} is deprecated. Please use torch.{new} instead.", DeprecationWarning, stacklevel=3)
+def set_autocast_cpu_enabled(enabled: bool, /) -> None:
+    """Old name of ``set_autocast_enabled("cpu", enabled)``; raises TypeError if that is no bool."""
+    if not isinstance(enabled, bool):
+        raise TypeError(f"enabled must be a bool (got {type(enabled).__name__})")
+    _warn("set_autocast_cpu_enabled(enabled)", "set_autocast_enabled('cpu', enabled)")
+    set_autocast_enabled("cpu", enabled)
+
+
+def set_autocast_cpu_dtype(dtype: dtype, /) -> None:
+    """Old name of ``set_autocast_dtype("cpu", dtype)``; raises TypeError if that is no data type."""
+    _set_dtype("cpu", "cpu", dtype)
+
+
+def set_autocast_gpu_dtype(dtype: dtype, /) -> None:
+    """Old name of ``set_autocast_dtype("cuda", dtype)``; raises TypeError if that is no data type."""
+    _set_dtype("gpu", "cuda", dtype)
+
+
+def _set_dtype(old: str, kind: str, given: Any) -> None:
+    if not isinstance(given, dtype):
+        raise TypeError(f"dtype must be a torch.dtype (got {type(given).__name__})")
+    name = f"set_autocast_{old}_dtype(dtype)"
+    _warn(name, f"set_autocast_dtype('{kind}', dtype)", stacklevel=4)
+    set_autocast_dtype(kind, given)
+
+
+def _warn(old: str, new: str, stacklevel: int = 3) -> None:
+    text = f"torch.{old} is deprecated. Please use torch.{new} instead."
+    warnings.warn(text, DeprecationWarning, stacklevel=stacklevel)
 
 
 def kept() -> Callable[[], AbstractContextManager[None]]:

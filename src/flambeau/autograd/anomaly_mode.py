@@ -13,7 +13,13 @@ from typing import Any, Final
 from flambeau.differentiation.anomaly import WATCHES
 from flambeau.tensors.core import made
 
-__all__ = ["detect_anomaly", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "set_detect_anomaly"]
+__all__ = [
+    "detect_anomaly",
+    "is_anomaly_check_nan_enabled",
+    "is_anomaly_enabled",
+    "set_anomaly_enabled",
+    "set_detect_anomaly",
+]
 
 _PACKAGE: Final = str(Path(__file__).parents[1])
 
@@ -79,6 +85,19 @@ def is_anomaly_enabled() -> bool:
 def is_anomaly_check_nan_enabled() -> bool:
     """Whether NaN in gradients is an anomaly."""
     return _WATCH.check_nan
+
+
+def set_anomaly_enabled(enabled: bool, check_nan: bool = True) -> None:
+    """Switch anomaly mode on or off; see ``set_detect_anomaly``.
+
+    Raises:
+        TypeError: a switch is no bool.
+    """
+    for position, (name, given) in enumerate({"enabled": enabled, "check_nan": check_nan}.items(), 1):
+        if not isinstance(given, bool):
+            kind = f"must be bool, not {type(given).__name__}"
+            raise TypeError(f"set_anomaly_enabled(): argument '{name}' (position {position}) {kind}")
+    _switch(enabled, check_nan)
 
 
 def _switch(mode: bool, check_nan: bool) -> None:

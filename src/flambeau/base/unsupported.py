@@ -24,6 +24,7 @@ _STORAGE = "tensors do not share their memory with anything that can be named"
 _DEVICES = "devices are those of JAX: cpu, cuda, tpu"
 _THREADS = "XLA chooses the number of its threads"
 _GONE = "PyTorch has only an error that names its successor in torch.linalg"
+_BUILD = "nothing is built against this package's C++"
 _ELSEWHERE = "it is an experiment of PyTorch's own"
 
 
@@ -35,9 +36,9 @@ def _table(rows: dict[str, str]) -> dict[str, str]:
 FUNCTIONS: Final = _table(
     {
         _SPARSE: (
-            "ccol_indices_copy col_indices_copy crow_indices_copy dsmm hsmm hspmm indices_copy resize_as_sparse_ "
-            "row_indices_copy saddmm smm sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor "
-            "sparse_coo_tensor sparse_csc_tensor sparse_csr_tensor spmm sspaddmm values_copy"
+            "ccol_indices_copy col_indices_copy crow_indices_copy dsmm hsmm hspmm indices_copy native_norm "
+            "resize_as_sparse_ row_indices_copy saddmm smm sparse_bsc_tensor sparse_bsr_tensor "
+            "sparse_compressed_tensor sparse_coo_tensor sparse_csc_tensor sparse_csr_tensor spmm sspaddmm values_copy"
         ),
         _QUANTIZED: (
             "choose_qparams_optimized dequantize empty_quantized fake_quantize_per_channel_affine "
@@ -79,6 +80,7 @@ FUNCTIONS: Final = _table(
             "set_autocast_ipu_dtype set_autocast_ipu_enabled set_autocast_xla_dtype set_autocast_xla_enabled"
         ),
         _THREADS: "init_num_threads",
+        _BUILD: "compiled_with_cxx11_abi",
         _GONE: "eig lstsq matrix_rank solve symeig",
         _ELSEWHERE: (
             "prepare_multiprocessing_environment profiler_allow_cudagraph_cupti_lazy_reinit_cuda12 slice_inverse"
@@ -102,7 +104,7 @@ METHODS: Final = _table(
         _STORAGE: "storage storage_type untyped_storage",
         _DEVICES: "ipu mtia xpu",
         _GONE: "eig lstsq solve symeig",
-        _ELSEWHERE: "slice_inverse",
+        _ELSEWHERE: "index slice_inverse",
         "there are no tensors of tensors": "to_padded_tensor",
     }
 )

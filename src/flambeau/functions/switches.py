@@ -17,6 +17,7 @@ __all__ = [
     "get_num_interop_threads",
     "get_num_threads",
     "is_deterministic_algorithms_warn_only_enabled",
+    "is_vulkan_available",
     "is_warn_always_enabled",
     "set_deterministic_debug_mode",
     "set_float32_matmul_precision",
@@ -206,6 +207,11 @@ def is_warn_always_enabled() -> bool:
     Source: https://docs.pytorch.org/docs/stable/generated/torch.is_warn_always_enabled.html
     """
     return _switches.warn_always
+
+
+def is_vulkan_available() -> bool:
+    """Whether there is a device of Vulkan: JAX has none."""
+    return False
 
 
 def typename(obj: object, /) -> str:

@@ -7,12 +7,26 @@ from flambeau.dtypes.promotion import Category, can_cast, promote_types
 from flambeau.dtypes.promotion import result_type as result_type_of
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["can_cast", "is_complex", "is_floating_point", "is_tensor", "numel", "promote_types", "result_type"]
+__all__ = [
+    "can_cast",
+    "is_complex",
+    "is_floating_point",
+    "is_storage",
+    "is_tensor",
+    "numel",
+    "promote_types",
+    "result_type",
+]
 
 
 def is_tensor(obj: Any) -> bool:
     """Whether this is a tensor."""
     return isinstance(obj, Tensor)
+
+
+def is_storage(obj: Any, /) -> bool:
+    """Whether this is a storage: nothing is, as tensors have none that could be named."""
+    return False
 
 
 def is_floating_point(input: Tensor) -> bool:

@@ -1,10 +1,12 @@
 """Other shapes and other storage for the same tensor: ``resize_``, ``set_`` and their like."""
 
+import warnings
 from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.base.shapes import contiguous_strides
+from flambeau.dtypes.kinds import dtype
 from flambeau.primitives import movement as p
 from flambeau.primitives.pointwise import UNARY
 from flambeau.tensors.core import Core, call, call_view
@@ -59,6 +61,42 @@ class Resizing(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.resize_as_.html
         """
         return self.resize_(tuple(tensor.shape))
+
+    def resize(self, *size: Any) -> "Tensor":
+        """``view`` of a contiguous tensor, by an older name.
+
+        Warns:
+            UserWarning: always, since it is deprecated.
+
+        Raises:
+            RuntimeError: the shape has another number of elements.
+        """
+        warnings.warn("non-inplace resize is deprecated", stacklevel=2)
+        return self._resized(sizes(size))
+
+    def resize_as(self, tensor: "Tensor") -> "Tensor":
+        """``resize`` to another tensor's shape."""
+        warnings.warn("non-inplace resize_as is deprecated", stacklevel=2)
+        return self._resized(tuple(tensor.shape))
+
+    def _resized(self, shape: tuple[int, ...]) -> "Tensor":
+        own, count = cast("Tensor", self), prod(shape)
+        if own.numel() != count:
+            had, wanted = ["x".join(map(str, found)) for found in (self.shape, shape)]
+            raise RuntimeError(
+                f"requested resize to {wanted} ({count} elements in total), but the given tensor has a size of {had} "
+                f"({own.numel()} elements). autograd's resize can only change the shape of a given tensor, while "
+                "preserving the number of elements. "
+            )
+        return own.contiguous().view(shape)
+
+    def to_dense(self, dtype: dtype | None = None, *, masked_grad: bool | None = None) -> "Tensor":
+        """The tensor itself, which is dense, or in another data type.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to_dense.html
+        """
+        own = cast("Tensor", self)
+        return own if dtype is None else own.to(dtype)
 
     def set_(
         self, source: Any = None, storage_offset: int = 0, size: Sequence[int] = (), stride: Sequence[int] | None = None

@@ -1,7 +1,7 @@
 """Convolutions."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from flambeau.base.shapes import hashable
 from flambeau.nn.functional.convolution_settings import convolution_settings, is_batched, transposed_settings
@@ -18,6 +18,7 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "convolution",
 ]
 
 Sizes = int | Sequence[int]
@@ -204,6 +205,60 @@ def conv_transpose3d(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose3d.html
     """
     return _transposed(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def convolution(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+) -> Tensor:
+    """The convolution behind all others, of a batch: along as many dimensions as the weight has after two.
+
+    Args:
+        input: (N, C_in, ...).
+        weight: (C_out, C_in / groups, ...), or (C_in, C_out / groups, ...) if transposed.
+        bias: (C_out,).
+        stride, padding, dilation, output_padding: as ``conv2d`` and ``conv_transpose2d`` have them, as sequences.
+        transposed: which of the two it is.
+        groups: parts into which the channels are divided.
+
+    Raises:
+        TypeError: a setting is no sequence of whole numbers.
+        RuntimeError: channels, sizes or data types do not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> line = torch.ones(1, 1, 3)
+        >>> torch.convolution(line, torch.ones(1, 1, 2), None, [1], [0], [1], False, [0], 1)
+        tensor([[[2., 2.]]])
+    """
+    settings = {"stride": (4, stride), "padding": (5, padding), "dilation": (6, dilation)}
+    for name, (position, given) in {**settings, "output_padding": (8, output_padding)}.items():
+        _check_numbers(name, position, given)
+    if len(weight.shape) > 5:
+        raise RuntimeError("unsupported ConvNd parameters")
+    sizes = (tuple(stride), tuple(padding))
+    operands, shapes = (input, weight, *(() if bias is None else (bias,))), _shapes(input, weight, bias)
+    if transposed:
+        static = transposed_settings(shapes, *sizes, tuple(output_padding), tuple(dilation), groups)
+        return call(p.convolution_transpose, operands, static)
+    return call(p.convolution, operands, convolution_settings(shapes, *sizes, tuple(dilation), groups))
+
+
+def _check_numbers(name: str, position: int, given: Any) -> None:
+    """Raise TypeError, in PyTorch's words, unless a setting of ``convolution`` is a sequence of whole numbers."""
+    label = f"convolution(): argument '{name}' (position {position}) must be tuple of ints"
+    if not isinstance(given, (tuple, list)):
+        raise TypeError(f"{label}, not {type(given).__name__}")
+    for place, item in enumerate(cast("Sequence[Any]", given)):
+        if not hasattr(item, "__index__"):
+            raise TypeError(f"{label}, but found element of type {type(item).__name__} at pos {place}")
 
 
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:

@@ -16,6 +16,7 @@ __all__ = [
     "dropout1d",
     "dropout2d",
     "dropout3d",
+    "dropped",
     "feature_alpha_dropout",
 ]
 
@@ -27,7 +28,7 @@ def checked_probability(p: float) -> float:
     return p
 
 
-def _dropped(primitive: Primitive, input: Tensor, p: float, training: bool, inplace: bool, by_channel: bool) -> Tensor:
+def dropped(primitive: Primitive, input: Tensor, p: float, training: bool, inplace: bool, by_channel: bool) -> Tensor:
     """Apply one of the dropout primitives, in training."""
     checked_probability(p)
     if not isinstance(input, Tensor):
@@ -64,7 +65,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.dropout.html
     """
-    return _dropped(primitives.dropout, input, p, training, inplace, by_channel=False)
+    return dropped(primitives.dropout, input, p, training, inplace, by_channel=False)
 
 
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -89,8 +90,8 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 def _unbatched(input: Tensor, p: float, training: bool, inplace: bool, lone: bool) -> Tensor:
     """Channel dropout of a batch, or of one instance."""
     if not lone:
-        return _dropped(primitives.dropout, input, p, training, inplace, by_channel=True)
-    batch = _dropped(primitives.dropout, input.unsqueeze(0), p, training, inplace, by_channel=True)
+        return dropped(primitives.dropout, input, p, training, inplace, by_channel=True)
+    batch = dropped(primitives.dropout, input.unsqueeze(0), p, training, inplace, by_channel=True)
     return input if inplace else batch.squeeze(0)
 
 
@@ -111,7 +112,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
             "the 1D channel-wise dropout behavior, please switch to using dropout1d instead.",
             stacklevel=2,
         )
-    return _dropped(primitives.dropout, input, p, training, inplace, by_channel=True)
+    return dropped(primitives.dropout, input, p, training, inplace, by_channel=True)
 
 
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -141,7 +142,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.alpha_dropout.html
     """
-    return _dropped(primitives.alpha_dropout, input, p, training, inplace, by_channel=False)
+    return dropped(primitives.alpha_dropout, input, p, training, inplace, by_channel=False)
 
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
@@ -149,4 +150,4 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.feature_alpha_dropout.html
     """
-    return _dropped(primitives.alpha_dropout, input, p, training, inplace, by_channel=True)
+    return dropped(primitives.alpha_dropout, input, p, training, inplace, by_channel=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from flambeau.base.shapes import broadcast
-from flambeau.nn.functional.reduction import checked_reduction, resolved_reduction
+from flambeau.nn.functional.reduction import checked_reduction, reduced, resolved_reduction
 from flambeau.primitives import loss as p
 from flambeau.tensors.core import call, operands
 from flambeau.tensors.options import tensor_argument
@@ -17,6 +17,7 @@ from flambeau.tensors.tensor import Tensor
 __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "check_spread",
     "cross_entropy",
     "gaussian_nll_loss",
     "huber_loss",
@@ -27,13 +28,6 @@ __all__ = [
     "poisson_nll_loss",
     "smooth_l1_loss",
 ]
-
-
-def _reduced(losses: Tensor, reduction: str) -> Tensor:
-    """Mean, sum, or the losses themselves."""
-    if reduction == "mean":
-        return losses.mean()
-    return losses.sum() if reduction == "sum" else losses
 
 
 # -- losses of a difference ----------------------------------------------------------------------------------------
@@ -57,7 +51,7 @@ def _weighted(losses: Tensor, weight: Tensor, reduction: str) -> Tensor:
     if weight.shape != losses.shape:
         raise ValueError("Weights and input must have the same size.")
     weighted = losses * weight
-    return weighted.sum() / weight.sum() if reduction == "mean" else _reduced(weighted, reduction)
+    return weighted.sum() / weight.sum() if reduction == "mean" else reduced(weighted, reduction)
 
 
 def mse_loss(
@@ -119,7 +113,7 @@ def l1_loss(
     _paired(input, target)
     input, target, weight = operands("l1_loss", input, target, weight)
     losses = (input - target).abs()
-    return _reduced(losses, reduction) if weight is None else _weighted(losses, weight, reduction)
+    return reduced(losses, reduction) if weight is None else _weighted(losses, weight, reduction)
 
 
 def smooth_l1_loss(
@@ -142,7 +136,7 @@ def smooth_l1_loss(
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
-        return _reduced((input - target).abs(), reduction)
+        return reduced((input - target).abs(), reduction)
     return call(p.POINTWISE["smooth_l1_loss"], (input, target, float(beta)), (reduction,))
 
 
@@ -397,7 +391,7 @@ def kl_div(
     reduction = checked_reduction("sum" if batch else reduction)
     input, target = operands("kl_div", input, target)
     losses = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
-    total = _reduced(losses, reduction)
+    total = reduced(losses, reduction)
     return total / input.shape[0] if batch and input.shape else total
 
 
@@ -474,15 +468,27 @@ def binary_cross_entropy_with_logits(
 
     Raises:
         ValueError: the shapes differ.
+        RuntimeError: the factors do not broadcast to them.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy_with_logits.html
     """
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape!r}) must be the same as input size ({input.shape!r})")
+    if pos_weight is not None:
+        check_spread(target.shape, broadcast(pos_weight.shape, target.shape))
+    if weight is not None:
+        check_spread(target.shape, weight.shape)
     extra = [item for item in (weight, pos_weight) if item is not None]
     present = (weight is not None, pos_weight is not None)
     return call(p.binary_cross_entropy_with_logits, (input, target, *extra), (present, reduction))
+
+
+def check_spread(shape: Sequence[int], other: Sequence[int]) -> None:
+    """Raise RuntimeError, in PyTorch's words of operations in place, unless ``other`` broadcasts to ``shape``."""
+    both = broadcast(tuple(shape), tuple(other))
+    if both != tuple(shape):
+        raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(both)}")
 
 
 def poisson_nll_loss(
@@ -508,7 +514,7 @@ def poisson_nll_loss(
         safe = target.masked_fill(target <= 1, 1.0)
         stirling = safe * safe.log() - safe + (safe * (2 * pi)).log() * 0.5
         losses = losses + stirling.masked_fill(target <= 1, 0.0)
-    return _reduced(losses, reduction)
+    return reduced(losses, reduction)
 
 
 def gaussian_nll_loss(
@@ -545,7 +551,7 @@ def gaussian_nll_loss(
         raise ValueError(f"{reduction} is not valid")
     limited = variance + (variance.detach().clamp(min=eps) - variance.detach())
     losses = (limited.log() + (input - target) ** 2 / limited) * 0.5
-    return _reduced(losses + 0.9189385332046727 if full else losses, reduction)
+    return reduced(losses + 0.9189385332046727 if full else losses, reduction)
 
 
 def _fitted(variance: Tensor, shape: Sequence[int]) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from flambeau.base.shapes import broadcast
-from flambeau.nn.functional.reduction import checked_reduction, resolved_reduction
+from flambeau.nn.functional.reduction import checked_reduction, reduced, resolved_reduction
 from flambeau.nn.functional.similarity import pairwise_distance
 from flambeau.primitives import loss as p
 from flambeau.primitives.primitive import Primitive
@@ -20,7 +20,9 @@ __all__ = [
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
+    "ranking_losses",
     "soft_margin_loss",
+    "triplet_losses",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
 ]
@@ -35,13 +37,6 @@ _MULTI_LABEL = Primitive(
     grad_name=p.binary_cross_entropy_with_logits.grad_name,
     variadic=True,
 )
-
-
-def _reduced(losses: Tensor, reduction: str) -> Tensor:
-    """Mean, sum, or the losses themselves."""
-    if reduction == "mean":
-        return losses.mean()
-    return losses.sum() if reduction == "sum" else losses
 
 
 def hinge_embedding_loss(
@@ -60,7 +55,7 @@ def hinge_embedding_loss(
     input, target = operands("hinge_embedding_loss", input, target)
     near = input.where(target != -1, 0.0)
     far = (margin - input).clamp_min(0).where(target != 1, 0.0)
-    return _reduced(far + near, reduction)
+    return reduced(far + near, reduction)
 
 
 def margin_ranking_loss(
@@ -85,8 +80,13 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
             f"{input1.shape!r}, input2: {input2.shape!r}, target: {target.shape!r} "
         )
+    return reduced(ranking_losses(input1, input2, target, margin), reduction)
+
+
+def ranking_losses(input1: Tensor, input2: Tensor, target: Tensor, margin: float) -> Tensor:
+    """The losses of ``margin_ranking_loss`` one by one, of any shapes that broadcast."""
     input1, input2, target = operands("margin_ranking_loss", input1, input2, target)
-    return _reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)
+    return (-target * (input1 - input2) + margin).clamp_min(0)
 
 
 def cosine_embedding_loss(
@@ -128,7 +128,7 @@ def cosine_embedding_loss(
     broadcast(target.shape, cosine.shape)
     near = (1 - cosine).where(target == 1, 0.0)
     far = (cosine - margin).clamp_min(0).where(target == -1, 0.0)
-    return _reduced(near + far, reduction)
+    return reduced(near + far, reduction)
 
 
 def triplet_margin_loss(
@@ -166,6 +166,13 @@ def triplet_margin_loss(
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
+    return reduced(triplet_losses(anchor, positive, negative, margin, p, eps, swap), reduction)
+
+
+def triplet_losses(
+    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float, p: float, eps: float, swap: bool
+) -> Tensor:
+    """The losses of ``triplet_margin_loss`` one by one, whatever the margin."""
     ranks = [item.dim() for item in (anchor, positive, negative)]
     if len(set(ranks)) > 1:
         raise RuntimeError(
@@ -177,7 +184,7 @@ def triplet_margin_loss(
     far = pairwise_distance(anchor, negative, p, eps)
     if swap:
         far = far.minimum(pairwise_distance(positive, negative, p, eps))
-    return _reduced((margin + near - far).clamp_min(0), reduction)
+    return (margin + near - far).clamp_min(0)
 
 
 def triplet_margin_with_distance_loss(
@@ -219,7 +226,7 @@ def triplet_margin_with_distance_loss(
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = far.minimum(distance(positive, negative))
-    return _reduced((margin + near - far).clamp_min(0), reduction)
+    return reduced((margin + near - far).clamp_min(0), reduction)
 
 
 def soft_margin_loss(
@@ -255,7 +262,7 @@ def multilabel_soft_margin_loss(
         raise ValueError(f"{reduction} is not valid")
     extra = () if weight is None else (weight,)
     losses: Tensor = call(_MULTI_LABEL, (input, target, *extra), ((weight is not None, False), "none"))
-    return _reduced(losses.sum(-1) / input.shape[-1], reduction)
+    return reduced(losses.sum(-1) / input.shape[-1], reduction)
 
 
 def multilabel_margin_loss(

@@ -11,9 +11,11 @@ from flambeau.tensors.tensor import Tensor
 
 __all__ = [
     "batch_norm",
+    "batch_normed",
     "cross_map_lrn",
     "group_norm",
     "instance_norm",
+    "instance_normed",
     "layer_norm",
     "local_response_norm",
     "normalize",
@@ -98,6 +100,21 @@ def batch_norm(
     if eps < 0 or (training and eps == 0):
         wanted = "positive during training" if training else "non-negative"
         raise ValueError(f"batch_norm eps must be {wanted}, but got {eps}")
+    return batch_normed(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def batch_normed(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Tensor:
+    """``batch_norm`` of any number of values per channel, and any ``eps``."""
+    shape = input.shape
     _check_types(input, running_mean, running_var, weight, bias)
     _check_channels(
         shape[1] if len(shape) > 1 else 0, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
@@ -149,6 +166,20 @@ def instance_norm(
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if prod(shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {shape!r}")
+    return instance_normed(input, running_mean, running_var, weight, bias, momentum, eps)
+
+
+def instance_normed(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    momentum: float,
+    eps: float,
+) -> Tensor:
+    """``instance_norm`` by the instances' own statistics, of any number of values."""
+    shape = input.shape
     _check_channels(shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     _check_types(input, weight, bias)
     affine, present = _present(weight, bias)

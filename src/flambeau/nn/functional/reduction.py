@@ -1,8 +1,12 @@
 """How a loss is reduced: the argument's value, also from its older forms."""
 
 import warnings
+from typing import TYPE_CHECKING
 
-__all__ = ["checked_reduction", "resolved_reduction"]
+if TYPE_CHECKING:
+    from flambeau.tensors.tensor import Tensor
+
+__all__ = ["checked_reduction", "reduced", "resolved_reduction"]
 
 
 def resolved_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
@@ -22,3 +26,10 @@ def checked_reduction(reduction: str) -> str:
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction")
     return reduction
+
+
+def reduced(losses: "Tensor", reduction: str) -> "Tensor":
+    """Mean, sum, or the losses themselves."""
+    if reduction == "mean":
+        return losses.mean()
+    return losses.sum() if reduction == "sum" else losses

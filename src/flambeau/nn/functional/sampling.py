@@ -7,7 +7,7 @@ from flambeau.primitives import sampling as p
 from flambeau.tensors.core import call
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["affine_grid", "grid_sample"]
+__all__ = ["affine_grid", "affine_grid_generator", "grid_sample"]
 
 _SILENT = (
     "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
@@ -63,10 +63,22 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         )
     elif min(size) <= 0:
         raise ValueError(f"Expected non-zero, positive output size. Got {size}")
-    if size[0] != theta.shape[0]:
+    return affine_grid_generator(theta, size, align_corners)
+
+
+def affine_grid_generator(theta: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
+    """``affine_grid`` of any sizes that fit each other, without its advice.
+
+    Raises:
+        RuntimeError: ``size`` has neither 4 nor 5 entries, or ``theta`` does not go with it.
+    """
+    rank = len(size) - 2
+    if rank not in (2, 3):
+        raise RuntimeError("AffineGridGenerator needs 4d (spatial) or 5d (volumetric) inputs.")
+    if (theta.size(0), theta.size(2)) != (size[0], rank + 1):
         raise RuntimeError(
             f"Expected size for first two dimensions of batch2 tensor to be: [{size[0]}, {rank + 1}] but got: "
-            f"[{theta.shape[0]}, {rank + 1}]."
+            f"[{theta.shape[0]}, {theta.shape[2]}]."
         )
     return call(p.affine_grid, (theta,), (tuple([int(item) for item in size[2:]]), bool(align_corners)))
 
