@@ -17,6 +17,7 @@ from flambeau.primitives.attention import attention
 from flambeau.primitives.matmul import einsum, linear, matmul
 from flambeau.primitives.normalization import layer_norm, rms_norm
 from flambeau.primitives.primitive import Scalar
+from flambeau.primitives.sampling import GRID_SAMPLE
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -77,8 +78,13 @@ def of_softmax(primitive: Any, axis: int) -> Callable[..., Any]:
     return lambda x: primitive.lower(x, axis, None)
 
 
-LINEAR, NORM, GELU, SOFTMAX, ATTENTION = (
-    f"@flambeau_{name}" for name in ("linear", "layer_norm", "gelu", "softmax", "attention")
+def of_grid(mode: str, padding: str) -> Callable[..., Any]:
+    """Sampling at places of which some lie outside of the image."""
+    return lambda x, grid: GRID_SAMPLE[x.ndim - 2].lower(x, grid, mode, padding, False)
+
+
+LINEAR, NORM, GELU, SOFTMAX, ATTENTION, SAMPLING = (
+    f"@flambeau_{name}" for name in ("linear", "layer_norm", "gelu", "softmax", "attention", "sampling")
 )
 BOTH, FIRST, NONE = (True, True), (True, False), (False, False)
 
@@ -135,6 +141,11 @@ CASES = {
     ),
     "mask of five axes": Case(of_attention(mask=lowered(2, 2, 1, 40, 1)), ((2, 2, 2, 40, 16),) * 3, ATTENTION),
     "shared heads": Case(of_attention(shared=True), ((2, 4, 40, 16), (2, 2, 40, 16), (2, 2, 40, 16)), ATTENTION),
+    "samples": Case(of_grid("bilinear", "zeros"), ((2, 16, 8, 9), (2, 7, 11, 2)), SAMPLING),
+    "samples of few channels": Case(of_grid("bilinear", "border"), ((3, 3, 21, 9), (3, 17, 11, 2)), SAMPLING),
+    "samples of many channels": Case(of_grid("bicubic", "zeros"), ((2, 37, 8, 9), (2, 7, 4, 2)), SAMPLING),
+    "samples in pieces": Case(of_grid("bilinear", "zeros"), ((2, 32, 16, 16), (2, 16, 17, 2)), SAMPLING),
+    "samples of volumes": Case(of_grid("bilinear", "reflection"), ((2, 5, 4, 5, 6), (2, 3, 7, 6, 3)), SAMPLING),
     "many keys": Case(of_attention(causal=True), ((1, 40, 4), (1, 5000, 4), (1, 5000, 4)), ATTENTION),
 }
 
@@ -222,7 +233,10 @@ def test_bfloat16_is_left_to_plain_xla_where_the_processor_lacks_it(monkeypatch:
 
 @pytest.mark.parametrize(
     "name",
-    ["linear", "layer norm", "rms norm", "gelu", "gelu by tanh", "softmax", "log softmax", "causal", "boolean mask"],
+    [
+        *("linear", "layer norm", "rms norm", "gelu", "gelu by tanh", "softmax", "log softmax", "causal"),
+        *("boolean mask", "samples"),
+    ],
 )
 def test_other_derivatives_and_maps(name: str) -> None:
     """Forwards, twice, and mapped over a batch and over one input only."""
@@ -293,6 +307,17 @@ def test_attention_with_what_is_not_finite(name: str) -> None:
     assert not np.isnan(found[0, 0, 10:]).any()
 
 
+def test_places_outside_of_an_image_read_nothing() -> None:
+    """Neither the value nor a gradient is NaN where only elements that do not count are infinite."""
+    x, grid = inputs_of(CASES["samples"])
+    function = with_gradients(CASES["samples"].function)
+    x, grid = x.at[:, :, 0, 0].set(jnp.inf), grid.at[:].set(3.0).at[:, 0].set(0.4)
+    found, text = compiled(function, x, grid)
+    assert SAMPLING in text
+    for some in (found, plainly(function, x, grid)):
+        assert all(np.isfinite(item).all() for item in some)
+
+
 def test_rows_that_may_look_at_nothing_are_zeros() -> None:
     case = CASES["boolean mask"]
     found, _ = compiled(with_gradients(case.function), *inputs_of(case))
@@ -310,6 +335,8 @@ def test_rows_that_may_look_at_nothing_are_zeros() -> None:
         ("gelu", ((100,),)),
         ("softmax", ((3, 4, 80),)),
         ("log softmax", ((30, 40, 10),)),
+        ("samples", ((2, 3, 4, 4), (2, 3, 3, 2))),
+        ("samples", ((2, 0, 4, 4), (2, 30, 30, 2))),
         ("attention", ((2, 3, 2, 4), (2, 3, 2, 4), (2, 3, 2, 4))),
         ("attention", ((0, 3, 64, 64),) * 3),
         ("attention", ((2, 3, 64, 64), (1, 3, 64, 64), (2, 3, 64, 64))),

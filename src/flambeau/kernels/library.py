@@ -37,6 +37,8 @@ TARGETS = (
     "flambeau_attention",
     "flambeau_attention_gradients",
     "flambeau_order",
+    "flambeau_sampling",
+    "flambeau_sampling_gradients",
     "flambeau_matmul",
     "flambeau_sgd",
     "flambeau_adam",

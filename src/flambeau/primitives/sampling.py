@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from flambeau.dtypes.kinds import from_numpy_dtype
+from flambeau.kernels.sampling import sampled
 from flambeau.primitives.activation import unsupported, wide
 from flambeau.primitives.primitive import Array, Primitive, primitive
 
@@ -113,20 +114,24 @@ def _grid_sample(x: Array, grid: Array, mode: str, padding: str, align: bool) ->
         place = places[..., rank - 1 - axis] + 1
         pixel = place / 2 * (size - 1) if align else (place * size - 1) / 2
         taps.append(_MODES[mode](pixel, size, padding, align))
-    flat = wide(x).reshape(batch, channels, prod(sizes))
-    total = jnp.zeros((batch, channels, prod(outputs)), flat.dtype)
+    elements, shares = _corners(taps, sizes)
+    found = sampled(wide(x).reshape(batch, channels, prod(sizes)), elements, shares)
+    return found.reshape(batch, channels, *outputs).astype(x.dtype)
+
+
+def _corners(taps: list[Taps], sizes: list[int]) -> tuple[Array, Array]:
+    """Elements of the image as one row, -1 outside of it, and their shares: (N, corners, places) each."""
+    elements: list[Array] = []
+    shares: list[Array] = []
     for corner in product(*taps):
-        index = jnp.zeros((batch, prod(outputs)), jnp.int64)
-        share = jnp.ones((batch, prod(outputs)), flat.dtype)
-        there = jnp.ones((batch, prod(outputs)), bool)
+        place, share, inside = 0, 1, True
         for (element, part), size in zip(corner, sizes, strict=True):
-            there &= (element >= 0) & (element <= size - 1)
-            index = index * size + jnp.where(there, element, 0).astype(jnp.int64)
-            share = share * part
-        share = jnp.where(there, share, 0)
-        index = jnp.where(there, index, 0)
-        total = total + jnp.take_along_axis(flat, index[:, None], 2) * share[:, None]
-    return total.reshape(batch, channels, *outputs).astype(x.dtype)
+            there = (element >= 0) & (element <= size - 1)
+            place = place * size + jnp.where(there, element, 0).astype(jnp.int32)
+            share, inside = share * part, inside & there
+        elements.append(jnp.where(inside, place, -1))
+        shares.append(jnp.where(inside, share, 0))
+    return jnp.stack(elements, 1), jnp.stack(shares, 1)
 
 
 def _name(x: Array) -> str:

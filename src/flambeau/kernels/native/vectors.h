@@ -61,6 +61,29 @@ FLAMBEAU_INLINE float sum(Floats values) {
   return (values + turned<1>(values))[0];
 }
 
+// Of each two lines so far apart, the second half of every block of the first for the first half of that of the second.
+template <int kSize>
+FLAMBEAU_INLINE void swap_blocks(Floats (&lines)[kLanes]) {
+  Whole first, second;  // places in the two lines, one after the other
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const bool low = (lane & kSize) == 0;
+    first[lane] = low ? lane : lane - kSize + kLanes, second[lane] = low ? lane + kSize : lane + kLanes;
+  }
+  for (int line = 0; line < kLanes; ++line) {
+    if (line & kSize) continue;
+    const Floats x = lines[line], y = lines[line + kSize];
+    lines[line] = __builtin_shuffle(x, y, first), lines[line + kSize] = __builtin_shuffle(x, y, second);
+  }
+}
+
+// 16 x 16 numbers, rows for columns.
+FLAMBEAU_INLINE void transpose(const float* from, int64_t from_step, float* to, int64_t to_step) {
+  Floats lines[kLanes];
+  for (int line = 0; line < kLanes; ++line) lines[line] = load(from + line * from_step);
+  swap_blocks<8>(lines), swap_blocks<4>(lines), swap_blocks<2>(lines), swap_blocks<1>(lines);
+  for (int line = 0; line < kLanes; ++line) store(to + line * to_step, lines[line]);
+}
+
 // The larger one; NaN if one of them is.
 FLAMBEAU_INLINE Floats larger(Floats x, Floats y) { return (x > y) | (x != x) ? x : y; }
 

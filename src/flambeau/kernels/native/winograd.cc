@@ -188,29 +188,6 @@ struct Windows {
   bool turned;  // by half a turn, as the gradient of the images wants them
 };
 
-// Of each two lines so far apart, the second half of every block of the first for the first half of that of the second.
-template <int kSize>
-FLAMBEAU_INLINE void swap_blocks(Floats (&lines)[kLanes]) {
-  Whole first, second;  // places in the two lines, one after the other
-  for (int lane = 0; lane < kLanes; ++lane) {
-    const bool low = (lane & kSize) == 0;
-    first[lane] = low ? lane : lane - kSize + kLanes, second[lane] = low ? lane + kSize : lane + kLanes;
-  }
-  for (int line = 0; line < kLanes; ++line) {
-    if (line & kSize) continue;
-    const Floats x = lines[line], y = lines[line + kSize];
-    lines[line] = __builtin_shuffle(x, y, first), lines[line + kSize] = __builtin_shuffle(x, y, second);
-  }
-}
-
-// 16 x 16 numbers, rows for columns.
-FLAMBEAU_INLINE void transpose(const float* from, int64_t from_step, float* to, int64_t to_step) {
-  Floats lines[kLanes];
-  for (int line = 0; line < kLanes; ++line) lines[line] = load(from + line * from_step);
-  swap_blocks<8>(lines), swap_blocks<4>(lines), swap_blocks<2>(lines), swap_blocks<1>(lines);
-  for (int line = 0; line < kLanes; ++line) store(to + line * to_step, lines[line]);
-}
-
 using Block = float[kLanes * kWindow][kLanes];  // 16 x 16 windows: (row, place) by column
 
 // Calls work(panel, first row) for all rows of all panels, sixteen at a time.
