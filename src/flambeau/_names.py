@@ -30,9 +30,9 @@ _NAMES: dict[str, str] = {
     "flambeau.nn.functional.aten": """
         adaptive_max_pool1d affine_grid_generator alpha_dropout alpha_dropout_ batch_norm
         binary_cross_entropy_with_logits convolution cosine_embedding_loss ctc_loss dropout dropout_ embedding
-        feature_alpha_dropout feature_alpha_dropout_ feature_dropout feature_dropout_ frobenius_norm group_norm
-        hinge_embedding_loss instance_norm kl_div layer_norm log_softmax margin_ranking_loss max_pool1d_with_indices
-        nuclear_norm poisson_nll_loss softmax triplet_margin_loss
+        embedding_bag embedding_renorm_ feature_alpha_dropout feature_alpha_dropout_ feature_dropout feature_dropout_
+        frobenius_norm group_norm hinge_embedding_loss instance_norm kl_div layer_norm log_softmax margin_ranking_loss
+        max_pool1d_with_indices nuclear_norm poisson_nll_loss softmax triplet_margin_loss
     """,
     "flambeau.tensors.segments": """
         segment_reduce

@@ -27,6 +27,10 @@ LOGS = np.log(RANDOM.dirichlet(np.ones(4), (6, 3))).astype(np.float32)
 LABELS = np.array([[1, 1, 3], [3, 2, 3], [2, 0, 1]])
 
 
+TABLE, BAGS = draw(4, 3), np.array([0, 2, 1, 2, 3, 3])
+STARTS, ENDS = np.array([0, 2, 2, 4]), np.array([0, 2, 2, 6])
+
+
 def reductions(name: str, *arguments: Any, **named: Any) -> Callable[..., Any]:
     """A loss in every reduction, and in that which is left out."""
 
@@ -88,6 +92,25 @@ CASES: dict[str, tuple[Any, ...]] = {
     "embedding": (lambda t, w: [t.embedding(w, t.tensor([[0, 2], [2, 1]])), t.embedding(w, t.tensor([0, 2, 2]), 2),
                                 t.embedding(w, t.tensor([0, 2, 2]), -2), t.embedding(w, t.tensor([2, 2]), 7, True)],
                   X),
+    **{f"embedding_bag {mode}": (
+        lambda t, w, mode=mode: [
+            t.embedding_bag(w, t.tensor(BAGS), t.tensor(STARTS), mode=mode),
+            t.embedding_bag(w, t.tensor(BAGS), t.tensor(ENDS), True, mode, False, None, True),
+            t.embedding_bag(w.double(), t.tensor(BAGS).int(), t.tensor(ENDS), False, mode, False, None, True),
+            t.embedding_bag(w, t.tensor(BAGS).int(), t.tensor(STARTS).int(), False, mode, False, None, False, 2),
+            t.embedding_bag(w, t.tensor(BAGS), t.tensor(ENDS), False, mode, False, None, True, -2),
+        ], TABLE) for mode in range(3)},
+    "embedding_bag factors": (
+        lambda t, w, f: t.embedding_bag(w, t.tensor(BAGS), t.tensor(STARTS), False, 0, False, f), TABLE, draw(6)),
+    "embedding_bag without gradients": (
+        lambda t, w: [t.embedding_bag(w.detach(), t.tensor(BAGS), t.tensor(ENDS), False, mode, False, None, True)
+                      for mode in range(3)], TABLE),
+    "embedding_bag of nothing": (
+        lambda t, w: [t.embedding_bag(w, t.tensor(BAGS[:0]), t.tensor(STARTS * 0), mode=mode) for mode in range(3)],
+        TABLE),
+    "embedding_renorm_": (
+        lambda t, w: [t.embedding_renorm_(w.detach().clone(), t.tensor(BAGS), size, order)
+                      for size, order in ((1.0, 2.0), (0.5, 1.0), (0.3, float("inf")), (1.0, 0.0))], TABLE),
     "batch_norm": (lambda t, x, w, b: t.batch_norm(x, w, b, None, None, True, 0.1, 1e-5, True),
                    IMAGE, draw(4), draw(4)),
     "batch_norm of statistics": (lambda t, x, w, b: t.batch_norm(x, w, b, b.detach(), w.detach() ** 2, False, 0.1,
@@ -155,6 +178,25 @@ ERRORS: dict[str, Callable[[Any], Any]] = {
     "pooling": lambda t: t.max_pool1d_with_indices(t.ones(2), 1),
     "adaptive pooling": lambda t: t.adaptive_max_pool1d(t.ones(2, 3), [1, 2]),
     "embedding": lambda t: t.embedding(t.ones(2, 3), t.tensor([0, 2])),
+    "no such mode": lambda t: t.embedding_bag(t.ones(2, 3), t.tensor([0]), t.tensor([0]), False, 3),
+    "mode": lambda t: t.embedding_bag(t.ones(2, 3), t.tensor([0]), t.tensor([0]), False, "sum"),
+    "factors of a mean": lambda t: t.embedding_bag(
+        t.ones(2, 3), t.tensor([0]), t.tensor([0]), False, 1, False, t.ones(1)),
+    "offsets of a matrix": lambda t: t.embedding_bag(t.ones(2, 3), t.tensor([0]), t.tensor([[0]])),
+    "table of one dimension": lambda t: t.embedding_bag(t.ones(2), t.tensor([0]), t.tensor([0])),
+    "bag index": lambda t: t.embedding_bag(t.ones(2, 3), t.tensor([0, 5]), t.tensor([0])),
+    "first offset": lambda t: t.embedding_bag(t.ones(2, 3), t.tensor([0, 1]), t.tensor([1])),
+    "last offset": lambda t: t.embedding_bag(t.ones(2, 3), t.tensor([0, 1]), t.tensor([0, 3])),
+    "bag padding": lambda t: t.embedding_bag(
+        t.ones(2, 3), t.tensor([0]), t.tensor([0]), False, 0, False, None, False, 9),
+    "whole table": lambda t: t.embedding_bag(t.ones(2, 3).long(), t.tensor([0]), t.tensor([0])),
+    "no offset": lambda t: t.embedding_bag(
+        t.ones(2, 3), t.tensor([0]), t.tensor([0])[:0], include_last_offset=True),
+    "norm of a vector": lambda t: t.embedding_renorm_(t.ones(2), t.tensor([0]), 1.0, 2.0),
+    "norm by floats": lambda t: t.embedding_renorm_(t.ones(2, 3), t.ones(1), 1.0, 2.0),
+    "norm out of range": lambda t: t.embedding_renorm_(t.ones(2, 3), t.tensor([0, 5]), 1.0, 2.0),
+    "norm of a leaf": lambda t: t.embedding_renorm_(t.ones(2, 3, requires_grad=True), t.tensor([0]), 1.0, 2.0),
+    "norm of a whole table": lambda t: t.embedding_renorm_(t.ones(2, 3).long(), t.tensor([0]), 1.0, 2.0),
     "batch without statistics": lambda t: t.batch_norm(t.ones(2, 3), None, None, None, None, False, 0.1, 1e-5, False),
     "instances without statistics": lambda t: t.instance_norm(t.ones(1, 2, 3), None, None, None, None, False, 0.1, 1e-5,
                                                               False),
@@ -192,6 +234,8 @@ OUTCOMES: dict[str, Callable[[Any], Any]] = {
     "resize": lambda t: t.ones(2).resize(1, 2),
     "resize_as": lambda t: t.ones(2).resize_as(t.ones(1, 2)),
     "resize shares": lambda t: [item for item in [t.zeros(2)] if item.resize(1, 2).add_(1) is not None],
+    "embedding_renorm_ is in place": lambda t: [t.embedding_renorm_(x, t.tensor([0]), 1.0, 2.0) is x
+                                                for x in [t.ones(2, 3)]],
     "to_dense is the tensor": lambda t: [item.to_dense() is item for item in [t.ones(1)]],
     "anomaly": lambda t: (t.set_anomaly_enabled(True, False), t.is_anomaly_enabled(),
                           t.is_anomaly_check_nan_enabled(), t.set_anomaly_enabled(False), t.is_anomaly_enabled()),
