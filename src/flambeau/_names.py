@@ -48,8 +48,11 @@ _NAMES: dict[str, str] = {
         bartlett_window blackman_window hamming_window hann_window kaiser_window
     """,
     "flambeau.tensors.random": """
-        Generator bernoulli binomial get_rng_state initial_seed manual_seed multinomial normal poisson rand rand_like
-        randint randint_like randn randn_like randperm seed set_rng_state
+        Generator bernoulli get_rng_state initial_seed manual_seed multinomial normal rand rand_like randint
+        randint_like randn randn_like randperm seed set_rng_state
+    """,
+    "flambeau.tensors.counts": """
+        binomial poisson
     """,
     "flambeau.tensors.generator": """
         default_generator drawn
