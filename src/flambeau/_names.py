@@ -6,7 +6,7 @@ _NAMES: dict[str, str] = {
     """,
     "flambeau.tensors.creation": """
         as_tensor asarray complex empty empty_like empty_strided from_dlpack from_numpy frombuffer full full_like
-        get_default_dtype ones ones_like polar scalar_tensor set_default_dtype tensor zeros zeros_like
+        get_default_dtype ones ones_like polar scalar_tensor set_default_dtype tensor to_dlpack zeros zeros_like
     """,
     "flambeau.tensors.ranges": """
         arange eye linspace logspace range
@@ -42,7 +42,7 @@ _NAMES: dict[str, str] = {
     """,
     "flambeau.tensors.legacy": """
         BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor
-        ShortTensor
+        ShortTensor set_default_tensor_type
     """,
     "flambeau.tensors.windows": """
         bartlett_window blackman_window hamming_window hann_window kaiser_window
@@ -55,7 +55,7 @@ _NAMES: dict[str, str] = {
         binomial poisson
     """,
     "flambeau.tensors.generator": """
-        default_generator drawn
+        default_generator drawn thread_safe_generator
     """,
     "flambeau.tensors.printing": """
         set_printoptions
@@ -107,6 +107,9 @@ _NAMES: dict[str, str] = {
     """,
     "flambeau.amp.autocast_mode": """
         autocast
+    """,
+    "flambeau.functions.branching": """
+        cond
     """,
     "flambeau.functions.copies": """
         alias_copy as_strided_copy detach_copy diagonal_copy expand_copy permute_copy select_copy slice_copy split_copy

@@ -251,6 +251,108 @@ def test_outcomes(name: str) -> None:
     same(OUTCOMES[name])
 
 
+class Theirs(torch.Tensor):
+    """A class of PyTorch's tensors."""
+
+
+class Ours(flambeau.Tensor):
+    """The same of Flambeau's."""
+
+
+def as_class(t: Any, tensor: Any) -> Any:
+    return tensor.as_subclass(Ours if t is flambeau else Theirs)
+
+
+def classes(t: Any) -> list[Any]:
+    x = t.ones(2, requires_grad=True)
+    y = t.zeros(2, 3)
+    z = as_class(t, y[1])
+    z.add_(1)
+    parameter = x.as_subclass(t.nn.Parameter)
+    (as_class(t, x) * 2).sum().backward()
+    return [type(z).__bases__ == (t.Tensor,), y, parameter, x.grad, type(z.as_subclass(t.Tensor)) is t.Tensor,
+            as_class(t, x) is x, as_class(t, x).grad_fn.name(), as_class(t, x.detach()).requires_grad]  # fmt: skip
+
+
+def capsules(t: Any) -> list[Any]:
+    return [t.from_dlpack(t.to_dlpack(x)) for x in (t.arange(3), t.ones(2, 3).t(), t.ones(1, requires_grad=True))]
+
+
+def used_capsule(t: Any) -> Any:
+    capsule = t.to_dlpack(t.ones(2))
+    return t.from_dlpack(capsule), t.from_dlpack(capsule)
+
+
+def default_types(t: Any) -> list[Any]:
+    found = []
+    try:
+        for kind in (t.DoubleTensor, "torch.HalfTensor", t.BFloat16Tensor, "torch.FloatTensor"):
+            t.set_default_tensor_type(kind)
+            found.append((t.get_default_dtype(), t.ones(1).dtype))
+    finally:
+        t.set_default_dtype(t.float32)
+    return found
+
+
+BRANCHES: dict[str, Callable[[Any], Any]] = {
+    "true": lambda t: t.cond(True, lambda x: x + 1, lambda x: x - 1, (t.ones(2),)),
+    "number": lambda t: t.cond(0.0, lambda x: x + 1, lambda x: x - 1, [t.ones(2)]),
+    "tensor": lambda t: t.cond(t.ones(2).sum() > 3, lambda x: x + 1, lambda x: x - 1, (t.ones(2),)),
+    "tensor of one": lambda t: t.cond(t.tensor([True]), lambda: t.zeros(1), lambda: t.ones(1)),
+    "dictionary": lambda t: t.cond(t.tensor(1), lambda x: {"a": x["a"] + 1}, lambda x: {"a": x["a"] - 1},
+                                   ({"a": t.ones(2)},)),
+    "two": lambda t: t.cond(t.tensor([True, False]), lambda x: x, lambda x: x, (t.ones(2),)),
+    "no function": lambda t: t.cond(t.tensor(True), 3, lambda x: x, (t.ones(2),)),
+    "no tensors": lambda t: t.cond(t.tensor(True), lambda x: x, lambda x: x, (3,)),
+    "text": lambda t: t.cond("a", lambda x: x, lambda x: x, (t.ones(2),)),
+}  # fmt: skip
+
+OLD: dict[str, Callable[[Any], Any]] = {
+    "volatile": lambda t: t.ones(1).volatile,
+    "volatile set": lambda t: setattr(t.ones(1), "volatile", True),
+    "subclasses": classes,
+    "subclass of no tensor": lambda t: t.ones(1).as_subclass(int),
+    "subclass of no class": lambda t: t.ones(1).as_subclass(3),
+    "capsules": capsules,
+    "used capsule": used_capsule,
+    "capsule of no tensor": lambda t: t.to_dlpack(3),
+    "generator": lambda t: [t.thread_safe_generator(), t.random.thread_safe_generator()],
+}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_branches(name: str) -> None:
+    pytest.importorskip("torch._dynamo")
+    same(BRANCHES[name])
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_old_names(name: str) -> None:
+    same(OLD[name])
+
+
+TYPES: dict[str, Callable[[Any], Any]] = {
+    "types": default_types,
+    "whole": lambda t: t.set_default_tensor_type(t.LongTensor),
+    "unknown": lambda t: t.set_default_tensor_type("torch.FooTensor"),
+    "without a module": lambda t: t.set_default_tensor_type("FloatTensor"),
+    "data type": lambda t: t.set_default_tensor_type(t.float32),
+    "tensor": lambda t: t.set_default_tensor_type(t.Tensor),
+    "on another device": lambda t: t.set_default_tensor_type("torch.cuda.FloatTensor"),
+}
+
+
+@pytest.mark.parametrize("name", TYPES)
+@pytest.mark.filterwarnings("ignore:torch.set_default_tensor_type")
+def test_default_types(name: str) -> None:
+    if name == "types":
+        assert [list(map(str, row)) for row in default_types(flambeau)] == [
+            list(map(str, row)) for row in default_types(torch)
+        ]
+    else:
+        same_error(TYPES[name])
+
+
 @pytest.mark.usefixtures("as_before")
 @pytest.mark.parametrize("library", [flambeau, torch], ids=["flambeau", "torch"])
 def test_old_names_of_autocast(library: Any) -> None:
@@ -265,7 +367,9 @@ def test_old_names_of_autocast(library: Any) -> None:
     assert library.is_autocast_enabled("cpu")
 
 
-def test_norms_are_deprecated() -> None:  # PyTorch says so once a process
+def test_deprecations() -> None:  # PyTorch says so once a process
+    with pytest.warns(UserWarning, match=r"torch\.set_default_tensor_type\(\) is deprecated as of PyTorch 2\.1"):
+        flambeau.set_default_tensor_type(flambeau.FloatTensor)
     with pytest.warns(UserWarning, match=r"at::nuclear_norm is deprecated .*`linalg\.matrix_norm\(A, 'nuc', dim"):
         flambeau.nuclear_norm(flambeau.eye(2))
     with pytest.warns(UserWarning, match=r"at::frobenius_norm is deprecated .*`linalg\.vector_norm\(A, 2\., dim"):
