@@ -27,7 +27,8 @@ MODULES: dict[str, set[str]] = {
     "tensors/selection.py": {"Selection"},
     "tensors/legacy.py": {"Legacy"},
     "tensors/windows.py": {"cosines", "kaiser", "triangle"},
-    "tensors/random.py": {"Random", "device_key", "fork_rng", "default_generator"},
+    "tensors/random.py": {"Random", "device_key", "drawn_tensor", "fork_rng", "default_generator", "on_tape_of"},
+    "tensors/counts.py": set(),
     "tensors/generator.py": {"device_key", "fork_rng", "keys_after"},
     "tensors/printing.py": {"Printing", "Which", "get_printoptions", "printoptions", "tensor_text"},
     "base/shapes.py": {

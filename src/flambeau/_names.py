@@ -6,7 +6,7 @@ _NAMES: dict[str, str] = {
     """,
     "flambeau.tensors.creation": """
         as_tensor asarray complex empty empty_like empty_strided from_dlpack from_numpy frombuffer full full_like
-        get_default_dtype ones ones_like polar scalar_tensor set_default_dtype tensor zeros zeros_like
+        get_default_dtype ones ones_like polar scalar_tensor set_default_dtype tensor to_dlpack zeros zeros_like
     """,
     "flambeau.tensors.ranges": """
         arange eye linspace logspace range
@@ -30,9 +30,9 @@ _NAMES: dict[str, str] = {
     "flambeau.nn.functional.aten": """
         adaptive_max_pool1d affine_grid_generator alpha_dropout alpha_dropout_ batch_norm
         binary_cross_entropy_with_logits convolution cosine_embedding_loss ctc_loss dropout dropout_ embedding
-        feature_alpha_dropout feature_alpha_dropout_ feature_dropout feature_dropout_ frobenius_norm group_norm
-        hinge_embedding_loss instance_norm kl_div layer_norm log_softmax margin_ranking_loss max_pool1d_with_indices
-        nuclear_norm poisson_nll_loss softmax triplet_margin_loss
+        embedding_bag embedding_renorm_ feature_alpha_dropout feature_alpha_dropout_ feature_dropout feature_dropout_
+        frobenius_norm group_norm hinge_embedding_loss instance_norm kl_div layer_norm log_softmax margin_ranking_loss
+        max_pool1d_with_indices nuclear_norm poisson_nll_loss softmax triplet_margin_loss
     """,
     "flambeau.tensors.segments": """
         segment_reduce
@@ -42,7 +42,7 @@ _NAMES: dict[str, str] = {
     """,
     "flambeau.tensors.legacy": """
         BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor
-        ShortTensor
+        ShortTensor set_default_tensor_type
     """,
     "flambeau.tensors.windows": """
         bartlett_window blackman_window hamming_window hann_window kaiser_window
@@ -51,8 +51,11 @@ _NAMES: dict[str, str] = {
         Generator bernoulli get_rng_state initial_seed manual_seed multinomial normal rand rand_like randint
         randint_like randn randn_like randperm seed set_rng_state
     """,
+    "flambeau.tensors.counts": """
+        binomial poisson
+    """,
     "flambeau.tensors.generator": """
-        default_generator drawn
+        default_generator drawn thread_safe_generator
     """,
     "flambeau.tensors.printing": """
         set_printoptions
@@ -104,6 +107,9 @@ _NAMES: dict[str, str] = {
     """,
     "flambeau.amp.autocast_mode": """
         autocast
+    """,
+    "flambeau.functions.branching": """
+        cond
     """,
     "flambeau.functions.copies": """
         alias_copy as_strided_copy detach_copy diagonal_copy expand_copy permute_copy select_copy slice_copy split_copy

@@ -222,6 +222,20 @@ GOLDEN = (
         "21af55aefd1de268",
     ),
     Golden(
+        "poisson",
+        lambda s: draws.poisson(s, N, ramp(np.float32) * 40),
+        [0.0, 0.0, 2.0],
+        "d652e5f54a314010",
+        "2bde0c91a8151b8e",
+    ),
+    Golden(
+        "binomial",
+        lambda s: draws.binomial(s, N, ramp(np.float32) * 64, ramp(np.float32)[::-1]),
+        [0.0, 4.0, 8.0],
+        "653c98825d3486ea",
+        "dafa189d7f0bb47c",
+    ),
+    Golden(
         "cauchy (1.1, 3.3)",
         lambda s: draws.cauchy(s, N, 1.1, 3.3),
         [-16.761207580566406, -15.379213333129883, -6.968085289001465],

@@ -70,6 +70,13 @@ ONES = np.ones(4, np.float32)
         (lambda s: draws.exponential(s, (2,), dtype=np.int32), RuntimeError, "continuous .* you specified Int"),
         (lambda s: draws.geometric(s, (2,), 1.0), RuntimeError, r"p to be in \(0, 1\), but got p=1"),
         (lambda s: draws.geometric(s, (2,), 0.5, np.bool_), NotImplementedError, "geometric_cpu.*for 'Bool'"),
+        (
+            lambda s: draws.poisson(s, (4,), -ONES),
+            RuntimeError,
+            "invalid Poisson rate, expected rate to be non-negative",
+        ),
+        (lambda s: draws.poisson(s, (4,), ONES, np.int64), NotImplementedError, "poisson_cpu.*for 'Long'"),
+        (lambda s: draws.binomial(s, (4,), ONES, ONES, np.float16), NotImplementedError, "binomial_cpu.*for 'Half'"),
         (lambda s: draws.cauchy(s, (2,), 0.0, -1.0), RuntimeError, "expects sigma > 0.0, but found sigma=-1"),
         (lambda s: draws.log_normal(s, (2,), 0.0, 0.0), RuntimeError, "expects std > 0.0, but found std=0"),
         (lambda s: draws.multinomial(s, np.ones((2, 2, 2)), 1), RuntimeError, "prob_dist must be 1 or 2 dim"),

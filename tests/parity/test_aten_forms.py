@@ -27,6 +27,10 @@ LOGS = np.log(RANDOM.dirichlet(np.ones(4), (6, 3))).astype(np.float32)
 LABELS = np.array([[1, 1, 3], [3, 2, 3], [2, 0, 1]])
 
 
+TABLE, BAGS = draw(4, 3), np.array([0, 2, 1, 2, 3, 3])
+STARTS, ENDS = np.array([0, 2, 2, 4]), np.array([0, 2, 2, 6])
+
+
 def reductions(name: str, *arguments: Any, **named: Any) -> Callable[..., Any]:
     """A loss in every reduction, and in that which is left out."""
 
@@ -88,6 +92,25 @@ CASES: dict[str, tuple[Any, ...]] = {
     "embedding": (lambda t, w: [t.embedding(w, t.tensor([[0, 2], [2, 1]])), t.embedding(w, t.tensor([0, 2, 2]), 2),
                                 t.embedding(w, t.tensor([0, 2, 2]), -2), t.embedding(w, t.tensor([2, 2]), 7, True)],
                   X),
+    **{f"embedding_bag {mode}": (
+        lambda t, w, mode=mode: [
+            t.embedding_bag(w, t.tensor(BAGS), t.tensor(STARTS), mode=mode),
+            t.embedding_bag(w, t.tensor(BAGS), t.tensor(ENDS), True, mode, False, None, True),
+            t.embedding_bag(w.double(), t.tensor(BAGS).int(), t.tensor(ENDS), False, mode, False, None, True),
+            t.embedding_bag(w, t.tensor(BAGS).int(), t.tensor(STARTS).int(), False, mode, False, None, False, 2),
+            t.embedding_bag(w, t.tensor(BAGS), t.tensor(ENDS), False, mode, False, None, True, -2),
+        ], TABLE) for mode in range(3)},
+    "embedding_bag factors": (
+        lambda t, w, f: t.embedding_bag(w, t.tensor(BAGS), t.tensor(STARTS), False, 0, False, f), TABLE, draw(6)),
+    "embedding_bag without gradients": (
+        lambda t, w: [t.embedding_bag(w.detach(), t.tensor(BAGS), t.tensor(ENDS), False, mode, False, None, True)
+                      for mode in range(3)], TABLE),
+    "embedding_bag of nothing": (
+        lambda t, w: [t.embedding_bag(w, t.tensor(BAGS[:0]), t.tensor(STARTS * 0), mode=mode) for mode in range(3)],
+        TABLE),
+    "embedding_renorm_": (
+        lambda t, w: [t.embedding_renorm_(w.detach().clone(), t.tensor(BAGS), size, order)
+                      for size, order in ((1.0, 2.0), (0.5, 1.0), (0.3, float("inf")), (1.0, 0.0))], TABLE),
     "batch_norm": (lambda t, x, w, b: t.batch_norm(x, w, b, None, None, True, 0.1, 1e-5, True),
                    IMAGE, draw(4), draw(4)),
     "batch_norm of statistics": (lambda t, x, w, b: t.batch_norm(x, w, b, b.detach(), w.detach() ** 2, False, 0.1,
@@ -155,6 +178,25 @@ ERRORS: dict[str, Callable[[Any], Any]] = {
     "pooling": lambda t: t.max_pool1d_with_indices(t.ones(2), 1),
     "adaptive pooling": lambda t: t.adaptive_max_pool1d(t.ones(2, 3), [1, 2]),
     "embedding": lambda t: t.embedding(t.ones(2, 3), t.tensor([0, 2])),
+    "no such mode": lambda t: t.embedding_bag(t.ones(2, 3), t.tensor([0]), t.tensor([0]), False, 3),
+    "mode": lambda t: t.embedding_bag(t.ones(2, 3), t.tensor([0]), t.tensor([0]), False, "sum"),
+    "factors of a mean": lambda t: t.embedding_bag(
+        t.ones(2, 3), t.tensor([0]), t.tensor([0]), False, 1, False, t.ones(1)),
+    "offsets of a matrix": lambda t: t.embedding_bag(t.ones(2, 3), t.tensor([0]), t.tensor([[0]])),
+    "table of one dimension": lambda t: t.embedding_bag(t.ones(2), t.tensor([0]), t.tensor([0])),
+    "bag index": lambda t: t.embedding_bag(t.ones(2, 3), t.tensor([0, 5]), t.tensor([0])),
+    "first offset": lambda t: t.embedding_bag(t.ones(2, 3), t.tensor([0, 1]), t.tensor([1])),
+    "last offset": lambda t: t.embedding_bag(t.ones(2, 3), t.tensor([0, 1]), t.tensor([0, 3])),
+    "bag padding": lambda t: t.embedding_bag(
+        t.ones(2, 3), t.tensor([0]), t.tensor([0]), False, 0, False, None, False, 9),
+    "whole table": lambda t: t.embedding_bag(t.ones(2, 3).long(), t.tensor([0]), t.tensor([0])),
+    "no offset": lambda t: t.embedding_bag(
+        t.ones(2, 3), t.tensor([0]), t.tensor([0])[:0], include_last_offset=True),
+    "norm of a vector": lambda t: t.embedding_renorm_(t.ones(2), t.tensor([0]), 1.0, 2.0),
+    "norm by floats": lambda t: t.embedding_renorm_(t.ones(2, 3), t.ones(1), 1.0, 2.0),
+    "norm out of range": lambda t: t.embedding_renorm_(t.ones(2, 3), t.tensor([0, 5]), 1.0, 2.0),
+    "norm of a leaf": lambda t: t.embedding_renorm_(t.ones(2, 3, requires_grad=True), t.tensor([0]), 1.0, 2.0),
+    "norm of a whole table": lambda t: t.embedding_renorm_(t.ones(2, 3).long(), t.tensor([0]), 1.0, 2.0),
     "batch without statistics": lambda t: t.batch_norm(t.ones(2, 3), None, None, None, None, False, 0.1, 1e-5, False),
     "instances without statistics": lambda t: t.instance_norm(t.ones(1, 2, 3), None, None, None, None, False, 0.1, 1e-5,
                                                               False),
@@ -192,6 +234,8 @@ OUTCOMES: dict[str, Callable[[Any], Any]] = {
     "resize": lambda t: t.ones(2).resize(1, 2),
     "resize_as": lambda t: t.ones(2).resize_as(t.ones(1, 2)),
     "resize shares": lambda t: [item for item in [t.zeros(2)] if item.resize(1, 2).add_(1) is not None],
+    "embedding_renorm_ is in place": lambda t: [t.embedding_renorm_(x, t.tensor([0]), 1.0, 2.0) is x
+                                                for x in [t.ones(2, 3)]],
     "to_dense is the tensor": lambda t: [item.to_dense() is item for item in [t.ones(1)]],
     "anomaly": lambda t: (t.set_anomaly_enabled(True, False), t.is_anomaly_enabled(),
                           t.is_anomaly_check_nan_enabled(), t.set_anomaly_enabled(False), t.is_anomaly_enabled()),
@@ -205,6 +249,108 @@ OUTCOMES: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.usefixtures("as_before")
 def test_outcomes(name: str) -> None:
     same(OUTCOMES[name])
+
+
+class Theirs(torch.Tensor):
+    """A class of PyTorch's tensors."""
+
+
+class Ours(flambeau.Tensor):
+    """The same of Flambeau's."""
+
+
+def as_class(t: Any, tensor: Any) -> Any:
+    return tensor.as_subclass(Ours if t is flambeau else Theirs)
+
+
+def classes(t: Any) -> list[Any]:
+    x = t.ones(2, requires_grad=True)
+    y = t.zeros(2, 3)
+    z = as_class(t, y[1])
+    z.add_(1)
+    parameter = x.as_subclass(t.nn.Parameter)
+    (as_class(t, x) * 2).sum().backward()
+    return [type(z).__bases__ == (t.Tensor,), y, parameter, x.grad, type(z.as_subclass(t.Tensor)) is t.Tensor,
+            as_class(t, x) is x, as_class(t, x).grad_fn.name(), as_class(t, x.detach()).requires_grad]  # fmt: skip
+
+
+def capsules(t: Any) -> list[Any]:
+    return [t.from_dlpack(t.to_dlpack(x)) for x in (t.arange(3), t.ones(2, 3).t(), t.ones(1, requires_grad=True))]
+
+
+def used_capsule(t: Any) -> Any:
+    capsule = t.to_dlpack(t.ones(2))
+    return t.from_dlpack(capsule), t.from_dlpack(capsule)
+
+
+def default_types(t: Any) -> list[Any]:
+    found = []
+    try:
+        for kind in (t.DoubleTensor, "torch.HalfTensor", t.BFloat16Tensor, "torch.FloatTensor"):
+            t.set_default_tensor_type(kind)
+            found.append((t.get_default_dtype(), t.ones(1).dtype))
+    finally:
+        t.set_default_dtype(t.float32)
+    return found
+
+
+BRANCHES: dict[str, Callable[[Any], Any]] = {
+    "true": lambda t: t.cond(True, lambda x: x + 1, lambda x: x - 1, (t.ones(2),)),
+    "number": lambda t: t.cond(0.0, lambda x: x + 1, lambda x: x - 1, [t.ones(2)]),
+    "tensor": lambda t: t.cond(t.ones(2).sum() > 3, lambda x: x + 1, lambda x: x - 1, (t.ones(2),)),
+    "tensor of one": lambda t: t.cond(t.tensor([True]), lambda: t.zeros(1), lambda: t.ones(1)),
+    "dictionary": lambda t: t.cond(t.tensor(1), lambda x: {"a": x["a"] + 1}, lambda x: {"a": x["a"] - 1},
+                                   ({"a": t.ones(2)},)),
+    "two": lambda t: t.cond(t.tensor([True, False]), lambda x: x, lambda x: x, (t.ones(2),)),
+    "no function": lambda t: t.cond(t.tensor(True), 3, lambda x: x, (t.ones(2),)),
+    "no tensors": lambda t: t.cond(t.tensor(True), lambda x: x, lambda x: x, (3,)),
+    "text": lambda t: t.cond("a", lambda x: x, lambda x: x, (t.ones(2),)),
+}  # fmt: skip
+
+OLD: dict[str, Callable[[Any], Any]] = {
+    "volatile": lambda t: t.ones(1).volatile,
+    "volatile set": lambda t: setattr(t.ones(1), "volatile", True),
+    "subclasses": classes,
+    "subclass of no tensor": lambda t: t.ones(1).as_subclass(int),
+    "subclass of no class": lambda t: t.ones(1).as_subclass(3),
+    "capsules": capsules,
+    "used capsule": used_capsule,
+    "capsule of no tensor": lambda t: t.to_dlpack(3),
+    "generator": lambda t: [t.thread_safe_generator(), t.random.thread_safe_generator()],
+}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_branches(name: str) -> None:
+    pytest.importorskip("torch._dynamo")
+    same(BRANCHES[name])
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_old_names(name: str) -> None:
+    same(OLD[name])
+
+
+TYPES: dict[str, Callable[[Any], Any]] = {
+    "types": default_types,
+    "whole": lambda t: t.set_default_tensor_type(t.LongTensor),
+    "unknown": lambda t: t.set_default_tensor_type("torch.FooTensor"),
+    "without a module": lambda t: t.set_default_tensor_type("FloatTensor"),
+    "data type": lambda t: t.set_default_tensor_type(t.float32),
+    "tensor": lambda t: t.set_default_tensor_type(t.Tensor),
+    "on another device": lambda t: t.set_default_tensor_type("torch.cuda.FloatTensor"),
+}
+
+
+@pytest.mark.parametrize("name", TYPES)
+@pytest.mark.filterwarnings("ignore:torch.set_default_tensor_type")
+def test_default_types(name: str) -> None:
+    if name == "types":
+        assert [list(map(str, row)) for row in default_types(flambeau)] == [
+            list(map(str, row)) for row in default_types(torch)
+        ]
+    else:
+        same_error(TYPES[name])
 
 
 @pytest.mark.usefixtures("as_before")
@@ -221,7 +367,9 @@ def test_old_names_of_autocast(library: Any) -> None:
     assert library.is_autocast_enabled("cpu")
 
 
-def test_norms_are_deprecated() -> None:  # PyTorch says so once a process
+def test_deprecations() -> None:  # PyTorch says so once a process
+    with pytest.warns(UserWarning, match=r"torch\.set_default_tensor_type\(\) is deprecated as of PyTorch 2\.1"):
+        flambeau.set_default_tensor_type(flambeau.FloatTensor)
     with pytest.warns(UserWarning, match=r"at::nuclear_norm is deprecated .*`linalg\.matrix_norm\(A, 'nuc', dim"):
         flambeau.nuclear_norm(flambeau.eye(2))
     with pytest.warns(UserWarning, match=r"at::frobenius_norm is deprecated .*`linalg\.vector_norm\(A, 2\., dim"):

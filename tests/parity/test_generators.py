@@ -58,6 +58,19 @@ def _ramp(count: int, dtype: Any) -> NDArray[Any]:
     return (np.arange(count) % 17 / 16).astype(dtype)
 
 
+def _rates(count: int) -> Any:
+    """Means around ten, where another way of drawing begins."""
+    return torch.from_numpy(_ramp(count, np.float32) ** 3 * 50)
+
+
+def _trials(count: int) -> Any:
+    return torch.from_numpy(np.floor(np.arange(count, dtype=np.float32) % 101))
+
+
+def _odds(count: int) -> Any:
+    return torch.from_numpy(_ramp(count, np.float32))
+
+
 def _uniform(low: float, high: float, dtypes: tuple[str, ...] = REALS_AND_COMPLEX) -> Case:
     return Case(
         f"uniform({low}, {high})",
@@ -188,6 +201,20 @@ CASES = (
         lambda t, g: t.geometric_(0.001, generator=g),
         lambda s, shape, d: draws.geometric(s, shape, 0.001, d),
         ("int32", "int64", *FLOATS),
+    ),
+    Case(
+        "poisson",
+        lambda t, g: torch.poisson(_rates(t.numel()).to(t.dtype), generator=g),
+        lambda s, shape, d: draws.poisson(s, shape, _rates(shape[0]).numpy().astype(d), d),
+        FLOATS,
+    ),
+    Case(
+        "binomial",
+        lambda t, g: torch.binomial(_trials(t.numel()).to(t.dtype), _odds(t.numel()).to(t.dtype), generator=g),
+        lambda s, shape, d: draws.binomial(
+            s, shape, _trials(shape[0]).numpy().astype(d), _odds(shape[0]).numpy().astype(d), d
+        ),
+        ("float32", "float64"),
     ),
     Case("cauchy", lambda t, g: t.cauchy_(generator=g), lambda s, shape, d: draws.cauchy(s, shape, dtype=d), FLOATS),
     Case(

@@ -94,6 +94,14 @@ DRAWS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
     "multinomial": lambda t, s: t.multinomial(t.tensor([0.1, 0.0, 0.5, 2.0]), 3),
     "multinomial again": lambda t, s: t.multinomial(t.tensor([[0.1, 0.0], [0.5, 2.0]]), 30, replacement=True),
     "multinomial one": lambda t, s: t.multinomial(ramp(t, (3, 40)) + 0.1, 1),
+    "poisson": lambda t, s: t.poisson(ramp(t, s) * 30),
+    "poisson double": lambda t, s: t.poisson(ramp(t, s, "float64") * 5),
+    "poisson transposed": lambda t, s: t.poisson((ramp(t, (3, 5)) * 30).t()),
+    "poisson endless": lambda t, s: t.poisson(t.tensor([0.0, 1e9, 1e25, float("inf")])),
+    "binomial": lambda t, s: t.binomial(t.floor(ramp(t, s) * 90), ramp(t, s)),
+    "binomial double": lambda t, s: t.binomial(ramp(t, s, "float64") * 8, ramp(t, s, "float64")),
+    "binomial broadcast": lambda t, s: t.binomial(ramp(t, (2, 5)) * 60, t.tensor([0.1, 0.5, 0.9, -1.0, 2.0])),
+    "binomial not a number": lambda t, s: t.binomial(t.tensor([5.0, -1.0]), t.tensor([float("nan"), 0.5])),
     "transposed": lambda t, s: t.zeros(3, 5).t().uniform_(),
     "transposed normal": lambda t, s: t.zeros(5, 5).t().normal_(),
     "permuted": lambda t, s: t.zeros(2, 3, 5).permute(2, 0, 1).normal_(),
@@ -193,6 +201,16 @@ def test_seeds(seed: Any) -> None:
     same(ours.rand(3), torch.rand(3))
 
 
+def test_poisson_has_gradients_of_zero() -> None:
+    found = []
+    for library in (flambeau, torch):
+        rates = library.tensor([1.0, 20.0], requires_grad=True)
+        drawn = library.poisson(rates)
+        (drawn * 2).sum().backward()
+        found.append((drawn.grad_fn.name(), rates.grad.tolist()))
+    assert found[0] == found[1] == ("PoissonBackward0", [0.0, 0.0])
+
+
 def test_fork_rng() -> None:
     ours.manual_seed(0)
     torch.manual_seed(0)
@@ -218,6 +236,16 @@ ERRORS: dict[str, Callable[[Any], Any]] = {
     "negative normal_": lambda t: t.zeros(2).normal_(0, -1),
     "normal without size": lambda t: t.normal(1.0, 2.0),
     "too many samples": lambda t: t.multinomial(t.tensor([1.0, 2.0]), 3),
+    "negative rate": lambda t: t.poisson(t.tensor([1.0, -1.0])),
+    "whole rate": lambda t: t.poisson(t.tensor([1])),
+    "rate of no tensor": lambda t: t.poisson(3),
+    "whole trials": lambda t: t.binomial(t.tensor([1]), t.tensor([0.5])),
+    "whole odds": lambda t: t.binomial(t.tensor([1.0]), t.tensor([1])),
+    "trials of no tensor": lambda t: t.binomial(3, t.tensor([0.5])),
+    "odds of another type": lambda t: t.binomial(t.tensor([1.0]), t.tensor([0.5], dtype=t.float64)),
+    "odds of another shape": lambda t: t.binomial(t.tensor([1.0, 2.0]), t.tensor([0.5, 0.5, 0.5])),
+    "half trials": lambda t: t.binomial(t.tensor([1.0]).half(), t.tensor([0.5]).half()),
+    "binomial backward": lambda t: t.binomial(t.tensor([1.0], requires_grad=True), t.tensor([0.5])).backward(),
     "no samples": lambda t: t.multinomial(t.tensor([1.0, 2.0]), 0),
     "size of a wrong class": lambda t: t.randn("a"),
     "leaf": lambda t: t.zeros(2, requires_grad=True).normal_(),

@@ -6,6 +6,7 @@ stream are those of PyTorch's CPU generator.
 
 from flambeau.generators.categorical import bernoulli, multinomial
 from flambeau.generators.continuous import cauchy, exponential, geometric, log_normal
+from flambeau.generators.counts import binomial, poisson
 from flambeau.generators.integers import integers, unbounded_integers
 from flambeau.generators.normal import normal, normal_like
 from flambeau.generators.permutations import permutation
@@ -13,6 +14,7 @@ from flambeau.generators.uniform import uniform
 
 __all__ = [
     "bernoulli",
+    "binomial",
     "cauchy",
     "exponential",
     "geometric",
@@ -22,6 +24,7 @@ __all__ = [
     "normal",
     "normal_like",
     "permutation",
+    "poisson",
     "unbounded_integers",
     "uniform",
 ]

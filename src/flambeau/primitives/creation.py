@@ -147,6 +147,8 @@ DRAWS = {
         ("uniform", "UniformBackward0"),
         ("random", "RandomBackward0"),
         ("bernoulli", "BernoulliBackward0"),
+        ("binomial", "NotImplemented"),
+        ("poisson", "PoissonBackward0"),
         ("exponential", "ExponentialBackward0"),
         ("geometric", "GeometricBackward0"),
         ("log_normal", "LogNormalBackward0"),

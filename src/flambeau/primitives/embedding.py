@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives.primitive import Array, Scalar, primitive
 
-__all__ = ["embedding", "embedding_bag", "one_hot", "renormalized_rows"]
+__all__ = ["bags_of", "embedding", "embedding_bag", "largest_rows", "one_hot", "renormalized_rows"]
 
 
 def _check_index(index: Array, name: str) -> None:
@@ -55,11 +55,10 @@ def embedding_bag(inputs: tuple[Array, ...], mode: str, padding: int, by_frequen
     _check_index(index, "embedding_bag")
     _check_index(offsets, "embedding_bag")
     bags = offsets.shape[0] - last_is_end
-    place = jnp.arange(index.shape[0], dtype=offsets.dtype)
-    bag = jnp.searchsorted(offsets, place, side="right") - 1
-    bag = jnp.where((index == padding) & (padding >= 0), bags, bag)  # what stands past the last bag is left out
+    bag = _counted_bags(index, offsets, padding, bags)
     if mode == "max":
-        return _largest(weight, index, bag, bags)
+        found, row = _largest(weight, index, bag, bags)
+        return jnp.where(found, jnp.take_along_axis(weight, row, 0, mode="fill", fill_value=jnp.nan), 0)
     rows = _rows(weight, index, by_frequency)
     total = jax.ops.segment_sum(rows * factors[0][:, None] if factors else rows, bag, bags)
     if mode == "sum":
@@ -68,8 +67,19 @@ def embedding_bag(inputs: tuple[Array, ...], mode: str, padding: int, by_frequen
     return total / jnp.maximum(count, 1)[:, None]
 
 
-def _largest(weight: Array, index: Array, bag: Array, bags: int) -> Array:
-    """The largest rows of each bag, column by column; the gradient goes to the first of equal ones."""
+def _bags(index: Array, offsets: Array, bags: int) -> Array:
+    """The bag in which each row is."""
+    place = jnp.arange(index.shape[0], dtype=offsets.dtype)
+    return jnp.minimum(jnp.searchsorted(offsets, place, side="right"), bags) - 1
+
+
+def _counted_bags(index: Array, offsets: Array, padding: int, bags: int) -> Array:
+    """The same, of a row that does not count one past the last bag."""
+    return jnp.where((index == padding) & (padding >= 0), bags, _bags(index, offsets, bags))
+
+
+def _largest(weight: Array, index: Array, bag: Array, bags: int) -> tuple[Array, Array]:
+    """Where each bag has rows, and which of them is the largest, column by column; the first of equal ones."""
     total = index.shape[0]
     rows = jax.lax.stop_gradient(_rows(weight, index, by_frequency=False))
     best = jnp.take(jax.ops.segment_max(rows, bag, bags), bag, axis=0, mode="clip")
@@ -77,14 +87,33 @@ def _largest(weight: Array, index: Array, bag: Array, bags: int) -> Array:
     first = jax.ops.segment_min(place, bag, bags)
     found = first < total
     row = jnp.take(index, jnp.where(found, first, 0), mode="clip") if total else jnp.zeros(first.shape, index.dtype)
-    return jnp.where(found, jnp.take_along_axis(weight, row, 0, mode="fill", fill_value=jnp.nan), 0)
+    return found, row
+
+
+@primitive(differentiable=False)
+def largest_rows(weight: Array, index: Array, offsets: Array, padding: int, bags: int) -> Array:
+    """Which row of each bag is the largest, column by column; 0 in an empty bag."""
+    found, row = _largest(weight, index, _counted_bags(index, offsets, padding, bags), bags)
+    return jnp.where(found, row, 0).astype(jnp.result_type(index.dtype, offsets.dtype))
+
+
+@primitive(differentiable=False)
+def bags_of(index: Array, offsets: Array, padding: int, bags: int) -> tuple[Array, Array]:
+    """The bag in which each row is, and how many rows of each bag count."""
+    counted = _counted_bags(index, offsets, padding, bags)
+    kind = jnp.result_type(index.dtype, offsets.dtype)
+    count = jax.ops.segment_sum(jnp.ones(index.shape, kind), counted, bags)
+    return _bags(index, offsets, bags).astype(kind), count
 
 
 @primitive(differentiable=False)
 def renormalized_rows(weight: Array, index: Array, limit: Scalar, order: Scalar) -> Array:
     """The table with each row that ``index`` names scaled down to a norm of at most ``limit``."""
     power = order.value.astype(weight.dtype)
-    norms = jnp.sum(jnp.abs(weight) ** power, 1) ** (1 / power)
+    sizes = jnp.abs(weight)
+    norms = jnp.sum(sizes**power, 1) ** (1 / power)
+    norms = jnp.where(power == 0, jnp.count_nonzero(weight, 1), norms)
+    norms = jnp.where(jnp.isinf(power), jnp.max(sizes, 1, initial=0), norms)
     used = jnp.zeros(weight.shape[0], bool).at[index.reshape(-1)].set(True)
     most = limit.value.astype(weight.dtype)
     scale = jnp.where(used & (norms > most), most / (norms + 1e-7), 1)

@@ -32,6 +32,11 @@ def reshape(x: Array, shape: tuple[int, ...]) -> Array:
     return x.reshape(shape)
 
 
+@primitive(saves=(), grad_name="AliasBackward0")
+def alias(x: Array) -> Array:
+    return x
+
+
 @primitive(saves=(), grad_name="PermuteBackward0")
 def permute(x: Array, axes: tuple[int, ...]) -> Array:
     return jnp.transpose(x, axes)
@@ -181,6 +186,7 @@ def _write_through_positions(view: Primitive) -> Callable[..., Array]:
 INVERSES: dict[str, Callable[..., Array]] = {
     "reshape": _write_reshape,
     "permute": _write_permute,
+    "alias": lambda base, new: new,
     "expand": _write_expand,
     "basic_index": _write_basic_index,
     "diagonal": _write_through_positions(diagonal),

@@ -251,6 +251,7 @@ def _numpy_as_strided(x: Any, shape: tuple[int, ...], strides: tuple[int, ...], 
 
 # The views once more, in NumPy, which keeps strides.
 _NUMPY_VIEWS: dict[str, Callable[..., Any]] = {
+    "alias": lambda x: x,
     "reshape": lambda x, shape: x.reshape(shape),
     "permute": lambda x, axes: x.transpose(axes),
     "expand": np.broadcast_to,

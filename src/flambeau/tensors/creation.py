@@ -50,6 +50,7 @@ __all__ = [
     "scalar_tensor",
     "set_default_dtype",
     "tensor",
+    "to_dlpack",
     "zeros",
     "zeros_like",
 ]
@@ -368,6 +369,42 @@ def from_numpy(ndarray: Any) -> "Tensor":
     return wrap_array(converted(ndarray, kind), kind, as_device("cpu"))
 
 
+def to_dlpack(tensor: "Tensor") -> Any:
+    """A capsule of DLPack with a copy of the values, for a library that takes nothing newer; it can be used once.
+
+    Raises:
+        TypeError: it is no tensor.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.from_dlpack(torch.to_dlpack(torch.arange(3)))
+        tensor([0, 1, 2])
+
+    Source: https://docs.pytorch.org/docs/stable/dlpack.html#torch.utils.dlpack.to_dlpack
+    """
+    if not isinstance(tensor, Core):
+        raise TypeError(f"_to_dlpack(): argument 'data' (position 1) must be Tensor, not {type(tensor).__name__}")
+    return tensor.detach().__dlpack__()
+
+
+class _Capsule:
+    """A capsule of DLPack on the host as an object that gives it away."""
+
+    def __init__(self, capsule: Any) -> None:
+        if '"dltensor"' not in repr(capsule):  # a capsule's name stands in its text only, and changes as it is used
+            raise RuntimeError(
+                "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so "
+                "you might have already constructed a tensor from it once."
+            )
+        self._capsule = capsule
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+
 def from_dlpack(ext_tensor: Any, *, device: Device = None, copy: bool | None = None) -> "Tensor":
     """A tensor of what another library shows by DLPack, copied.
 
@@ -380,6 +417,8 @@ def from_dlpack(ext_tensor: Any, *, device: Device = None, copy: bool | None = N
         raise ValueError("from_dlpack(copy=False) is not possible: tensors do not share memory; leave copy out")
     if isinstance(ext_tensor, Core):
         return cast("Tensor", ext_tensor).detach().to(device=device, copy=True)
+    if type(ext_tensor).__name__ == "PyCapsule":
+        ext_tensor = _Capsule(ext_tensor)
     if isinstance(ext_tensor, np.ndarray):
         return from_numpy(ext_tensor).to(device=device)
     array: Any = p.imported(ext_tensor)

@@ -1,11 +1,13 @@
 """What a tensor is, and is not: questions whose answer is fixed here; and Python functions of every element."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from flambeau.tensors.core import Core, wrap_array
+from flambeau.primitives.movement import alias
+from flambeau.tensors.core import Core, call_view, wrap_array
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -24,6 +26,44 @@ class Flags(Core):
     def is_cpu(self) -> bool:
         """Whether the values are in the host's memory."""
         return self.device.type == "cpu"
+
+    @property
+    def volatile(self) -> bool:
+        """What there was before ``no_grad``: False, with a warning."""
+        warnings.warn("volatile was removed (Variable.volatile is always False)", stacklevel=2)
+        return False
+
+    @volatile.setter
+    def volatile(self, value: Any) -> None:
+        warnings.warn("volatile was removed and now has no effect. Use `with torch.no_grad():` instead.", stacklevel=2)
+
+    def as_subclass(self, cls: Any) -> Any:
+        """The same elements, at the same place on the tape, as an object of a class that inherits from ``Tensor``.
+
+        What is calculated with it are tensors again.
+
+        Raises:
+            TypeError: ``cls`` is no such class.
+
+        Example:
+            >>> import flambeau as torch
+            >>> class Image(torch.Tensor):
+            ...     pass
+            >>> type(torch.ones(2).as_subclass(Image)).__name__
+            'Image'
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.as_subclass.html
+        """
+        if not isinstance(cls, type):
+            raise TypeError(f"cls must be a type (got {type(cls).__name__})")
+        if not issubclass(cls, Core):
+            raise TypeError(
+                "Creating a Tensor subclass from a class that does not inherit from Tensor is not possible. Make sure "
+                "your class inherits from Tensor."
+            )
+        found: Any = object.__new__(cls)
+        found.__dict__.update(call_view(alias, self, ()).__dict__)
+        return found
 
     def is_conj(self) -> bool:
         """Whether the tensor is a conjugate that is not computed yet: never."""

@@ -37,6 +37,7 @@ __all__ = [
     "manual_seed",
     "seed",
     "set_rng_state",
+    "thread_safe_generator",
 ]
 
 
@@ -268,6 +269,11 @@ def _behind_gate(key: "Tensor") -> "Tensor":
     if gate is None or gate.aval.device != key.device:
         return key
     return made(picks(record(barrier, (key.read(), gate)))[0])
+
+
+def thread_safe_generator() -> Generator | None:
+    """The generator of a loader's thread: None, which means the default one, as its workers are processes."""
+    return None
 
 
 def lots() -> "tuple[tuple[int, ...], Callable[[Tensor], Tensor]]":

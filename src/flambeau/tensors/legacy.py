@@ -1,5 +1,6 @@
 """PyTorch's oldest constructors: ``torch.Tensor(2, 3)``, ``torch.FloatTensor([1, 2])`` and their like."""
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from flambeau.devices.device import CPU, as_device, device
 from flambeau.dtypes.kinds import DTYPES, dtype, get_default_dtype
 from flambeau.tensors.core import Core, wrap_array
-from flambeau.tensors.creation import empty
+from flambeau.tensors.creation import empty, set_default_dtype
 from flambeau.tensors.data import array_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = [
     "Legacy",
     "LongTensor",
     "ShortTensor",
+    "set_default_tensor_type",
 ]
 
 
@@ -109,3 +111,50 @@ ShortTensor = _tensor_type("int16")
 IntTensor = _tensor_type("int32")
 LongTensor = _tensor_type("int64")
 BoolTensor = _tensor_type("bool")
+
+
+def set_default_tensor_type(t: Any, /) -> None:
+    """Set the default data type by an old name: a class such as ``torch.DoubleTensor``, or its name as text.
+
+    Warns:
+        UserWarning: always, since it is deprecated.
+
+    Raises:
+        TypeError: ``t`` is no type of floating tensors, or one of another device.
+        AttributeError: there is no class of this name.
+
+    Example:
+        >>> import warnings
+        >>> import flambeau as torch
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     torch.set_default_tensor_type(torch.DoubleTensor)
+        ...     kind = torch.ones(1).dtype
+        ...     torch.set_default_tensor_type("torch.FloatTensor")
+        >>> kind
+        torch.float64
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.set_default_tensor_type.html
+    """
+    if isinstance(t, str):
+        if t.startswith("torch.cuda."):
+            raise TypeError(
+                f"type {t} not available. Torch not compiled with CUDA enabled."
+                "\n\tFix: call set_default_dtype and set_default_device."
+            )
+        home, _, name = t.rpartition(".")
+        if home != "torch":
+            raise ModuleNotFoundError(f"No module named '{home or name}'")
+        t = globals().get(name)
+        if not isinstance(t, _TensorType):
+            raise AttributeError(f"module 'torch' has no attribute '{name}'")
+    warnings.warn(
+        "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use torch.set_default_dtype() and "
+        "torch.set_default_device() as alternatives.",
+        stacklevel=2,
+    )
+    if not isinstance(t, _TensorType):
+        raise TypeError("invalid type object: only floating-point types are supported as the default type")
+    if not t.dtype.is_floating_point:
+        raise TypeError("only floating-point types are supported as the default type")
+    set_default_dtype(t.dtype)

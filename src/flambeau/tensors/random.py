@@ -41,12 +41,14 @@ __all__ = [
     "bernoulli",
     "default_generator",
     "device_key",
+    "drawn_tensor",
     "fork_rng",
     "get_rng_state",
     "initial_seed",
     "manual_seed",
     "multinomial",
     "normal",
+    "on_tape_of",
     "rand",
     "rand_like",
     "randint",
@@ -62,7 +64,7 @@ __all__ = [
 _Draw = Callable[[Stream, tuple[int, ...], Any, bool], Any]
 
 
-def _drawn(made: Settings, shape: tuple[int, ...], generator: Any, draw: _Draw, order: Any = None) -> "Tensor":
+def drawn_tensor(made: Settings, shape: tuple[int, ...], generator: Any, draw: _Draw, order: Any = None) -> "Tensor":
     """A tensor of drawn numbers; the meta device draws none."""
     if made.device.type == "meta":
         return made.deliver(hollow(shape, made.dtype, made.device))
@@ -126,7 +128,7 @@ def rand(*size: Any, generator: Generator | None = None, **options: Any) -> "Ten
     Source: https://docs.pytorch.org/docs/stable/generated/torch.rand.html
     """
     shape = shape_of("rand", size, options.pop("size", None))
-    return _drawn(settings("rand", options), shape, generator, _uniform)
+    return drawn_tensor(settings("rand", options), shape, generator, _uniform)
 
 
 def randn(*size: Any, generator: Generator | None = None, **options: Any) -> "Tensor":
@@ -151,7 +153,7 @@ def randn(*size: Any, generator: Generator | None = None, **options: Any) -> "Te
     Source: https://docs.pytorch.org/docs/stable/generated/torch.randn.html
     """
     shape = shape_of("randn", size, options.pop("size", None))
-    return _drawn(settings("randn", options), shape, generator, _normal)
+    return drawn_tensor(settings("randn", options), shape, generator, _normal)
 
 
 def _bounds(name: str, arguments: Sequence[Any], named: dict[str, Any], count: int) -> list[Any]:
@@ -195,7 +197,7 @@ def randint(*arguments: Any, generator: Generator | None = None, **options: Any)
     if size.__class__.__name__ not in ("tuple", "list", "Size"):
         raise TypeError(f"randint(): argument 'size' must be tuple of ints, not {size.__class__.__name__}")
     made = settings("randint", options, DTYPES["int64"])
-    return _drawn(made, shape_of("randint", (size,)), generator, _whole(int(low), int(high)))
+    return drawn_tensor(made, shape_of("randint", (size,)), generator, _whole(int(low), int(high)))
 
 
 def _whole(low: int, high: int | None) -> _Draw:
@@ -226,7 +228,7 @@ def randperm(n: int, *, generator: Generator | None = None, **options: Unpack[Op
     Source: https://docs.pytorch.org/docs/stable/generated/torch.randperm.html
     """
     made = settings("randperm", options, DTYPES["int64"])
-    return _drawn(made, (int(n),), generator, _permutations)
+    return drawn_tensor(made, (int(n),), generator, _permutations)
 
 
 def _permutations(stream: Stream, shape: tuple[int, ...], kind: Any, contiguous: bool) -> Any:
@@ -246,7 +248,7 @@ def _like(name: str, input: Any, generator: Any, options: Options | dict[str, An
     order: list[int] | None = _order(source) if form is None or form.name == "preserve_format" else None
     if form is not None and form.name.startswith("channels_last"):
         order = [0, *range(2, len(source.shape)), 1]
-    return _drawn(made, tuple(source.shape), generator, draw, order)
+    return drawn_tensor(made, tuple(source.shape), generator, draw, order)
 
 
 def rand_like(input: "Tensor", *, generator: Generator | None = None, **options: Unpack[Options]) -> "Tensor":
@@ -312,7 +314,7 @@ def normal(
         )
     if not tensors:
         made = settings("normal", options)
-        return _drawn(made, shape_of("normal", (), size), generator, _normal_of(float(mean), float(std)))
+        return drawn_tensor(made, shape_of("normal", (), size), generator, _normal_of(float(mean), float(std)))
     kind, place = tensors[0].dtype, tensors[0].device
     values: list[Any] = [host_value(item.read()) if isinstance(item, Core) else float(item) for item in (mean, std)]
     shape = np.broadcast_shapes(*[np.shape(item) for item in values])
@@ -320,7 +322,7 @@ def normal(
     array = draws.normal_like(stream_of(generator, place), np.broadcast_to(values[0], shape), deviation, kind.numpy)
     result = wrap_array(np.asarray(array, kind.numpy).reshape(shape), kind, place)
     named = "_".join(word for word, item in (("mean", mean), ("std", std)) if isinstance(item, Core))
-    return settings("normal", options, kind, place).deliver(_behind(f"normal_{named}", tensors, result))
+    return settings("normal", options, kind, place).deliver(on_tape_of(f"normal_{named}", tensors, result))
 
 
 def _normal_of(mean: float, std: float) -> _Draw:
@@ -330,7 +332,7 @@ def _normal_of(mean: float, std: float) -> _Draw:
     return draw
 
 
-def _behind(name: str, sources: Sequence[Core], result: "Tensor") -> "Tensor":
+def on_tape_of(name: str, sources: Sequence[Core], result: "Tensor") -> "Tensor":
     """Drawn numbers on the tape of what they were drawn with, with gradients of zero, as PyTorch has it."""
     if any(item.edge() is not None for item in sources):
         return call(DRAWS[name], (result, *sources))
@@ -358,8 +360,8 @@ def bernoulli(input: "Tensor", p: float | None = None, *, generator: Generator |
     probabilities: Any = p
     if p is None and made.device.type != "meta":
         probabilities = np.asarray(source.host())
-    result = _drawn(made, tuple(source.shape), generator, _trials(probabilities))
-    return _behind("bernoulli", (source,), result)
+    result = drawn_tensor(made, tuple(source.shape), generator, _trials(probabilities))
+    return on_tape_of("bernoulli", (source,), result)
 
 
 def _trials(p: Any) -> _Draw:

@@ -20,7 +20,9 @@ from flambeau.nn.functional.pooling import adaptive_max_pool1d_with_indices as a
 from flambeau.nn.functional.reduction import reduced
 from flambeau.nn.functional.sampling import affine_grid_generator
 from flambeau.primitives import dropout as primitives
+from flambeau.primitives import embedding as rows
 from flambeau.primitives.primitive import Primitive
+from flambeau.tensors.core import call, call_in_place
 from flambeau.tensors.norms import matrix_norm, vector_norm
 from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.tensor import Tensor
@@ -38,6 +40,8 @@ __all__ = [
     "dropout",
     "dropout_",
     "embedding",
+    "embedding_bag",
+    "embedding_renorm_",
     "feature_alpha_dropout",
     "feature_alpha_dropout_",
     "feature_dropout",
@@ -248,6 +252,113 @@ def embedding(
     """
     padding = padding_idx if 0 <= padding_idx < len(weight) else None
     return tables.embedding(indices, weight, padding, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
+
+
+def embedding_bag(
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """``nn.functional.embedding_bag`` of one dimension, the table first, and what its gradient needs in PyTorch.
+
+    Args:
+        weight: the table, (rows, width).
+        indices: rows, int64 or int32, (N,).
+        offsets: where each bag begins, (B,).
+        scale_grad_by_freq: whether a row's gradient is divided by how often it is used; of no effect on a maximum.
+        mode: 0 the sum, 1 the mean, 2 the maximum.
+        sparse: not supported: gradients are dense.
+        per_sample_weights: factors of the rows, (N,); with a sum only.
+        include_last_offset: whether the last offset is the end of the last bag.
+        padding_idx: a row that does not count.
+
+    Returns:
+        (B, width); the bag of each index (none for a sum in 32 bits or fewer that counts every row); the numbers of
+        rows in the bags (zeros for a sum); and these again, or for a maximum the rows it is from, (B, width).
+
+    Raises:
+        TypeError: the mode is no number.
+        RuntimeError: shapes, data types, the mode, or places on the host do not fit.
+        NotImplementedError: ``sparse`` is set.
+
+    Example:
+        >>> import flambeau as torch
+        >>> table = torch.tensor([[1.0], [2.0], [4.0]])
+        >>> torch.embedding_bag(table, torch.tensor([0, 1, 2]), torch.tensor([0, 1]), mode=2)[3]
+        tensor([[0],
+                [2]])
+    """
+    word = _bag_mode(mode)
+    for name, tensor, rank in (("offsets", offsets, 1), ("weight", weight, 2)):
+        if tensor.dim() != rank:
+            raise RuntimeError(f"{name} has to be a {rank}D Tensor, but got Tensor of dimension {tensor.dim()}")
+    if per_sample_weights is not None and word != "sum":
+        raise RuntimeError("embedding_bag: per_sample_weights only supported with mode='sum'")
+    padding = tables.checked_bags(weight, indices, offsets, per_sample_weights, include_last_offset, padding_idx)
+    by_frequency = scale_grad_by_freq and word != "max"
+    result = tables.embedding_bag(
+        indices,
+        weight,
+        offsets,
+        None,
+        2,
+        by_frequency,
+        word,
+        sparse,
+        per_sample_weights,
+        include_last_offset,
+        padding_idx,
+    )
+    bag, count = call(rows.bags_of, (indices, offsets), (padding, len(result)))
+    if word == "max":
+        return result, bag, count, call(rows.largest_rows, (weight, indices, offsets), (padding, len(result)))
+    if word == "sum":
+        count = count.new_zeros(len(result) if weight.requires_grad else len(offsets))
+        bag = bag[:0] if padding < 0 and weight.dtype.itemsize <= 4 else bag
+    return result, bag, count, count.clone()
+
+
+def _bag_mode(number: Any) -> str:
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise TypeError(f"embedding_bag(): argument 'mode' (position 5) must be int, not {type(number).__name__}")
+    if not 0 <= number < 3:
+        raise RuntimeError("`mode` must be sum, mean, or max.")
+    return ("sum", "mean", "max")[number]
+
+
+def embedding_renorm_(input: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Tensor:
+    """Scale the rows that are named down to a norm, in place.
+
+    Args:
+        input: the table, (rows, width).
+        indices: rows, int64 or int32, any shape.
+        max_norm: the largest norm that is left.
+        norm_type: order of the norm.
+
+    Returns:
+        The table itself.
+
+    Raises:
+        RuntimeError: data types or the rank do not fit, or the table is a leaf that requires grad.
+        IndexError: an index on the host is out of range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.embedding_renorm_(torch.tensor([[3.0, 4.0], [6.0, 8.0]]), torch.tensor([1]), 5.0, 2.0)
+        tensor([[3., 4.],
+                [3., 4.]])
+    """
+    tables.check_renormalized(input, indices)
+    input.check_writable()
+    own = input.detach()
+    call_in_place(own, rows.renormalized_rows, (own, indices, float(max_norm), float(norm_type)))
+    return input
 
 
 def batch_norm(

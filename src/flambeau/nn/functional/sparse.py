@@ -11,7 +11,7 @@ from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.ranges import arange
 from flambeau.tensors.tensor import Tensor
 
-__all__ = ["embedding", "embedding_bag", "one_hot"]
+__all__ = ["check_renormalized", "checked_bags", "embedding", "embedding_bag", "one_hot"]
 
 
 def embedding(
@@ -130,14 +130,22 @@ def embedding_bag(
         per_sample_weights = None if per_sample_weights is None else per_sample_weights.reshape(-1)
     assert offsets is not None
     _check_mode(mode, scale_grad_by_freq, sparse, per_sample_weights)
-    _check_types(weight, per_sample_weights)
-    padding = _bag_padding(weight, padding_idx)
-    _check_places(input, offsets, weight.shape[0], include_last_offset)
+    padding = checked_bags(weight, input, offsets, per_sample_weights, include_last_offset, padding_idx)
     if max_norm is not None:
         call_in_place(weight.detach(), p.renormalized_rows, (weight.detach(), input, float(max_norm), float(norm_type)))
     factors = () if per_sample_weights is None else (per_sample_weights,)
     static = (mode, padding, bool(scale_grad_by_freq), bool(include_last_offset))
     return call(p.embedding_bag, (weight, input, offsets, *factors), static)
+
+
+def checked_bags(
+    weight: Tensor, input: Tensor, offsets: Tensor, factors: Tensor | None, last_is_end: bool, padding_idx: int | None
+) -> int:
+    """The row that does not count, -1 for none; raises RuntimeError where types do not fit, or (on the host) places."""
+    _check_types(weight, factors)
+    padding = _bag_padding(weight, padding_idx)
+    _check_places(input, offsets, weight.shape[0], last_is_end)
+    return padding
 
 
 def _check_bag(input: Tensor, weight: Tensor, factors: Tensor | None, offsets: Tensor | None) -> None:
@@ -215,7 +223,7 @@ def _check_places(input: Tensor, offsets: Tensor, rows: int, last_is_end: bool) 
         if starts[0] != 0:
             raise RuntimeError(
                 "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. "
-                f"However, got {starts[0]}"
+                f"However, got {starts[0]}\n[ torch.{offsets.dtype.tensor_type}{{}} ]"
             )
         if starts[-1] > input.shape[0]:
             raise RuntimeError(
@@ -236,6 +244,26 @@ def _known(tensor: Tensor) -> Any:
     if isinstance(value, np.ndarray) and tensor.dtype.name in ("int32", "int64"):
         return cast("Any", value)
     return None
+
+
+def check_renormalized(weight: Tensor, indices: Tensor) -> None:
+    """Raise, in PyTorch's words, where rows cannot be scaled to a norm."""
+    where = "(while checking arguments for embedding_renorm_)"
+    if weight.dim() != 2:
+        kind = f"Expected 2-dimensional tensor, but got {weight.dim()}-dimensional tensor"
+        raise RuntimeError(f"{kind} for argument #1 'self' {where}")
+    if indices.dtype.name not in ("int32", "int64"):
+        raise RuntimeError(
+            "Expected tensor for argument #2 'indices' to have one of the following scalar types: Long, Int; but got "
+            f"torch.{indices.dtype.tensor_type} instead {where}"
+        )
+    if not (weight.is_floating_point() or weight.is_complex()):
+        kind = weight.dtype.tensor_type.removesuffix("Tensor")
+        raise RuntimeError(f"norm(): input dtype should be either floating point or complex. Got {kind} instead.")
+    known, rows = _known(indices), weight.shape[0]
+    if known is not None and ((known < 0) | (known >= rows)).any():
+        wrong = known[(known < 0) | (known >= rows)].min()
+        raise IndexError(f"select(): index {wrong} out of range for tensor of size {list(weight.shape)} at dimension 0")
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
