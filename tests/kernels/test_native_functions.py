@@ -1,6 +1,8 @@
 """Linear layers, layer norm, GELU, softmax and attention by kernels give what plain XLA gives, called in any way."""
 
+import os
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from math import prod
@@ -398,3 +400,17 @@ def test_the_same_bits_from_many_threads(name: str) -> None:
         thread.join(120)
     assert not any(thread.is_alive() for thread in threads)
     assert wrong == []
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux tells where threads may run")
+def test_threads_may_run_where_they_might_before() -> None:
+    """Helpers leave the calling thread's processor for a moment; afterwards they may come back."""
+    allowed = os.sched_getaffinity(0)
+    x, weight = jnp.asarray(numbers(64, 784)), jnp.asarray(numbers(256, 784))
+    run = jax.jit(linear_by)
+    for _ in range(200):
+        x = run(x, weight)[:, :1] + x
+    x.block_until_ready()
+    ended = time.monotonic() + 5
+    while any(os.sched_getaffinity(int(thread)) != allowed for thread in os.listdir("/proc/self/task")):
+        assert time.monotonic() < ended

@@ -9,6 +9,10 @@
 #include <string>
 #include <thread>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include "xla/ffi/api/ffi.h"
 
 extern "C" {
@@ -33,6 +37,29 @@ class OneThread {
  private:
   int before_;
 };
+
+// The processor that the calling thread is on; -1 where that cannot be told.
+inline int processor() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+// Moves the calling thread to another processor if it is on this one. A scheduler often wakes a helper where the thread
+// that asked for help is running; the two would take turns until it notices, which takes longer than most pieces of work.
+inline void leave(int busy) {
+#if defined(__linux__)
+  if (busy < 0 || sched_getcpu() != busy) return;
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  cpu_set_t others = allowed;
+  CPU_CLR(busy, &others);
+  if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0)
+    sched_setaffinity(0, sizeof allowed, &allowed);
+#endif
+}
 
 // Calls work(0) ... work(count - 1), on the calling thread and on whichever threads of the pool are free.
 //
@@ -60,7 +87,13 @@ void spread(xla::ffi::ThreadPool& pool, int count, int threads, const Work& work
     }
   };
   const int helpers = std::min(count, threads) - 1;
-  for (int index = 0; index < helpers; ++index) pool.Schedule(decltype(claim)(claim));
+  const int busy = processor();
+  for (int index = 0; index < helpers; ++index) {
+    pool.Schedule([busy, claim] {
+      leave(busy);
+      claim();
+    });
+  }
   claim();
   for (int patience = 2000; patience > 0 && shared->done.load() < count; --patience) {
 #if defined(__x86_64__)
