@@ -8,6 +8,7 @@
 
 #include "buffers.h"
 #include "engine.h"
+#include "few_channels.h"
 #include "geometry.h"
 #include "pages.h"
 #include "parallel.h"
@@ -374,10 +375,13 @@ ffi::Error convolution(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::
                  x.element_type() == ffi::BF16};
   const int threads = std::max<int>(1, static_cast<int>(pool.num_threads()));
   try {
-    if (!shape.half && winograd_serves(shape)) {
+    const auto own = !shape.half && winograd_serves(shape)            ? winograd
+                     : !shape.half && few_channels_serve(what, shape) ? few_channels
+                                                                      : nullptr;
+    if (own != nullptr) {
       std::string error;
-      winograd(what, shape, floats(x), floats(weight), floats(y), reinterpret_cast<float*>(bias), threads,
-               [&](int count, const std::function<void(int)>& work) { error += together(pool, count, threads, work); });
+      own(what, shape, floats(x), floats(weight), floats(y), reinterpret_cast<float*>(bias), threads,
+          [&](int count, const std::function<void(int)>& work) { error += together(pool, count, threads, work); });
       return outcome(error);
     }
     const auto ready = plan(what, shape, bias != nullptr, threads);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace flambeau {
@@ -11,6 +12,9 @@ namespace flambeau {
 enum class Kind : int64_t { kForward = 0, kData = 1, kWeights = 2 };
 
 using Sizes = std::vector<int64_t>;
+
+// Calls work(0) ... work(count - 1), in any order, on all threads.
+using Share = std::function<void(int count, const std::function<void(int)>& work)>;
 
 // Inputs x (batch, channels, in...), weight (outputs, channels / groups, kernel...), result y (batch, outputs, out...).
 struct Geometry {

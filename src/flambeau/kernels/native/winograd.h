@@ -1,14 +1,9 @@
 // Convolutions by windows of 3 x 3 with 16 products where the sum as it is written takes 36.
 #pragma once
 
-#include <functional>
-
 #include "geometry.h"
 
 namespace flambeau {
-
-// Calls work(0) ... work(count - 1), in any order, on all threads.
-using Share = std::function<void(int count, const std::function<void(int)>& work)>;
 
 // Whether these functions take a convolution, and are worth it.
 bool winograd_serves(const Geometry& shape);
