@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from flambeau.dtypes.kinds import from_numpy_dtype
-from flambeau.primitives.activation import unsupported, wide
+from flambeau.primitives.activation import wide
 from flambeau.primitives.primitive import Array, Primitive, primitive
+from flambeau.primitives.refusals import unsupported
 
 __all__ = ["GRID_SAMPLE", "affine_grid"]
 
