@@ -168,13 +168,6 @@ xlogy = _binary("xlogy", "``input log(other)``; 0 where input is 0, unless other
 xlog1py = _binary("xlog1py", "``input log(1 + other)``; 0 where input is 0, unless other is NaN.", BINARY["xlog1py"])
 
 
-def _no_gradient(name: str) -> Callable[[Any], None]:
-    def refuse(_: Any) -> None:
-        raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
-
-    return refuse
-
-
 def zeta(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     """Hurwitz's zeta function: ``sum over k >= 0 of (k + other)^-input``; its gradient is that of ``other`` only.
 
@@ -194,10 +187,6 @@ def zeta(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
 
     Source: https://docs.pytorch.org/docs/stable/special.html#torch.special.zeta
     """
-    if isinstance(input, Tensor) and input.requires_grad:
-        input = input.clone()
-        if input.requires_grad:
-            input.register_hook(_no_gradient("zeta"))
     return _zeta(input, other, out=out)
 
 

@@ -11,6 +11,7 @@ from flambeau.dtypes.kinds import dtype, from_numpy_dtype
 from flambeau.kernels.gelu import activates, gelu_by
 from flambeau.kernels.softmax import normalizes_exponentials, softmax_by
 from flambeau.primitives.primitive import Array, Primitive, primitive
+from flambeau.primitives.refusals import unsupported
 
 __all__ = [
     "ACTIVATIONS",
@@ -21,18 +22,11 @@ __all__ = [
     "prelu",
     "rrelu",
     "softmax",
-    "unsupported",
     "wide",
 ]
 
 _SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
-
-
-def unsupported(kernel: str, x: Array) -> NotImplementedError:
-    """The error for a data type that an operation does not take, in PyTorch's words."""
-    name = from_numpy_dtype(x.dtype).tensor_type.removesuffix("Tensor")
-    return NotImplementedError(f"\"{kernel}\" not implemented for '{name}'")
 
 
 def wide(x: Array) -> Array:

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy import special
 
-from flambeau.primitives.activation import unsupported
 from flambeau.primitives.primitive import Array, Primitive, floating
+from flambeau.primitives.refusals import unsupported
 
 __all__ = ["BESSEL"]
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from flambeau.primitives.activation import unsupported
 from flambeau.primitives.primitive import Array, primitive
+from flambeau.primitives.refusals import unsupported
 
 __all__ = ["ctc_loss"]
 

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from flambeau.primitives.activation import unsupported
 from flambeau.primitives.pooling import Window
 from flambeau.primitives.primitive import Array, primitive
+from flambeau.primitives.refusals import unsupported
 
 __all__ = ["fold", "unfold"]
 

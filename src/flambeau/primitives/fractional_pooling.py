@@ -9,8 +9,8 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
-from flambeau.primitives.activation import unsupported
 from flambeau.primitives.primitive import Array, Primitive
+from flambeau.primitives.refusals import unsupported
 
 __all__ = ["FRACTIONAL_MAX_POOL"]
 

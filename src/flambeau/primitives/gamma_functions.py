@@ -34,13 +34,14 @@ def polygamma(order: int, x: Array) -> Array:
     Left of 1/2 it is reflected: with n the order, ``psi_n(x) = (-1)^n psi_n(1 - x) - pi (d/dx)^n cot(pi x)``.
     """
     if order == 0:
-        return special.digamma(x)
+        return jnp.where(x == 0, -jnp.copysign(jnp.inf, x), special.digamma(x)).astype(x.dtype)
+    pole = (x <= 0) & (x == jnp.floor(x))
     left = x < 0.5
-    right = special.polygamma(order, jnp.where(left, 1 - x, x))
-    reflected = (-1) ** order * right - pi * _cotangent_derivative(order, jnp.where(left, x, 0.25))
-    if order > 1:
-        reflected = jnp.where((x <= 0) & (x == jnp.floor(x)), jnp.inf, reflected)
-    return jnp.where(left, reflected, right)
+    right = special.polygamma(order, jnp.where(left, jnp.where(pole, 1, 1 - x), x))
+    right = jnp.where(x == jnp.inf, 0, right)
+    reflected = (-1) ** order * right - pi * _cotangent_derivative(order, jnp.where(left & ~pole, x, 0.25))
+    infinity = jnp.where(x == -jnp.inf, jnp.nan, jnp.inf) if order == 1 else (-1) ** (order + 1) * jnp.inf
+    return jnp.where(pole, infinity, jnp.where(left, reflected, right)).astype(x.dtype)
 
 
 @polygamma.defjvp

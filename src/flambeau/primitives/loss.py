@@ -6,9 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from flambeau.primitives.activation import unsupported, wide
+from flambeau.primitives.activation import wide
 from flambeau.primitives.kinks import absolute
 from flambeau.primitives.primitive import Array, Primitive, as_array, common_dtype, primitive
+from flambeau.primitives.refusals import unsupported
 
 __all__ = [
     "POINTWISE",

@@ -9,8 +9,9 @@ import numpy as np
 from flambeau.kernels.layer_norm import normalized as rows_normalized
 from flambeau.kernels.layer_norm import normalizes
 from flambeau.kernels.normalization import normalized
-from flambeau.primitives.activation import unsupported, wide
+from flambeau.primitives.activation import wide
 from flambeau.primitives.primitive import Array, Scalar, primitive
+from flambeau.primitives.refusals import unsupported
 
 __all__ = [
     "batch_norm_eval",

@@ -19,9 +19,11 @@ from flambeau.primitives.primitive import (
     check_broadcast,
     common_dtype,
     floating,
+    no_derivative,
     primitive,
     promoted,
 )
+from flambeau.primitives.refusals import refuse
 
 __all__ = [
     "BINARY",
@@ -84,14 +86,15 @@ def div(x: Any, y: Any) -> Array:
     if not (kind.is_floating_point or kind.is_complex):
         kind = python_dtype(float)
         return as_array(x, kind) / as_array(y, kind)
-    return _arithmetic(jnp.divide, x, y)
+    return _arithmetic(kinks.quotient, x, y)
 
 
 @primitive(grad_name="PowBackward0")
 def power(x: Any, y: Any) -> Array:
-    """x ** y; a negative whole exponent of a whole tensor is refused by the door."""
+    """x ** y; a negative whole number as exponent of a whole tensor is refused by the door."""
+    refuse("power", common_dtype(x, y))
     first, second = promoted(x, y)
-    return (kinks.power if jnp.issubdtype(first.dtype, jnp.inexact) else jnp.power)(first, second)
+    return (kinks.power if jnp.issubdtype(first.dtype, jnp.inexact) else kinks.whole_power)(first, second)
 
 
 @primitive(grad_name="PowBackward0")
@@ -102,7 +105,7 @@ def power_static(x: Array, kind: str, exponent: float) -> Array:
     special_case = _POWERS.get(exponent)
     if special_case is not None:
         return special_case(value)
-    if exponent == int(exponent) and abs(exponent) < 64:
+    if abs(exponent) < 64 and exponent == int(exponent):
         return jax.lax.integer_pow(value, int(exponent))
     return jnp.power(value, jnp.asarray(exponent, to.numpy))
 
@@ -112,6 +115,8 @@ _POWERS: dict[float, Callable[[Array], Array]] = {
     1.0: lambda x: x,
     2.0: lambda x: x * x,
     3.0: lambda x: x * x * x,
+    0.5: jnp.sqrt,
+    -0.5: jax.lax.rsqrt,
 }
 
 
@@ -153,30 +158,20 @@ def where(condition: Array, x: Any, y: Any) -> Array:
 @primitive(grad_name="ClampBackward1")
 def clamp(x: Array, low: Any, high: Any, present: tuple[bool, bool]) -> Array:
     """Limit to [low, high]; ``present`` says which bounds count."""
-    operands = [x, *(item for item, there in zip((low, high), present, strict=True) if there)]
-    kind = common_dtype(*operands)
+    kind = common_dtype(x, *(item for item, there in zip((low, high), present, strict=True) if there))
+    refuse("clamp", kind)
     value = as_array(x, kind)
-    if present[0]:
-        bound = as_array(low, kind)
-        value = jnp.where(value < bound, bound, value)
-    if present[1]:
-        bound = as_array(high, kind)
-        value = jnp.where(value > bound, bound, value)
-    return value
+    bounds = [as_array(item, kind) if there else value for item, there in zip((low, high), present, strict=True)]
+    return kinks.clamped(value, *bounds, present)
 
 
 @primitive(grad_name="LerpBackward0")
 def lerp(start: Array, end: Array, weight: Any) -> Array:
     kind = common_dtype(start, end)
-    first, second, share = as_array(start, kind), as_array(end, kind), as_array(weight, kind)
-    return jnp.where(jnp.abs(share) < 0.5, first + share * (second - first), second - (second - first) * (1 - share))
+    return kinks.interpolated(as_array(start, kind), as_array(end, kind), as_array(weight, kind))
 
 
 # -- two operands, by table -------------------------------------------------------------------------------------
-
-
-def _floor_divide(x: Array, y: Array) -> Array:
-    return jnp.floor_divide(x, y)
 
 
 def _trunc_divide(x: Array, y: Array) -> Array:
@@ -194,16 +189,9 @@ def _constant(function: Callable[..., Array]) -> Callable[..., Array]:
     return constant
 
 
-def _maximum(x: Array, y: Array) -> Array:
-    return jnp.maximum(x, y)
-
-
-def _minimum(x: Array, y: Array) -> Array:
-    return jnp.minimum(x, y)
-
-
 def _binary(name: str, function: Callable[..., Array], grad_name: str = "", **options: Any) -> Primitive:
     def lower(x: Any, y: Any) -> Array:
+        refuse(name, common_dtype(x, y))
         return function(*promoted(x, y))
 
     return Primitive(name, lower, grad_name=grad_name, **options)
@@ -212,6 +200,7 @@ def _binary(name: str, function: Callable[..., Array], grad_name: str = "", **op
 def _float_binary(name: str, function: Callable[..., Array], grad_name: str = "") -> Primitive:
     def lower(x: Any, y: Any) -> Array:
         kind = common_dtype(x, y)
+        refuse(name, kind)
         kind = kind if kind.is_floating_point or kind.is_complex else python_dtype(float)
         return function(as_array(x, kind), as_array(y, kind))
 
@@ -221,21 +210,21 @@ def _float_binary(name: str, function: Callable[..., Array], grad_name: str = ""
 BINARY = {
     item.name: item
     for item in (
-        _binary("floor_divide", _floor_divide, differentiable=False),
-        _binary("div_floor", _constant(_floor_divide), "DivBackward2"),
+        _binary("floor_divide", kinks.floor_quotient, **no_derivative("floor_divide")),
+        _binary("div_floor", _constant(kinks.floor_quotient), "DivBackward2"),
         _binary("div_trunc", _constant(_trunc_divide), "DivBackward2"),
-        _binary("remainder", jnp.remainder, "RemainderBackward0"),
+        _binary("remainder", kinks.remainder, "RemainderBackward0"),
         _binary("fmod", jnp.fmod, "FmodBackward0"),
-        _binary("maximum", _maximum, "MaximumBackward0"),
-        _binary("minimum", _minimum, "MinimumBackward0"),
+        _binary("maximum", kinks.maximum, "MaximumBackward0"),
+        _binary("minimum", kinks.minimum, "MinimumBackward0"),
         _binary("bitwise_and", jnp.bitwise_and, differentiable=False),
         _binary("bitwise_or", jnp.bitwise_or, differentiable=False),
         _binary("bitwise_xor", jnp.bitwise_xor, differentiable=False),
         _binary("bitwise_left_shift", jnp.left_shift, differentiable=False),
         _binary("bitwise_right_shift", jnp.right_shift, differentiable=False),
         _float_binary("atan2", kinks.arctan2, "Atan2Backward0"),
-        _float_binary("hypot", jnp.hypot, "HypotBackward0"),
-        _float_binary("logaddexp", jnp.logaddexp, "LogaddexpBackward0"),
+        _float_binary("hypot", kinks.hypot, "HypotBackward0"),
+        _float_binary("logaddexp", partial(kinks.logaddexp, power=jnp.exp), "LogaddexpBackward0"),
         _float_binary("xlogy", kinks.xlogy, "XlogyBackward0"),
     )
 }
@@ -245,6 +234,7 @@ def _comparison(name: str, function: Callable[..., Array], *, truth: bool = Fals
     def lower(x: Any, y: Any) -> Array:
         if truth:
             return function(*[as_array(item, common_dtype(item)) != 0 for item in (x, y)])
+        refuse(name, common_dtype(x, y))
         return function(*promoted(x, y))
 
     return Primitive(name, lower, differentiable=False)
@@ -271,12 +261,22 @@ COMPARISONS = {
 
 def _unary(name: str, function: Callable[..., Array], checks: str = "inputs", **options: Any) -> Primitive:
     """A function with a floating result; whole numbers are converted first."""
-    return Primitive(name, lambda x: function(floating(x)), checks=checks, **options)
+
+    def lower(x: Array) -> Array:
+        refuse(name, common_dtype(x))
+        return function(floating(x))
+
+    return Primitive(name, lower, checks=checks, **options)
 
 
 def _keeping(name: str, function: Callable[..., Array], **options: Any) -> Primitive:
     """A function whose result has the operand's own type."""
-    return Primitive(name, function, **options)
+
+    def lower(x: Array) -> Array:
+        refuse(name, common_dtype(x))
+        return function(x)
+
+    return Primitive(name, lower, **options)
 
 
 def _relu(x: Array) -> Array:
@@ -290,6 +290,15 @@ def _negative(x: Array) -> Array:
             "the `~` or `logical_not()` operator instead."
         )
     return jnp.negative(x)
+
+
+def _in_32_bits(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """A function that half types have the digits for in its result, but not on the way."""
+
+    def lower(x: Array) -> Array:
+        return function(x.astype(jnp.float32)).astype(x.dtype) if x.dtype.itemsize == 2 else function(x)
+
+    return lower
 
 
 def _rounded(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
@@ -307,14 +316,14 @@ UNARY = {
     item.name: item
     for item in (
         _unary("exp", jnp.exp, "output"),
-        _unary("exp2", jnp.exp2, "output"),
+        _unary("exp2", _in_32_bits(jnp.exp2), "output"),
         _unary("expm1", jnp.expm1, "output"),
         _unary("log", jnp.log),
         _unary("log2", jnp.log2),
         _unary("log10", jnp.log10),
         _unary("log1p", jnp.log1p),
         _unary("sqrt", jnp.sqrt, "output"),
-        _unary("rsqrt", jax.lax.rsqrt, "output"),
+        _unary("rsqrt", kinks.rsqrt, "output"),
         _unary("sin", jnp.sin),
         _unary("cos", jnp.cos),
         _unary("tan", jnp.tan, "output"),
@@ -331,20 +340,20 @@ UNARY = {
         _unary("erf", special.erf),
         _unary("erfc", special.erfc),
         _unary("erfinv", special.erfinv),
-        _unary("lgamma", lgamma),
-        _unary("digamma", partial(polygamma, 0)),
+        _unary("lgamma", _in_32_bits(lgamma)),
+        _unary("digamma", _in_32_bits(partial(polygamma, 0))),
         _unary("reciprocal", lambda x: 1 / x, "output"),
-        _unary("logit", special.logit),
+        _unary("logit", kinks.log_odds),
         _keeping("neg", _negative, saves=()),
         _keeping("relu", _relu, checks="output"),
         _keeping("abs", kinks.absolute),
-        _keeping("sign", jnp.sign, saves=()),
+        _keeping("sign", kinks.sign, saves=()),
         _keeping("floor", _rounded(jnp.floor), saves=()),
         _keeping("ceil", _rounded(jnp.ceil), saves=()),
         _keeping("round", _rounded(_round_half_even), saves=()),
         _keeping("trunc", _rounded(jnp.trunc), saves=()),
         _keeping("frac", lambda x: x - jnp.trunc(x), saves=()),
-        _keeping("square", lambda x: x * x, grad_name="PowBackward0"),
+        _keeping("square", lambda x: power_static.lower(x, "int", 2), grad_name="PowBackward0"),
         _keeping("conj", jnp.conj, saves=()),
         _keeping("clone", lambda x: x, saves=()),
         _keeping("bitwise_not", jnp.invert, differentiable=False),

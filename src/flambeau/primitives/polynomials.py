@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import python_dtype
-from flambeau.primitives.activation import unsupported
 from flambeau.primitives.primitive import Array, Primitive, as_array, check_broadcast, common_dtype
+from flambeau.primitives.refusals import unsupported
 
 __all__ = ["POLYNOMIALS"]
 

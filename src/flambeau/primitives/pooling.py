@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from flambeau.kernels.pooling import halves, spread
-from flambeau.primitives.activation import unsupported, wide
+from flambeau.primitives.activation import wide
 from flambeau.primitives.primitive import Array, Primitive
+from flambeau.primitives.refusals import unsupported
 
 __all__ = ["ADAPTIVE_AVG_POOL", "ADAPTIVE_MAX_POOL", "AVG_POOL", "MAX_POOL", "MAX_POOL_WITH_INDICES", "Window"]
 

@@ -1,6 +1,7 @@
 """``Primitive``: a pure JAX function that the record can hold; its shapes and gradients come from JAX."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import jax
@@ -26,6 +27,7 @@ __all__ = [
     "common_dtype",
     "conjugated",
     "floating",
+    "no_derivative",
     "picks",
     "primitive",
     "promoted",
@@ -59,10 +61,12 @@ class Primitive:
         residuals: whether its gradient reads what the forward pass computed on the way (primitives that scan).
         passes: positions of the inputs whose gradient is the result's own, unless their shape or type differs.
         splits: whether the gradients of its inputs have nothing in common: then each is an operation of its own.
+        refuses: for positions of inputs that PyTorch has no gradient of, what raises its error when one is wanted.
     """
 
     __slots__ = (
-        "checks", "differentiable", "grad_name", "lower", "name", "passes", "residuals", "saves", "splits", "variadic",
+        "checks", "differentiable", "grad_name", "lower", "name", "passes", "refuses", "residuals", "saves", "splits",
+        "variadic",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +82,7 @@ class Primitive:
         variadic: bool = False,
         passes: tuple[int, ...] = (),
         splits: bool = False,
+        refuses: Mapping[int, Exception] | None = None,
     ) -> None:
         self.name = name
         self.lower = lower
@@ -89,6 +94,7 @@ class Primitive:
         self.variadic = variadic
         self.passes = passes
         self.splits = splits
+        self.refuses = refuses or {}
         if not differentiable:
             NON_DIFFERENTIABLE.add(name)
 
@@ -109,6 +115,12 @@ class Primitive:
         if isinstance(result, (tuple, list)):
             return tuple(_aval(part, place) for part in result)  # pyright: ignore[reportUnknownVariableType]
         return _aval(result, place)
+
+
+def no_derivative(name: str) -> dict[str, Any]:
+    """Options of a primitive of two inputs through which PyTorch refuses to differentiate."""
+    error = RuntimeError(f"derivative for aten::{name} is not implemented")
+    return {"refuses": {0: error, 1: error}, "grad_name": "NotImplemented"}
 
 
 def primitive(**options: Any) -> Callable[[Callable[..., Any]], Primitive]:
@@ -317,11 +329,16 @@ def pullbacks(operation: Operation, wrt: tuple[int, ...], mask: tuple[int, ...])
         operation: the forward operation.
         wrt: positions of the inputs whose gradients are wanted.
         mask: indexes of the results whose cotangents are given.
+
+    Raises:
+        RuntimeError: PyTorch has no gradient of one of these inputs.
     """
     key = (wrt, mask)
     found = operation.derived.get(key)
     if found is None:
         primitive = operation.primitive
+        for index in primitive.refuses.keys() & wrt:
+            raise copy(primitive.refuses[index])
         passed = [index for index in wrt if index in primitive.passes and operation.inputs[index] is operation.result]
         others = tuple([index for index in wrt if index not in passed])
         parts = [(index,) for index in others] if primitive.splits else [others] if others else []

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from jax.scipy import special
 
 from flambeau.dtypes.kinds import python_dtype
-from flambeau.primitives.activation import unsupported, wide
+from flambeau.primitives.activation import wide
 from flambeau.primitives.kinks import xlog1py
 from flambeau.primitives.primitive import Array, Primitive, as_array, check_broadcast, common_dtype, floating
+from flambeau.primitives.refusals import unsupported
 from flambeau.primitives.zeta import zeta
 
 __all__ = ["BINARY", "UNARY"]
@@ -103,7 +104,7 @@ UNARY = {
 }
 
 
-def _binary(name: str, function: Callable[[Array, Array], Array], half: bool, grad_name: str) -> Primitive:
+def _binary(name: str, function: Callable[[Array, Array], Array], half: bool, **options: Any) -> Primitive:
     def lower(x: Any, y: Any) -> Array:
         check_broadcast(x, y)
         kind = common_dtype(x, y)
@@ -113,13 +114,19 @@ def _binary(name: str, function: Callable[[Array, Array], Array], half: bool, gr
             raise unsupported(f"{name}_cpu", first)
         return function(wide(first), wide(second)).astype(kind.numpy)
 
-    return Primitive(name, lower, grad_name=grad_name)
+    return Primitive(name, lower, **options)
 
 
 BINARY = {
     item.name: item
     for item in (
         _binary("xlog1py", xlog1py, half=True, grad_name="SpecialXlog1PyBackward0"),
-        _binary("zeta", zeta, half=False, grad_name="SpecialZetaBackward0"),
+        _binary(
+            "zeta",
+            zeta,
+            half=False,
+            grad_name="SpecialZetaBackward0",
+            refuses={0: NotImplementedError("the derivative for 'zeta' is not implemented.")},
+        ),
     )
 }

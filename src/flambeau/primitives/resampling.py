@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from flambeau.primitives.activation import unsupported, wide
+from flambeau.primitives.activation import wide
 from flambeau.primitives.primitive import Array, Primitive, primitive
+from flambeau.primitives.refusals import unsupported
 
 __all__ = ["FILTERED", "NEAREST", "NEAREST_EXACT", "channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 

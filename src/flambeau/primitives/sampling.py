@@ -11,8 +11,9 @@ import numpy as np
 
 from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.kernels.sampling import sampled
-from flambeau.primitives.activation import unsupported, wide
+from flambeau.primitives.activation import wide
 from flambeau.primitives.primitive import Array, Primitive, primitive
+from flambeau.primitives.refusals import unsupported
 
 __all__ = ["GRID_SAMPLE", "affine_grid"]
 

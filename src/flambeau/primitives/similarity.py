@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from flambeau.base.shapes import broadcast, normalize_axis
-from flambeau.primitives.activation import unsupported
 from flambeau.primitives.primitive import Array, primitive, promoted
 from flambeau.primitives.reduction import vector_norm
+from flambeau.primitives.refusals import unsupported
 
 __all__ = ["cosine_similarity", "pdist"]
 

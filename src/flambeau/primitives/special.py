@@ -1,6 +1,7 @@
 """Rarer element-wise primitives: special functions, floating-point surgery, whole-number arithmetic, closeness."""
 
 from collections.abc import Callable
+from functools import partial
 from math import log, pi
 from typing import Any
 
@@ -9,18 +10,21 @@ import jax.numpy as jnp
 from jax.scipy import special
 
 from flambeau.dtypes.kinds import python_dtype
-from flambeau.primitives import gamma_functions
-from flambeau.primitives.kinks import absolute
+from flambeau.primitives import gamma_functions, kinks
+from flambeau.primitives.activation import wide
 from flambeau.primitives.primitive import (
     Array,
     Primitive,
     Scalar,
     as_array,
+    check_broadcast,
     common_dtype,
     floating,
+    no_derivative,
     primitive,
     promoted,
 )
+from flambeau.primitives.refusals import refuse, unsupported
 from flambeau.primitives.sorting import ghost
 
 __all__ = ["BINARY", "UNARY", "frexp", "isclose", "mvlgamma", "nan_to_num", "polygamma", "round_to", "same"]
@@ -38,6 +42,7 @@ def _positive(x: Array) -> Array:
 
 def _infinite(sign: float) -> Callable[[Array], Array]:
     def lower(x: Array) -> Array:
+        refuse("isposinf" if sign > 0 else "isneginf", common_dtype(x))
         return x == sign * jnp.inf if _is_floating(x) else jnp.zeros(x.shape, bool)
 
     return lower
@@ -46,7 +51,7 @@ def _infinite(sign: float) -> Callable[[Array], Array]:
 def _sgn(x: Array) -> Array:
     """Direction of a complex number, sign of a real one."""
     if not jnp.iscomplexobj(x):
-        return jnp.sign(x)
+        return kinks.sign(x)
     size = jnp.abs(x)
     return jnp.where(size == 0, 0, x / jnp.where(size == 0, 1, size))
 
@@ -55,6 +60,7 @@ def _angle(x: Array) -> Array:
     value = floating(x)
     if jnp.iscomplexobj(value):
         return jnp.angle(value)
+    value = jax.lax.stop_gradient(value)
     return jnp.where(jnp.isnan(value), value, jnp.where(value < 0, jnp.asarray(pi, value.dtype), 0))
 
 
@@ -73,6 +79,7 @@ def _times(factor: float) -> Callable[[Array], Array]:
 
 def _floating(name: str, function: Callable[..., Array], **options: Any) -> Primitive:
     def lower(x: Array) -> Array:
+        refuse(name, common_dtype(x))
         return function(floating(x))
 
     return Primitive(name, lower, **options)
@@ -91,7 +98,7 @@ UNARY = {
         Primitive("imag", _imaginary, saves=(), grad_name="ImagBackward0"),
         _floating("deg2rad", _times(pi / 180), saves=(), grad_name="Deg2RadBackward0"),
         _floating("rad2deg", _times(180 / pi), saves=(), grad_name="Rad2DegBackward0"),
-        _floating("sinc", jnp.sinc),
+        _floating("sinc", kinks.sinc),
         _floating("i0", gamma_functions.i0),
     )
 }
@@ -99,27 +106,28 @@ UNARY = {
 
 def _binary(name: str, function: Callable[..., Array], **options: Any) -> Primitive:
     def lower(x: Any, y: Any) -> Array:
+        refuse(name, common_dtype(x, y))
         return function(*promoted(x, y))
 
     return Primitive(name, lower, **options)
 
 
 def _nextafter(x: Array, y: Array) -> Array:
-    """The number next to x; its derivative by x is taken to be 1, as PyTorch does."""
-    return jnp.nextafter(jax.lax.stop_gradient(x), jax.lax.stop_gradient(y)) + ghost(x)
+    """The number next to x, y itself where they are equal; elsewhere its derivative by x is 1, as PyTorch has it."""
+    x, y = jnp.broadcast_arrays(x, y)
+    start, end = jax.lax.stop_gradient((x, y))
+    equal = start == end
+    return jnp.where(equal, end, jnp.nextafter(start, end) + ghost(x))
 
 
 def _floating_binary(name: str, function: Callable[..., Array], **options: Any) -> Primitive:
     def lower(x: Any, y: Any) -> Array:
         kind = common_dtype(x, y)
+        refuse(name, kind)
         kind = kind if kind.is_floating_point or kind.is_complex else python_dtype(float)
         return function(as_array(x, kind), as_array(y, kind))
 
     return Primitive(name, lower, **options)
-
-
-def _copysign(x: Array, y: Array) -> Array:
-    return jnp.where(jnp.signbit(y), -absolute(x), absolute(x))
 
 
 def _extreme(larger: bool) -> Callable[[Array, Array], Array]:
@@ -134,42 +142,84 @@ def _extreme(larger: bool) -> Callable[[Array, Array], Array]:
     return function
 
 
-def _whole(name: str, function: Callable[..., Array]) -> Callable[[Array, Array], Array]:
-    def checked(x: Array, y: Array) -> Array:
-        if _is_floating(x) or x.dtype == bool:
-            kind = "Bool" if x.dtype == bool else {"float32": "Float", "float64": "Double"}.get(x.dtype.name, "Half")
-            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{kind}'")
-        return function(x, y)
+def _gcd(x: Array, y: Array) -> Array:
+    """Greatest common divisor; unlike JAX's it comes to an end at the smallest number, which has no opposite."""
 
-    return checked
+    def step(pair: tuple[Array, Array]) -> tuple[Array, Array]:
+        first, second = pair
+        more = second != 0
+        left = jnp.where(more, jax.lax.rem(first, jnp.where(more, second, 1)), 0)
+        return jnp.where(more, second, first), left
+
+    return jax.lax.while_loop(lambda pair: jnp.any(pair[1] != 0), step, _sizes(x, y))[0]
+
+
+def _lcm(x: Array, y: Array) -> Array:
+    divisor = _gcd(x, y)
+    return jnp.abs(jnp.where(divisor == 0, 0, x // jnp.where(divisor == 0, 1, divisor) * y))
+
+
+def _sizes(x: Array, y: Array) -> tuple[Array, Array]:
+    first, second = jnp.broadcast_arrays(jnp.abs(x), jnp.abs(y))
+    return first, second
 
 
 def _heaviside(x: Array, y: Array) -> Array:
     return jnp.where(x == 0, y, (x > 0).astype(x.dtype))
 
 
-def _ldexp(x: Array, y: Array) -> Array:
-    return x * jnp.exp2(y)
+def _scaled(x: Array, y: Array) -> Array:
+    """``x * 2**y`` of whole ``y``, exact: in three steps, each of which stays inside the range of numbers."""
+    kind, bits = (jnp.float64, jnp.int64) if x.dtype == jnp.float64 else (jnp.float32, jnp.int32)
+    most, digits = jnp.finfo(kind).maxexp - 1, jnp.finfo(kind).nmant
+    value = x.astype(kind)
+    left = jnp.clip(y, -3 * most + 3, 3 * most - 3).astype(bits)
+    for steps in (3, 2, 1):
+        step = left // steps
+        value = value * jax.lax.bitcast_convert_type((step + most) << digits, kind)
+        left = left - step
+    return value.astype(x.dtype)
 
 
-def _logaddexp2(x: Array, y: Array) -> Array:
-    return jnp.logaddexp(x * log(2), y * log(2)) / log(2)
+def _ldexp(x: Any, y: Any) -> Array:
+    check_broadcast(x, y)
+    kind = common_dtype(x, y)
+    kind = kind if kind.is_floating_point or kind.is_complex else python_dtype(float)
+    value, exponent = as_array(x, kind), as_array(y, common_dtype(y))
+    if kind.is_complex or _is_floating(exponent):
+        return (wide(value) * jnp.exp2(wide(exponent).astype(wide(value).dtype))).astype(kind.numpy)
+    if exponent.dtype == bool and (isinstance(x, Scalar) or x.dtype != bool):
+        raise unsupported("ldexp_cpu_exp", exponent)
+    return _scaled(value, exponent.astype(jnp.int64))
+
+
+def _igamma(name: str, function: Callable[[Array, Array], Array], start: float) -> Primitive:
+    """A function of ``x`` that begins with ``start`` at 0; PyTorch does not differentiate it by ``a``."""
+
+    def limited(a: Array, x: Array) -> Array:
+        whole = jnp.isinf(x)
+        edge = jnp.where(x == 0, start, jnp.where(jnp.isinf(a), jnp.where(whole, jnp.nan, start), 1 - start))
+        known = (a != -jnp.inf) & (x >= 0) & ((x == 0) | whole | (a == jnp.inf)) | (a == jnp.inf) & jnp.isnan(x)
+        return jnp.where(jnp.isfinite(a), function(a, x), jnp.where(known, edge, jnp.nan)).astype(x.dtype)
+
+    error = NotImplementedError(f"the derivative for '{name}: input' is not implemented.")
+    return _floating_binary(name, limited, refuses={0: error})
 
 
 BINARY = {
     item.name: item
     for item in (
-        _floating_binary("copysign", _copysign),
-        _floating_binary("ldexp", _ldexp, grad_name="MulBackward0"),
-        _floating_binary("logaddexp2", _logaddexp2),
+        _floating_binary("copysign", kinks.copysign),
+        Primitive("ldexp", _ldexp),
+        _floating_binary("logaddexp2", partial(kinks.logaddexp, power=jnp.exp2)),
         _floating_binary("nextafter", _nextafter, grad_name="NextafterBackward0"),
-        _floating_binary("igamma", special.gammainc),
-        _floating_binary("igammac", special.gammaincc),
+        _igamma("igamma", special.gammainc, 0.0),
+        _igamma("igammac", special.gammaincc, 1.0),
         _binary("fmax", _extreme(larger=True)),
         _binary("fmin", _extreme(larger=False)),
-        _binary("gcd", _whole("gcd", jnp.gcd), differentiable=False),
-        _binary("lcm", _whole("lcm", jnp.lcm), differentiable=False),
-        _binary("heaviside", _heaviside, differentiable=False),
+        _binary("gcd", _gcd, differentiable=False),
+        _binary("lcm", _lcm, differentiable=False),
+        _binary("heaviside", _heaviside, **no_derivative("heaviside")),
     )
 }
 
@@ -177,6 +227,7 @@ BINARY = {
 @primitive(saves=(), grad_name="RoundBackward0")
 def round_to(x: Array, decimals: int) -> Array:
     """Nearest multiple of 10 ** -decimals, halves to even."""
+    refuse("round_cpu" if decimals else "round", common_dtype(x))
     if not _is_floating(x):
         return x
     if decimals == 0:
@@ -199,7 +250,9 @@ def nan_to_num(x: Array, nan: Any, posinf: Any, neginf: Any, given: tuple[bool, 
 
 @primitive(grad_name="PolygammaBackward0")
 def polygamma(x: Array, order: int) -> Array:
-    return gamma_functions.polygamma(order, floating(x))
+    refuse("digamma trigamma polygamma".split()[min(order, 2)], common_dtype(x))
+    value = floating(x)
+    return gamma_functions.polygamma(order, wide(value)).astype(value.dtype)
 
 
 @primitive(grad_name="MvlgammaBackward0")
@@ -212,9 +265,8 @@ def mvlgamma(x: Array, order: int) -> Array:
 
 @primitive(grad_name="FrexpBackward0")
 def frexp(x: Array) -> tuple[Array, Array]:
-    mantissa, exponent = jnp.frexp(x)
-    scale = jnp.exp2(-exponent.astype(x.dtype))
-    return x * jax.lax.stop_gradient(scale) if _is_floating(x) else mantissa, exponent.astype(jnp.int32)
+    exponent = jnp.frexp(jax.lax.stop_gradient(x))[1]
+    return _scaled(x, -exponent), exponent
 
 
 @primitive(differentiable=False)

@@ -26,7 +26,8 @@ def zeta(s: Array, q: Array) -> Array:
     below = jax.lax.while_loop(lambda state: jnp.any(state[0] < count), step, start)[1]
     found = below + special.zeta(s, q + count)
     outside = jnp.where(q == jnp.floor(q), jnp.inf, jnp.where(s == jnp.floor(s), found, jnp.nan))
-    return jnp.where(s == 1, jnp.inf, jnp.where(s < 1, jnp.nan, jnp.where(q <= 0, outside, found)))
+    found = jnp.where(s == 1, jnp.inf, jnp.where(s < 1, jnp.nan, jnp.where(q <= 0, outside, found)))
+    return jnp.where((s == jnp.inf) & (q > 0) & (q <= 1), jnp.where(q == 1, 1, jnp.inf), found).astype(q.dtype)
 
 
 @zeta.defjvp
