@@ -40,6 +40,8 @@ TARGETS = (
     "flambeau_sampling",
     "flambeau_sampling_gradients",
     "flambeau_matmul",
+    "flambeau_take",
+    "flambeau_add",
     "flambeau_sgd",
     "flambeau_adam",
 )

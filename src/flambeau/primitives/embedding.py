@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives.primitive import Array, Scalar, primitive
+from flambeau.primitives.rows import add_rows, take_rows
 
 __all__ = ["bags_of", "embedding", "embedding_bag", "largest_rows", "one_hot", "renormalized_rows"]
 
@@ -22,7 +23,8 @@ def _check_index(index: Array, name: str) -> None:
 def _rows(weight: Array, index: Array, by_frequency: bool) -> Array:
     """``weight[index]``, a row out of range being NaN; by frequency, gradients are divided by a row's uses."""
     count = weight.shape[0]
-    rows = jnp.take(weight, jnp.where(index < 0, count, index), axis=0, mode="fill", fill_value=jnp.nan)
+    where = jnp.where(index < 0, count, index).reshape(-1)
+    rows = take_rows(weight, where, 0).reshape(*index.shape, *weight.shape[1:])
     if not by_frequency:
         return rows
     often = jnp.zeros(count, weight.dtype).at[index.reshape(-1)].add(1)
@@ -60,7 +62,8 @@ def embedding_bag(inputs: tuple[Array, ...], mode: str, padding: int, by_frequen
         found, row = _largest(weight, index, bag, bags)
         return jnp.where(found, jnp.take_along_axis(weight, row, 0, mode="fill", fill_value=jnp.nan), 0)
     rows = _rows(weight, index, by_frequency)
-    total = jax.ops.segment_sum(rows * factors[0][:, None] if factors else rows, bag, bags)
+    nothing = jnp.zeros((bags, weight.shape[1]), weight.dtype)
+    total = add_rows(nothing, bag, rows * factors[0][:, None] if factors else rows, 0)
     if mode == "sum":
         return total
     count = jax.ops.segment_sum(jnp.ones(index.shape, weight.dtype), bag, bags)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives.primitive import Array, Primitive, Scalar, as_array, primitive
+from flambeau.primitives.rows import add_each, add_rows, along, take_each, take_rows
 from flambeau.primitives.segments import group_products
 from flambeau.primitives.sorting import ghost
 
@@ -64,13 +65,6 @@ def _looked_up(where: Any, x: Array) -> Array:
     return x[where]
 
 
-def _along(x: Array, axis: int, index: Array) -> tuple[Array, ...]:
-    """Positions of ``x``, one array an axis, that an index of the same rank names along one axis."""
-    grid = list(jnp.meshgrid(*[jnp.arange(size) for size in index.shape], indexing="ij", sparse=True))
-    grid[axis] = jnp.where(index < 0, index + x.shape[axis], index)
-    return tuple(jnp.broadcast_arrays(*grid))
-
-
 def _cut(source: Array, shape: Sequence[int]) -> Array:
     """The leading part of an array."""
     return source[tuple([slice(size) for size in shape])]
@@ -83,7 +77,14 @@ def _cut(source: Array, shape: Sequence[int]) -> Array:
 def index(inputs: tuple[Array, ...], spec: tuple[bool, ...]) -> Array:
     """(x, index arrays...): x at these positions, whole axes where ``spec`` is false."""
     x, *indices = inputs
+    if _of_rows(spec, indices):
+        return take_rows(x, indices[0].reshape(-1), 0).reshape(*indices[0].shape, *x.shape[1:])
     return x.at[_filled_in(spec, indices)].get(mode="fill")
+
+
+def _of_rows(spec: tuple[bool, ...], indices: Sequence[Array]) -> bool:
+    """Whether these are positions along the first axis alone."""
+    return len(indices) == 1 and spec[0] and jnp.issubdtype(indices[0].dtype, jnp.integer)
 
 
 @primitive(saves=_MANY, grad_name="IndexPutBackward0", variadic=True)
@@ -104,6 +105,8 @@ def index_put(inputs: tuple[Any, ...], spec: tuple[bool, ...], accumulate: bool)
         message = f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of"
         raise RuntimeError(f"{message} shape {list(shape)}") from None
     value = value.astype(x.dtype)
+    if accumulate and _of_rows(spec, indices):
+        return add_rows(x, indices[0].reshape(-1), value.reshape(-1, *x.shape[1:]), 0)
     return x.at[where].add(value) if accumulate else _replaced(spec, x, value, tuple(indices))
 
 
@@ -111,7 +114,7 @@ def index_put(inputs: tuple[Any, ...], spec: tuple[bool, ...], accumulate: bool)
 def index_select(x: Array, where: Array, axis: int) -> Array:
     if x.ndim == 0:
         return x
-    return jnp.take(x, where.reshape(-1), axis=axis, mode="fill")
+    return take_rows(x, where.reshape(-1), axis)
 
 
 @primitive(saves=(2, 3), grad_name="IndexAddBackward0")
@@ -121,7 +124,7 @@ def index_add(x: Array, source: Array, where: Array, alpha: Scalar, axis: int) -
     added = source * as_array(alpha, kind)
     if x.ndim == 0:
         return x + added.reshape(())
-    return x.at[(slice(None),) * axis + (where.reshape(-1),)].add(added)
+    return add_rows(x, where.reshape(-1), added, axis)
 
 
 @primitive(saves=(1,), grad_name="GatherBackward0")
@@ -130,7 +133,7 @@ def gather(x: Array, where: Array, axis: int) -> Array:
         return jnp.broadcast_to(x, where.shape)
     if where.ndim == 0:
         return gather.lower(x, where.reshape(1), axis).reshape(())
-    return x.at[_along(x, axis, where)].get(mode="fill")
+    return take_each(x, where, axis)
 
 
 @primitive(saves=(), grad_name="GatherBackward0")
@@ -145,7 +148,7 @@ def scatter(x: Array, source: Any, where: Array, axis: int) -> Array:
     if where.size == 0:
         return x
     row, places = _row(x), _row(where)
-    value, at = _source_like(row, source, places), _along(row, axis, places)
+    value, at = _source_like(row, source, places), along(row, axis, places)
     return jnp.reshape(_replaced((True,) * row.ndim, row, value, at), x.shape)
 
 
@@ -167,7 +170,10 @@ def scatter_reduce(x: Array, source: Any, where: Array, axis: int, reduce: str, 
     if where.size == 0:
         return x
     row, places = _row(x), _row(where)
-    value, at = _source_like(row, source, places), _along(row, axis, places)
+    value = _source_like(row, source, places)
+    if reduce == "sum" and include_self:
+        return add_each(row, places, value, axis).reshape(x.shape)
+    at = along(row, axis, places)
     if not include_self:
         row = _replaced((True,) * row.ndim, row, jnp.full_like(value, _NEUTRAL[reduce](row.dtype)), at)
     return _SCATTERED[reduce](row, value, at, include_self).reshape(x.shape)
@@ -237,15 +243,16 @@ _NEUTRAL: dict[str, Callable[[Any], Any]] = {
 
 @primitive(saves=(1,), grad_name="TakeBackward0")
 def take(x: Array, where: Array) -> Array:
-    return jnp.take(x.reshape(-1), where, mode="fill")
+    return take_rows(x.reshape(-1), where.reshape(-1), 0).reshape(where.shape)
 
 
 @primitive(saves=(2,), grad_name="PutBackward0")
 def put(x: Array, source: Array, where: Array, accumulate: bool) -> Array:
     flat, positions = x.reshape(-1), where.reshape(-1)
     value = source.reshape(-1).astype(x.dtype)
-    result: Any = flat.at[positions].add(value) if accumulate else _replaced((True,), flat, value, (positions,))
-    return result.reshape(x.shape)
+    if accumulate:
+        return add_rows(flat, positions, value, 0).reshape(x.shape)
+    return jnp.reshape(_replaced((True,), flat, value, (positions,)), x.shape)
 
 
 @primitive(saves=(1,), grad_name="MaskedScatterBackward0")
