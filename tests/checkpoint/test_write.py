@@ -125,7 +125,7 @@ INTEGERS = [
         [list(range(count)) for count in (0, 1, 2, 999, 1_000)],
         {str(index): index for index in range(2_002)},
         [b"\0\xff", bytearray(), bytearray(b"\xff"), 1 + 2j],
-        [{1, "a"}, set(), OrderedDict([(1, 2)]), Counter("aab")],
+        [{1, 2.5}, set(), OrderedDict([(1, 2)]), Counter("aab")],
         {1: {2.5: {None: {(1, "x"): {True: "deep"}}}}},
     ],
     ids=lambda value: repr(value)[:40],
