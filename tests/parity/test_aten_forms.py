@@ -307,6 +307,19 @@ BRANCHES: dict[str, Callable[[Any], Any]] = {
     "text": lambda t: t.cond("a", lambda x: x, lambda x: x, (t.ones(2),)),
 }  # fmt: skip
 
+
+def test_only_the_chosen_branch_is_called() -> None:
+    x = flambeau.tensor([1.0, 2.0], requires_grad=True)
+    found = flambeau.cond(x.sum() > 0, lambda x: (x * x).sum(), lambda _: pytest.fail("called"), (x,))
+    found.backward()
+    assert (found.item(), x.grad.tolist()) == (5.0, [2.0, 4.0])
+
+
+def test_calculations_with_a_class_of_ones_own_give_tensors() -> None:
+    assert type(flambeau.ones(2).as_subclass(Ours) * 2) is flambeau.Tensor
+    assert type(torch.ones(2).as_subclass(Theirs) * 2) is Theirs
+
+
 OLD: dict[str, Callable[[Any], Any]] = {
     "volatile": lambda t: t.ones(1).volatile,
     "volatile set": lambda t: setattr(t.ones(1), "volatile", True),

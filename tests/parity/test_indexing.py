@@ -95,6 +95,7 @@ WRITES: dict[str, tuple[Any, ...]] = {
     "index_add": (lambda t, x, y: x.index_add_(0, t.tensor([0, 2, 0]), y, alpha=2), X, X),
     "index_copy": (lambda t, x, i, y: x.index_copy_(1, i, y[:, :2]), X, K, X * 3),
     "index_fill": (lambda t, x, i: x.index_fill_(1, i, 2), X, K),
+    "index_fill of a tensor": (lambda t, x, v: x.index_fill_(0, t.tensor([1, 1, 0]), v[0]), X, V),
     "index_put": (lambda t, x, i, v: x.index_put_((i, i), v[:2]), X, K, V),
     "index_put accumulate": (lambda t, x, v: x.index_put_((t.tensor([0, 0, 1]),), v[:, None], accumulate=True), X, V),
     "put": (lambda t, x, v: x.put_(t.tensor([0, 5, 11]), v), X, V),

@@ -57,7 +57,7 @@ def embedding_bag(inputs: tuple[Array, ...], mode: str, padding: int, by_frequen
     _check_index(index, "embedding_bag")
     _check_index(offsets, "embedding_bag")
     bags = offsets.shape[0] - last_is_end
-    bag = _counted_bags(index, offsets, padding, bags)
+    bag = _counted(index, offsets, padding, bags)
     if mode == "max":
         found, row = _largest(weight, index, bag, bags)
         return jnp.where(found, jnp.take_along_axis(weight, row, 0, mode="fill", fill_value=jnp.nan), 0)
@@ -70,15 +70,15 @@ def embedding_bag(inputs: tuple[Array, ...], mode: str, padding: int, by_frequen
     return total / jnp.maximum(count, 1)[:, None]
 
 
-def _bags(index: Array, offsets: Array, bags: int) -> Array:
-    """The bag in which each row is."""
+def _bags(index: Array, offsets: Array) -> Array:
+    """The bag in which each row is; one past the last bag for what stands behind that."""
     place = jnp.arange(index.shape[0], dtype=offsets.dtype)
-    return jnp.minimum(jnp.searchsorted(offsets, place, side="right"), bags) - 1
+    return jnp.searchsorted(offsets, place, side="right") - 1
 
 
-def _counted_bags(index: Array, offsets: Array, padding: int, bags: int) -> Array:
+def _counted(index: Array, offsets: Array, padding: int, bags: int) -> Array:
     """The same, of a row that does not count one past the last bag."""
-    return jnp.where((index == padding) & (padding >= 0), bags, _bags(index, offsets, bags))
+    return jnp.where((index == padding) & (padding >= 0), bags, _bags(index, offsets))
 
 
 def _largest(weight: Array, index: Array, bag: Array, bags: int) -> tuple[Array, Array]:
@@ -96,17 +96,17 @@ def _largest(weight: Array, index: Array, bag: Array, bags: int) -> tuple[Array,
 @primitive(differentiable=False)
 def largest_rows(weight: Array, index: Array, offsets: Array, padding: int, bags: int) -> Array:
     """Which row of each bag is the largest, column by column; 0 in an empty bag."""
-    found, row = _largest(weight, index, _counted_bags(index, offsets, padding, bags), bags)
+    found, row = _largest(weight, index, _counted(index, offsets, padding, bags), bags)
     return jnp.where(found, row, 0).astype(jnp.result_type(index.dtype, offsets.dtype))
 
 
 @primitive(differentiable=False)
 def bags_of(index: Array, offsets: Array, padding: int, bags: int) -> tuple[Array, Array]:
     """The bag in which each row is, and how many rows of each bag count."""
-    counted = _counted_bags(index, offsets, padding, bags)
+    counted = _counted(index, offsets, padding, bags)
     kind = jnp.result_type(index.dtype, offsets.dtype)
     count = jax.ops.segment_sum(jnp.ones(index.shape, kind), counted, bags)
-    return _bags(index, offsets, bags).astype(kind), count
+    return jnp.minimum(_bags(index, offsets), bags - 1).astype(kind), count
 
 
 @primitive(differentiable=False)

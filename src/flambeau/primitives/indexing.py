@@ -14,6 +14,7 @@ from flambeau.primitives.segments import group_products
 from flambeau.primitives.sorting import ghost
 
 __all__ = [
+    "INDEX_FILL",
     "diag_embed",
     "gather",
     "index",
@@ -108,6 +109,22 @@ def index_put(inputs: tuple[Any, ...], spec: tuple[bool, ...], accumulate: bool)
     if accumulate and _of_rows(spec, indices):
         return add_rows(x, indices[0].reshape(-1), value.reshape(-1, *x.shape[1:]), 0)
     return x.at[where].add(value) if accumulate else _replaced(spec, x, value, tuple(indices))
+
+
+def _index_filled(x: Array, value: Any, where: Array, axis: int) -> Array:
+    """X with one value at the positions ``where`` of an axis."""
+    if x.ndim == 0:
+        return _index_filled(x.reshape(1), value, where, 0).reshape(())
+    filled = jnp.zeros(x.shape[axis], bool).at[where.reshape(-1)].set(True)
+    number = as_array(value, from_numpy_dtype(x.dtype)) if isinstance(value, Scalar) else value.astype(x.dtype)
+    return jnp.where(filled.reshape(-1, *[1] * (x.ndim - axis - 1)), number, x)
+
+
+# By whether the value is a number.
+INDEX_FILL = {
+    True: Primitive("index_fill", _index_filled, saves=(2,), grad_name="IndexFillBackward0"),
+    False: Primitive("index_fill_tensor", _index_filled, saves=(2,), grad_name="IndexFillBackward1"),
+}
 
 
 @primitive(saves=(1,), grad_name="IndexSelectBackward0")

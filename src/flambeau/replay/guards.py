@@ -10,7 +10,8 @@ from flambeau.tensors.core import Core
 __all__ = ["Guards"]
 
 _FIELDS: Final = (
-    "_storage", "_storage.node.aval", "_requires_grad", "_grad_fn", "_leaf_hooks", "_post_accumulate_hooks",
+    "_storage", "_storage.node.aval", "_requires_grad", "_grad_fn", "_grad_dtype", "_leaf_hooks",
+    "_post_accumulate_hooks",
 )  # fmt: skip
 _state_of = attrgetter(*_FIELDS)
 

@@ -70,6 +70,7 @@ class Core:
     _own_steps: tuple[View, ...] = ()  # from _base to this tensor
     _requires_grad: bool = False
     _grad: "Tensor | None" = None
+    _grad_dtype: tuple[Any] | None = None  # the type of _grad, (None,) for any; None: the tensor's own
     _grad_fn: GradFn | None = None
     _output_nr: int = 0
     _leaf_hooks: dict[int, Callable[..., Any]] | None = None

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, cast
 from flambeau.base.hooks import RemovableHandle
 from flambeau.differentiation.modes import MODE
 from flambeau.differentiation.tape import Edge, GradFn, Tracked, Versioned, taped
+from flambeau.dtypes.kinds import dtype
 from flambeau.graph.node import Aval
 from flambeau.graph.record import record
 from flambeau.primitives.pointwise import add
+from flambeau.primitives.pointwise import cast as cast_to
 from flambeau.tensors.core import Core, made
 from flambeau.tensors.walks import backward
 
@@ -96,13 +98,49 @@ class Gradients(Core):
                     f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
                     f"'{list(self.shape)}'. Please ensure that the gradient and the tensor are the same size"
                 )
-            if value.dtype is not self.dtype:
-                raise RuntimeError(_OTHER_TYPE.format(value.dtype.cpp_name, self.dtype.tensor_type[:-6]))
+            (wanted,) = self._grad_dtype or (self.dtype,)
+            if wanted is not None and value.dtype is not wanted:
+                raise RuntimeError(_OTHER_TYPE.format(value.dtype.cpp_name, wanted.tensor_type[:-6]))
         self._grad = value
 
     @grad.deleter
     def grad(self) -> None:
         self._grad = None
+
+    @property
+    def grad_dtype(self) -> "dtype | None":
+        """The data type of ``grad``, by default the tensor's own: gradients are converted to it. None takes any.
+
+        Raises:
+            RuntimeError: the tensor is no leaf, what is assigned is no data type, or ``grad`` is of another one.
+
+        Example:
+            >>> import flambeau as torch
+            >>> x = torch.ones(2, requires_grad=True)
+            >>> x.grad_dtype = torch.float64
+            >>> (x * 3).sum().backward()
+            >>> x.grad
+            tensor([3., 3.], dtype=torch.float64)
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.grad_dtype.html
+        """
+        if not self.is_leaf:
+            raise RuntimeError("grad_dtype can only be accessed on leaf tensors.")
+        return (self._grad_dtype or (self.dtype,))[0]
+
+    @grad_dtype.setter
+    def grad_dtype(self, value: "dtype | None") -> None:
+        if not self.is_leaf:
+            raise RuntimeError("grad_dtype can only be set on leaf tensors.")
+        if value is not None and not isinstance(value, dtype):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise RuntimeError(f"grad_dtype must be a torch.dtype or None, but got {type(value).__name__}")
+        if self._grad is not None and value is not None and self._grad.dtype is not value:
+            raise RuntimeError(
+                f"Cannot set grad_dtype to '{value.tensor_type[:-6]}' because there is already a gradient with dtype "
+                f"'{self._grad.dtype.cpp_name}'. Please clear the gradient (.grad = None) before changing grad_dtype, "
+                "or ensure the new grad_dtype matches the existing gradient's dtype."
+            )
+        self._grad_dtype = (value,)
 
     @property
     def data(self) -> "Tensor":
@@ -197,7 +235,7 @@ class Gradients(Core):
 
     def accumulate(self, gradient: Tracked) -> None:
         """Add a gradient to ``.grad``, after the tensor's own hooks."""
-        if self._leaf_hooks:
+        if self._leaf_hooks or self._grad_dtype:
             gradient = self.hooked(gradient)
         held = self._grad
         if held is None:
@@ -211,7 +249,10 @@ class Gradients(Core):
                 hook(self)
 
     def hooked(self, gradient: Tracked) -> Tracked:
-        """A gradient after the tensor's hooks."""
+        """A gradient in the type it is to have, after the tensor's hooks."""
+        (wanted,) = self._grad_dtype or (None,)
+        if wanted is not None and gradient.node.aval.dtype is not wanted:
+            (gradient,) = taped(cast_to, (gradient,), (wanted,))
         for hook in list((self._leaf_hooks or {}).values()):
             gradient = _on_tracked(hook)(gradient) or gradient
         return gradient

@@ -435,7 +435,7 @@ def _index_copied(tensor: Core, dim: int, index: "Tensor", source: "Tensor") -> 
 
 def _index_filled(tensor: Core, dim: int, index: "Tensor", value: Any) -> Any:
     axis = check_filled(tensor, dim, index, value)
-    return p.index_put, (tensor, operand(value), index), (_at_axis(tensor, axis), False)
+    return p.INDEX_FILL[not isinstance(value, Core)], (tensor, operand(value), index), (axis,)
 
 
 def _put_at(tensor: "Tensor", indices: "Sequence[Tensor | None]", values: "Tensor", accumulate: bool) -> Any:
