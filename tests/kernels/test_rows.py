@@ -56,7 +56,7 @@ CASES = {
     "index_put": Case(
         lambda x, where, y: index_put.lower((x, y, where), (True,), True), ((90, 37), (7, 43), (7, 43, 37))
     ),
-    "take": Case(lambda x, where: take.lower(x, where), ((9, 10), (71, 79))),
+    "take": Case(take.lower, ((9, 10), (71, 79))),
     "put": Case(lambda x, where, y: put.lower(x, y, where, True), ((9, 10), (71, 79), (71, 79))),
     "embedding": Case(lambda x, where: embedding.lower(x, where, 3, False), ((90, 37), (7, 43))),
     "embedding_bag": Case(
