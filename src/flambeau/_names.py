@@ -127,8 +127,8 @@ _NAMES: dict[str, str] = {
         unsafe_split unsafe_split_with_sizes vsplit vstack
     """,
     "flambeau.functions.linalg": """
-        _weight_norm cholesky cholesky_inverse cholesky_solve det geqrf inverse logdet lu lu_solve lu_unpack matrix_exp
-        norm_except_dim orgqr ormqr pca_lowrank pinverse qr slogdet svd svd_lowrank triangular_solve
+        _weight_norm cholesky cholesky_inverse cholesky_solve det geqrf inverse lobpcg logdet lu lu_solve lu_unpack
+        matrix_exp norm_except_dim orgqr ormqr pca_lowrank pinverse qr slogdet svd svd_lowrank triangular_solve
     """,
     "flambeau.functions.matmul": """
         addbmm addmm addmv addmv_ addr baddbmm bmm chain_matmul cross dot einsum ger inner kron matmul matrix_power mm

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flambeau.tensors.eigenpairs import lobpcg
 from flambeau.tensors.lowrank import pca_lowrank, svd_lowrank
 from flambeau.tensors.norms import norm_except_dim
 from flambeau.tensors.norms import weight_norm as _weight_norm
@@ -18,6 +19,7 @@ __all__ = [
     "det",
     "geqrf",
     "inverse",
+    "lobpcg",
     "logdet",
     "lu",
     "lu_solve",

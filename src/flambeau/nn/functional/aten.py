@@ -438,6 +438,12 @@ def max_pool1d_with_indices(
 # -- norms -----------------------------------------------------------------------------------------------------------
 
 
+_OLD_NORM = (
+    "at::{}_norm is deprecated and it is just left for JIT compatibility. It will be removed in a future PyTorch "
+    "release. Please use `linalg.{}_norm(A, {}, dim, keepdim)` instead"
+)
+
+
 @takes_out()
 def frobenius_norm(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) -> Tensor:
     """``linalg.vector_norm`` of order 2 along at most two dimensions; all if none is named.
@@ -458,12 +464,6 @@ def frobenius_norm(input: Tensor, dim: int | Sequence[int], keepdim: bool = Fals
     return vector_norm(input, 2, axes or None, keepdim)
 
 
-_OLD_NORM = (
-    "at::{}_norm is deprecated and it is just left for JIT compatibility. It will be removed in a future PyTorch "
-    "release. Please use `linalg.{}_norm(A, {}, dim, keepdim)` instead"
-)
-
-
 @takes_out()
 def nuclear_norm(input: Tensor, dim: int | Sequence[int] | bool = (-2, -1), keepdim: bool = False) -> Tensor:
     """``linalg.matrix_norm`` of order ``"nuc"``; without ``dim``, ``keepdim`` may come second.
@@ -473,11 +473,6 @@ def nuclear_norm(input: Tensor, dim: int | Sequence[int] | bool = (-2, -1), keep
 
     Raises:
         RuntimeError: there are no matrices along these dimensions, or the input holds whole numbers.
-
-    Example:
-        >>> import flambeau as torch
-        >>> torch.nuclear_norm(torch.eye(3))
-        tensor(3.)
     """
     warnings.warn(_OLD_NORM.format("nuclear", "matrix", "'nuc'"), stacklevel=3)
     if isinstance(dim, bool):
