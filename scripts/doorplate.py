@@ -60,9 +60,9 @@ MODULES: dict[str, set[str]] = {
 
 # Functions of nn.functional that PyTorch has at its top, too.
 FUNCTIONAL = (
-    "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear celu celu_ channel_shuffle conv1d conv2d "
-    "conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout embedding "
-    "feature_alpha_dropout feature_dropout group_norm hardshrink instance_norm layer_norm log_softmax max_pool1d "
+    "adaptive_avg_pool1d avg_pool1d batch_norm bilinear celu celu_ channel_shuffle conv1d conv2d "
+    "conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity embedding "
+    "feature_dropout group_norm hardshrink instance_norm layer_norm log_softmax max_pool1d "
     "max_pool2d max_pool3d native_channel_shuffle pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu "
     "rms_norm rrelu rrelu_ selu selu_ softmax threshold threshold_"
 ).split()

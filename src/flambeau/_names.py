@@ -24,8 +24,9 @@ _NAMES: dict[str, str] = {
         gradient
     """,
     "flambeau.nn.functional.native": """
-        _log_softmax_backward_data _native_batch_norm_legit _softmax_backward_data constant_pad_nd grid_sampler
-        grid_sampler_2d grid_sampler_3d native_batch_norm native_dropout native_group_norm native_layer_norm
+        _log_softmax_backward_data _native_batch_norm_legit _softmax_backward_data alpha_dropout constant_pad_nd dropout
+        feature_alpha_dropout grid_sampler grid_sampler_2d grid_sampler_3d native_batch_norm native_dropout
+        native_group_norm native_layer_norm
     """,
     "flambeau.tensors.segments": """
         segment_reduce
@@ -169,11 +170,10 @@ _NAMES: dict[str, str] = {
         can_cast is_complex is_floating_point is_tensor numel promote_types result_type
     """,
     "flambeau.nn.functional": """
-        adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear celu celu_ channel_shuffle conv1d conv2d conv3d
-        conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout embedding
-        feature_alpha_dropout group_norm hardshrink instance_norm layer_norm log_softmax max_pool1d max_pool2d
-        max_pool3d native_channel_shuffle pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm rrelu
-        rrelu_ selu selu_ softmax threshold threshold_
+        adaptive_avg_pool1d avg_pool1d batch_norm bilinear celu celu_ channel_shuffle conv1d conv2d conv3d conv_tbc
+        conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity embedding group_norm hardshrink
+        instance_norm layer_norm log_softmax max_pool1d max_pool2d max_pool3d native_channel_shuffle pairwise_distance
+        pdist pixel_shuffle pixel_unshuffle prelu rms_norm rrelu rrelu_ selu selu_ softmax threshold threshold_
     """,
 }
 HOMES: dict[str, str] = {name: module for module, names in _NAMES.items() for name in names.split()}

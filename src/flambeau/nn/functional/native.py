@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from flambeau.dtypes.kinds import dtype
-from flambeau.nn.functional.dropout import dropout
+from flambeau.nn.functional.dropout import alpha_dropout as alpha_dropped
+from flambeau.nn.functional.dropout import dropout as dropped
+from flambeau.nn.functional.dropout import feature_alpha_dropout as feature_alpha_dropped
 from flambeau.nn.functional.normalization import batch_norm, group_norm, layer_norm
 from flambeau.nn.functional.padding import pad as padded
 from flambeau.nn.functional.sampling import grid_sample
@@ -15,7 +17,10 @@ __all__ = [
     "_log_softmax_backward_data",
     "_native_batch_norm_legit",
     "_softmax_backward_data",
+    "alpha_dropout",
     "constant_pad_nd",
+    "dropout",
+    "feature_alpha_dropout",
     "grid_sampler",
     "grid_sampler_2d",
     "grid_sampler_3d",
@@ -87,11 +92,33 @@ def _native_batch_norm_legit(
     return native_batch_norm(input, weight, bias, *rest, **named)
 
 
+def _checked(p: float) -> float:
+    """A probability; raises RuntimeError where the functions of ``nn.functional`` raise ValueError."""
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p:g}")
+    return p
+
+
+def dropout(input: Tensor, p: float, train: bool) -> Tensor:
+    """``nn.functional.dropout``."""
+    return dropped(input, _checked(p), train)
+
+
+def alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
+    """``nn.functional.alpha_dropout``."""
+    return alpha_dropped(input, _checked(p), train)
+
+
+def feature_alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
+    """``nn.functional.feature_alpha_dropout``."""
+    return feature_alpha_dropped(input, _checked(p), train)
+
+
 def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
     """``nn.functional.dropout``, and which elements are kept."""
     if not train and train is not None:
         return input.clone(), input.new_ones(input.shape).bool()
-    kept = dropout(input.detach() * 0 + 1, p)
+    kept = dropout(input.detach() * 0 + 1, p, True)
     return input * kept, kept != 0
 
 
