@@ -265,6 +265,11 @@ def norm(
     return input.norm(p, dim, keepdim, dtype)
 
 
+def _check_inexact(name: str, input: Tensor) -> None:
+    if not (input.dtype.is_floating_point or input.dtype.is_complex):
+        raise RuntimeError(f"{name} only support floating point and complex dtypes")
+
+
 @numpy_names
 def var_mean(
     input: Tensor,
@@ -275,6 +280,7 @@ def var_mean(
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Variance and mean; see ``Tensor.var``."""
+    _check_inexact("var_mean", input)
     found = input.var(dim, unbiased, keepdim, correction=correction)
     return found, input.mean(None if isinstance(dim, bool) else dim, keepdim)
 
@@ -289,6 +295,7 @@ def std_mean(
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Standard deviation and mean; see ``Tensor.std``."""
+    _check_inexact("std_mean", input)
     found = input.std(dim, unbiased, keepdim, correction=correction)
     return found, input.mean(None if isinstance(dim, bool) else dim, keepdim)
 

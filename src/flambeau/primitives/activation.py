@@ -204,7 +204,7 @@ def _softmax(name: str, log: bool) -> Primitive:
 
     def lower(x: Array, axis: int, kind: dtype | None) -> Array:
         value = x if kind is None else x.astype(kind.numpy)
-        if not jnp.issubdtype(value.dtype, jnp.inexact):
+        if value.size and not jnp.issubdtype(value.dtype, jnp.floating):
             raise unsupported(f"{name}_{'lastdim_' if axis == x.ndim - 1 else ''}kernel_impl", value)
         operand = wide(value)
         if value.ndim == 0:

@@ -90,7 +90,7 @@ def _pointwise(name: str, kernel: str, function: Callable[..., Array], grad_name
             raise unsupported(kernel, as_array(x, kind))
         value, goal = wide(as_array(x, kind)), wide(as_array(target, kind))
         losses = function(value - goal, *[number.value.astype(value.dtype) for number in numbers])
-        return reduced(losses, reduction).astype(kind.numpy)
+        return reduced(losses, reduction).astype(x.dtype if name == "huber_loss" else kind.numpy)
 
     return Primitive(name, lower, grad_name=grad_name)
 
@@ -152,6 +152,8 @@ def binary_cross_entropy_with_logits(inputs: tuple[Array, ...], present: tuple[b
     x, target, *rest = inputs
     items = iter(rest)
     weight, positive = [next(items) if there else None for there in present]
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise unsupported("log_sigmoid_cpu", x)
     value = wide(x)
     log_sigmoid = jax.nn.log_sigmoid(value)
     if positive is None:

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype
-from flambeau.primitives.kinks import absolute
+from flambeau.primitives.kinks import absolute, sign
 from flambeau.primitives.primitive import Array, Primitive, floating, primitive
+from flambeau.primitives.refusals import unsupported
 
 __all__ = [
     "REDUCTIONS",
@@ -57,7 +58,13 @@ def _mean(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) ->
     return jnp.mean(value, axis=axes, keepdims=keepdim)
 
 
+def _check_real(name: str, x: Array, plural: str = "") -> None:
+    if jnp.iscomplexobj(x):
+        raise RuntimeError(f"{name} does not support complex input{plural}")
+
+
 def _nansum(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
+    _check_real("nansum on CPU", x, "s")
     value = _accumulated(x, kind)
     return jnp.sum(jnp.where(jnp.isnan(value), 0, value), axis=axes, keepdims=keepdim)
 
@@ -67,6 +74,7 @@ def _nanmean(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None)
     if not jnp.issubdtype(value.dtype, jnp.inexact):
         kinds = f"floating point or complex dtype but got {_type_name(x)}"
         raise RuntimeError(f"nanmean(): expected input to have {kinds}")
+    _check_real("nansum on CPU", x, "s")
     there = ~jnp.isnan(value)
     total = jnp.sum(jnp.where(there, value, 0), axis=axes, keepdims=keepdim)
     return total / jnp.sum(there, axis=axes, keepdims=keepdim).astype(total.dtype)
@@ -88,12 +96,43 @@ def _check_not_empty(name: str, x: Array, axes: tuple[int, ...]) -> None:
             raise IndexError(f"{name}: Expected reduction dim {axis} to have non-zero size.")
 
 
-def _extreme(name: str, function: Callable[..., Array]) -> Primitive:
-    """Largest or smallest value; the gradient is shared equally among ties."""
+@partial(jax.custom_jvp, nondiff_argnums=(0, 2, 3))
+def _shared(function: Callable[..., Array], x: Array, axes: tuple[int, ...], among_nan: bool) -> Array:
+    """Largest or smallest value, with its axes kept; the gradient is shared equally among ties.
+
+    Where it is NaN, the elements that are NaN share it if ``among_nan`` is set; otherwise all gradients are NaN.
+    """
+    return function(x, axis=axes, keepdims=True)
+
+
+@_shared.defjvp
+def _shared_derivative(
+    function: Callable[..., Array],
+    axes: tuple[int, ...],
+    among_nan: bool,
+    primals: tuple[Array],
+    tangents: tuple[Array],
+) -> tuple[Array, Array]:
+    x = primals[0]
+    found = _shared(function, x, axes, among_nan)
+    lost = jnp.isnan(found)
+    hit = (x == found) | (lost & jnp.isnan(x) if among_nan else lost)
+    share = 1 / jnp.sum(hit, axis=axes, keepdims=True).astype(x.dtype)
+    weights = jnp.where(hit, share if among_nan else jnp.where(lost, jnp.nan, share), 0)
+    return found, jnp.sum(tangents[0] * weights, axis=axes, keepdims=True)
+
+
+def _extreme(name: str, function: Callable[..., Array], kernel: str = "") -> Primitive:
+    """Largest or smallest value; ``kernel`` is what refuses complex numbers."""
 
     def lower(x: Array, axes: tuple[int, ...], keepdim: bool, kind: dtype | None) -> Array:
+        if jnp.iscomplexobj(x):
+            raise unsupported(kernel, x)
         _check_not_empty(f"{name}()", x, axes)
-        return function(x, axis=axes, keepdims=keepdim)
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            return function(x, axis=axes, keepdims=keepdim)
+        found = _shared(function, x, axes, among_nan=name in ("max", "min"))
+        return found if keepdim else jnp.squeeze(found, axes)
 
     return Primitive(name, lower)
 
@@ -134,10 +173,10 @@ REDUCTIONS = {
         Primitive("prod", _prod),
         Primitive("nansum", _nansum, saves=(0,)),
         Primitive("nanmean", _nanmean, saves=(0,)),
-        _extreme("amax", jnp.max),
-        _extreme("amin", jnp.min),
-        _extreme("max", jnp.max),
-        _extreme("min", jnp.min),
+        _extreme("amax", jnp.max, "max_values_cpu"),
+        _extreme("amin", jnp.min, "min_values_cpu"),
+        _extreme("max", jnp.max, "max_all"),
+        _extreme("min", jnp.min, "min_all"),
         Primitive("logsumexp", _logsumexp),
         _truth("all", jnp.all),
         _truth("any", jnp.any),
@@ -153,9 +192,25 @@ def _variance(x: Array, axes: tuple[int, ...], correction: float, keepdim: bool)
     count = 1
     for axis in axes:
         count *= x.shape[axis]
+    return _spread(x, axes, count - correction, keepdim)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
+def _spread(x: Array, axes: tuple[int, ...], left: float, keepdim: bool) -> Array:
+    """Sum of squared distances from the mean, divided by ``left``; by 0 if that is below."""
     distance = x - jnp.mean(x, axis=axes, keepdims=True)
     squares = jnp.real(distance * jnp.conj(distance)) if jnp.iscomplexobj(x) else distance * distance
-    return jnp.sum(squares, axis=axes, keepdims=keepdim) / jnp.asarray(max(count - correction, 0), squares.dtype)
+    return jnp.sum(squares, axis=axes, keepdims=keepdim) / jnp.asarray(max(left, 0), squares.dtype)
+
+
+@_spread.defjvp
+def _spread_derivative(
+    axes: tuple[int, ...], left: float, keepdim: bool, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    """The mean's part is left out: distances from it add up to 0."""
+    x = primals[0]
+    slope = (2 / left if left else float("inf")) * jnp.conj(x - jnp.mean(x, axis=axes, keepdims=True))
+    return _spread(x, axes, left, keepdim), jnp.real(jnp.sum(tangents[0] * slope, axis=axes, keepdims=keepdim))
 
 
 @primitive(grad_name="VarBackward0")
@@ -188,16 +243,51 @@ def vector_norm(x: Array, order: float, axes: tuple[int, ...], keepdim: bool, ki
         return _root(jnp.sum(squares, axis=axes, keepdims=keepdim))
     if order == 0:
         return jnp.sum(value != 0, axis=axes, keepdims=keepdim).astype(jnp.real(value).dtype)
+    _check_has_extreme(value, order, axes)
     size = absolute(value)
     if order in (float("inf"), float("-inf")):
-        return (jnp.max if order > 0 else jnp.min)(size, axis=axes, keepdims=keepdim)
+        found = _shared(jnp.max if order > 0 else jnp.min, size, axes, among_nan=True)
+        return found if keepdim else jnp.squeeze(found, axes)
     if order == 1:
         return jnp.sum(size, axis=axes, keepdims=keepdim)
-    there = size != 0
-    powers = jnp.where(there, jnp.where(there, size, 1) ** order, 0 if order > 0 else jnp.inf)
-    total = jnp.sum(powers, axis=axes, keepdims=keepdim)
-    safe = (total != 0) & jnp.isfinite(total)
-    return jnp.where(safe, jnp.where(safe, total, 1) ** (1 / order), 0 if order < 0 else total).astype(total.dtype)
+    found = _power_norm(value, order, axes)
+    return found if keepdim else jnp.squeeze(found, axes)
+
+
+def _check_has_extreme(x: Array, order: float, axes: tuple[int, ...]) -> None:
+    """Raise, in PyTorch's words, where there is nothing that a norm of infinite or negative order could be."""
+    if x.size or (0 <= order < float("inf")):
+        return
+    start, end = (
+        f"linalg.vector_norm cannot compute the {order:g} norm on ",
+        "and the operation does not have an identity",
+    )
+    if len(axes) == x.ndim:
+        raise RuntimeError(f"{start}an empty tensor because the operation does not have an identity")
+    for axis in axes:
+        if x.shape[axis] == 0:
+            raise RuntimeError(f"{start}the dimension {axis}because this dimension is empty {end}")
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _power_norm(x: Array, order: float, axes: tuple[int, ...]) -> Array:
+    """(sum of |x| ** order) ** (1 / order), with its axes kept."""
+    return jnp.sum(jnp.abs(x) ** order, axis=axes, keepdims=True) ** (1 / order)
+
+
+@_power_norm.defjvp
+def _power_norm_derivative(
+    order: float, axes: tuple[int, ...], primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    """``x |x| ** (order - 2) / norm ** (order - 1)``, 0 where x or the norm is."""
+    x = primals[0]
+    found = _power_norm(x, order, axes)
+    there = x != 0
+    size = absolute(jnp.where(there, x, 1))
+    direction = jnp.conj(x) / size if jnp.iscomplexobj(x) else sign(x)
+    safe = jnp.where(found == 0, jnp.inf if order > 1 else 0, found)
+    slope = jnp.where(there, direction * size ** (order - 1), 0) / safe ** (order - 1)
+    return found, jnp.real(jnp.sum(tangents[0] * slope, axis=axes, keepdims=True)).astype(found.dtype)
 
 
 @primitive(grad_name="LinalgMatrixNormBackward0")
@@ -233,6 +323,7 @@ def _along(name: str, position: Callable[..., Array]) -> Callable[..., tuple[Arr
     """Values and their positions along one axis; a 0-d tensor has position 0."""
 
     def lower(x: Array, axis: int, keepdim: bool) -> tuple[Array, Array]:
+        _check_real(f"{name}():", x)
         if x.ndim == 0:
             return x, jnp.zeros((), jnp.int64)
         if x.shape[axis] == 0:
@@ -250,6 +341,9 @@ min_along = Primitive("min", _along("min", partial(_first, jnp.min)), grad_name=
 
 def _argument(name: str, function: Callable[..., Array]) -> Primitive:
     def lower(x: Array, axis: int | None, keepdim: bool) -> Array:
+        _check_real(f"{name}():", x)
+        if x.dtype == bool:
+            raise RuntimeError(f"{name}(): does not support bool input")
         if x.ndim == 0:
             return jnp.zeros((), jnp.int64)
         if axis is None and x.size == 0:
@@ -277,9 +371,24 @@ def cumprod(x: Array, axis: int, kind: dtype | None) -> Any:
     return jnp.cumprod(value, axis=axis) if value.ndim else value
 
 
+@jax.custom_jvp
+def _log_sum(x: Array, y: Array) -> Array:
+    """``log(exp(x) + exp(y))``; its derivatives of all orders stay finite for distant numbers."""
+    return jnp.logaddexp(x, y)
+
+
+@_log_sum.defjvp
+def _log_sum_derivative(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    distance = primals[0] - primals[1]
+    slope = tangents[0] * jax.nn.sigmoid(distance) + tangents[1] * jax.nn.sigmoid(-distance)
+    return _log_sum(*primals), slope
+
+
 @primitive(grad_name="LogcumsumexpBackward0")
 def logcumsumexp(x: Array, axis: int) -> Array:
-    return jax.lax.cumlogsumexp(x, axis=axis) if x.ndim else x
+    if not jnp.issubdtype(x.dtype, jnp.inexact):
+        raise unsupported("logcumsumexp_out_cpu", x)
+    return jax.lax.associative_scan(_log_sum, x, axis=axis) if x.ndim else x
 
 
 @primitive(saves=(), grad_name="TraceBackward0")

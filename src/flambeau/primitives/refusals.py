@@ -27,14 +27,15 @@ REFUSALS: dict[str, dict[str, tuple[type[Exception], str]]] = {
             "logaddexp2:logaddexp2_cpu nextafter:nextafter_cpu",
             "bi": "logaddexp:logaddexp_cpu lerp_number:lerp_kernel_scalar lerp:lerp_kernel_tensor",
             "bc": "floor_divide:div_floor_cpu div_floor:div_floor_cpu div_trunc:div_trunc_cpu "
-            "remainder:remainder_cpu fmod:fmod_cpu round:round_vml_cpu",
+            "remainder:remainder_cpu fmod:fmod_cpu round:round_vml_cpu kthvalue:kthvalue_cpu median:median_cpu "
+            "median_along:median_out",
             "bfc": "gcd:gcd_cpu lcm:lcm_cpu bitwise_left_shift:lshift_cpu bitwise_right_shift:rshift_cpu",
             "fc": "bitwise_and:bitwise_and_cpu bitwise_or:bitwise_or_cpu bitwise_xor:bitwise_xor_cpu "
             "bitwise_not:bitwise_not_cpu",
             "c": "atan2:atan2_cpu copysign:copysign_cpu xlogy:xlogy_cpu lt:lt_cpu le:le_cpu gt:gt_cpu ge:ge_cpu "
             "erf:erf_vml_cpu erfc:erfc_vml_cpu erfinv:erfinv_vml_cpu lgamma:lgamma_vml_cpu digamma:digamma "
             "trigamma:trigamma polygamma:polygamma "
-            "logit:logit_cpu i0:i0_vml_cpu",
+            "logit:logit_cpu i0:i0_vml_cpu mode:mode_cpu cummax:cummax_cpu cummin:cummin_cpu",
             "b": "power:pow abs:abs_cpu",
         }.items()
         for name, kernel in (item.split(":") for item in kernels.split())

@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from flambeau.kernels.ordering import order
+from flambeau.primitives.kinks import interpolated
 from flambeau.primitives.primitive import Array, Primitive, as_array, common_dtype, primitive
+from flambeau.primitives.refusals import refuse
 
 __all__ = [
     "cummax",
@@ -57,11 +59,17 @@ def _is_nan(x: Array) -> Array:
 
 @primitive(saves=(0,), grad_name="SortBackward0")
 def sort(x: Array, axis: int, descending: bool) -> tuple[Array, Array]:
+    if jnp.iscomplexobj(x):
+        raise RuntimeError(" Sort does not support complex dtypes on CPU")
     return _picked(x, _order(x, axis, descending), axis) if x.ndim else _whole(x)
 
 
 @primitive(saves=(0,), grad_name="TopkBackward0")
 def topk(x: Array, k: int, axis: int, largest: bool) -> tuple[Array, Array]:
+    if jnp.iscomplexobj(x):
+        raise RuntimeError(" topk does not support complex dtypes on CPU")
+    if x.dtype == bool:
+        raise RuntimeError("topk does not support bool dtypes on CPU")
     if x.ndim == 0:
         return _whole(x)
     if k > x.shape[axis]:
@@ -71,6 +79,7 @@ def topk(x: Array, k: int, axis: int, largest: bool) -> tuple[Array, Array]:
 
 @primitive(saves=(0,), grad_name="KthvalueBackward0")
 def kthvalue(x: Array, k: int, axis: int, keepdim: bool) -> tuple[Array, Array]:
+    refuse("kthvalue", common_dtype(x))
     if x.ndim == 0:
         return _whole(x)
     last = jax.lax.slice_in_dim(_order(x, axis, count=k), k - 1, k, axis=axis)
@@ -87,6 +96,7 @@ def _median_order(x: Array, axis: int, skip: bool) -> Array:
 
 def _median(name: str, skip: bool) -> Primitive:
     def lower(x: Array, axis: int, keepdim: bool) -> tuple[Array, Array]:
+        refuse("median_along", common_dtype(x))
         return _one(x, _median_order(x, axis, skip), axis, keepdim) if x.ndim else _whole(x)
 
     return Primitive(name, lower, saves=(0,))
@@ -129,9 +139,11 @@ def evenly(x: Array, value: Array) -> Array:
 
 def _median_of_all(name: str, skip: bool) -> Primitive:
     def lower(x: Array) -> Array:
+        refuse("median", common_dtype(x))
         flat = x.reshape(-1)
         if not flat.size:
-            return jnp.full((), jnp.nan, x.dtype) if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.zeros((), x.dtype)
+            floating = jnp.issubdtype(x.dtype, jnp.inexact)
+            return jnp.full((), jnp.nan if floating else jnp.iinfo(x.dtype).min, x.dtype)
         return evenly(flat, jnp.take_along_axis(flat, _median_order(flat, 0, skip), 0)[0])
 
     return Primitive(name, lower, saves=(0,), grad_name=f"{name.capitalize()}Backward0")
@@ -144,6 +156,7 @@ nanmedian_of_all = _median_of_all("nanmedian", skip=True)
 @primitive(saves=(0,), grad_name="ModeBackward0")
 def mode(x: Array, axis: int, keepdim: bool) -> tuple[Array, Array]:
     """Most frequent value (the smallest of them), and its last position."""
+    refuse("mode", common_dtype(x))
     if x.ndim == 0:
         return _whole(x)
     places = _order(x, axis)
@@ -159,6 +172,7 @@ def _running(name: str, extreme: Callable[..., Array]) -> Primitive:
     """Running maximum or minimum and its latest position."""
 
     def lower(x: Array, axis: int) -> tuple[Array, Array]:
+        refuse(name, common_dtype(x))
         if x.ndim == 0:
             return _whole(x)
         fixed = jax.lax.stop_gradient(x)
@@ -201,7 +215,7 @@ def quantile(x: Array, q: Array, axis: int | None, keepdim: bool, interpolation:
     below = jnp.take_along_axis(ordered, low, -1)
     above = jnp.take_along_axis(ordered, jnp.minimum(low + 1, last), -1)
     share = 0.5 * (place > low) if interpolation == "midpoint" else place - low
-    found = jnp.where(share > 0, below + share.astype(x.dtype) * (above - below), below)
+    found = jnp.where(share > 0, interpolated(below, above, share.astype(x.dtype)), below)
     found = jnp.moveaxis(found, -1, 0)
     if keepdim or not rank:
         found = (

@@ -164,7 +164,11 @@ def _sizes(x: Array, y: Array) -> tuple[Array, Array]:
     return first, second
 
 
-def _heaviside(x: Array, y: Array) -> Array:
+def _heaviside(x: Any, y: Any) -> Array:
+    refuse("heaviside", common_dtype(x, y))
+    if common_dtype(x) != common_dtype(y):
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+    x, y = promoted(x, y)
     return jnp.where(x == 0, y, (x > 0).astype(x.dtype))
 
 
@@ -219,7 +223,7 @@ BINARY = {
         _binary("fmin", _extreme(larger=False)),
         _binary("gcd", _gcd, differentiable=False),
         _binary("lcm", _lcm, differentiable=False),
-        _binary("heaviside", _heaviside, **no_derivative("heaviside")),
+        Primitive("heaviside", _heaviside, **no_derivative("heaviside")),
     )
 }
 
@@ -258,6 +262,8 @@ def polygamma(x: Array, order: int) -> Array:
 @primitive(grad_name="MvlgammaBackward0")
 def mvlgamma(x: Array, order: int) -> Array:
     """Logarithm of the multivariate gamma function of this order."""
+    if x.dtype == bool:
+        raise RuntimeError("The input tensor may not be a boolean tensor.")
     value = floating(x)
     constant = jnp.asarray(order * (order - 1) / 4 * log(pi), value.dtype)
     return constant + sum((gamma_functions.lgamma(value - part / 2) for part in range(order)), jnp.zeros_like(value))

@@ -106,7 +106,7 @@ def zeros(*size: Any, **options: Any) -> "Tensor":
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.zeros.html
     """
-    shape = shape_of("zeros", size, options.pop("size", None))
+    shape = shape_of("zeros", size, options.pop("size", None), negative="zeros: Dimension size must be non-negative.")
     return _constant(shape, 0, settings("zeros", options))
 
 

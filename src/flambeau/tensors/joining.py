@@ -485,6 +485,8 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> "tuple[Tensor, ...]"
     Source: https://docs.pytorch.org/docs/stable/generated/torch.meshgrid.html
     """
     given = list(tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Core) else tensors)
+    if not given:
+        raise RuntimeError("meshgrid expects a non-empty TensorList")
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     for item in given:

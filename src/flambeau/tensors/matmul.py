@@ -277,6 +277,7 @@ def einsum(*args: Any) -> "Tensor":
         equation, operands = args[0], list(args[1:])
         if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
             operands = list(cast("list[Any]", operands[0]))
+    _check_letters(equation)
     equation = equation.replace(" ", "")
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
@@ -295,6 +296,14 @@ def einsum(*args: Any) -> "Tensor":
     if "..." in left and "..." not in right:
         operands, terms = _without_ellipsis(operands, terms)
     return call(p.einsum, operands, (f"{','.join(terms)}->{right}",))
+
+
+def _check_letters(equation: str) -> None:
+    """Raise RuntimeError, in PyTorch's words, unless an equation is made of letters and signs."""
+    ends = equation.find("->")
+    for index, sign in enumerate(equation):
+        if not (sign.isascii() and sign.isalpha()) and sign not in " ,." and index not in (ends, ends + 1):
+            _refuse(f"invalid subscript given at index {index} in the equation string, subscripts must be in [a-zA-Z]")
 
 
 def _refuse(problem: str) -> NoReturn:
@@ -328,8 +337,6 @@ def _checked_sizes(terms: list[str], operands: list[Any]) -> dict[str, int]:
             )
         axes = zip(head + tail, [*range(len(head)), *range(rank - len(tail), rank)], strict=True)
         for letter, axis in axes:
-            if not letter.isalpha():
-                _refuse(f"invalid subscript given at index {position} in the equation string, subscripts must be in")
             size = item.shape[axis]
             known = sizes.setdefault(letter, size)
             if size != known and 1 not in (size, known):

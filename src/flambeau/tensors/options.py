@@ -122,8 +122,8 @@ def as_dtype(name: str, given: Any) -> kinds.dtype | None:
     raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(given).__name__}")
 
 
-def shape_of(name: str, arguments: Sequence[Any], named: Any = None) -> tuple[int, ...]:
-    """A shape given as sizes one by one, as one sequence, or by the name ``size``.
+def shape_of(name: str, arguments: Sequence[Any], named: Any = None, negative: str = "") -> tuple[int, ...]:
+    """A shape given as sizes one by one, as one sequence, or by the name ``size``; ``negative`` is an error's text.
 
     Raises:
         TypeError: the sizes are missing, or no whole numbers.
@@ -140,7 +140,8 @@ def shape_of(name: str, arguments: Sequence[Any], named: Any = None) -> tuple[in
     shape = tuple([item if type(item) is int else _size(name, item, at, inside) for at, item in enumerate(items)])
     for size in shape:
         if size < 0:
-            raise RuntimeError(f"Trying to create tensor with negative dimension {size}: {list(shape)}")
+            text = f"Trying to create tensor with negative dimension {size}: {list(shape)}"
+            raise RuntimeError(negative or text)
     return shape
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flambeau.primitives import pointwise as p
 from flambeau.primitives.pointwise import BINARY, COMPARISONS, UNARY
 from flambeau.primitives.primitive import Primitive
+from flambeau.tensors.arithmetic_checks import check_divisor, check_lerp, factor
 from flambeau.tensors.core import Core, call, call_in_place, operand
 from flambeau.tensors.index_checks import check_mask_filled, check_masked
 
@@ -59,6 +60,21 @@ def _unary(name: str) -> tuple[Method, Method]:
     return _named(plain, primitive, ""), _named(in_place, primitive, "_")
 
 
+def _dividing(primitive: Primitive) -> tuple[BinaryMethod, BinaryMethod]:
+    """``_binary`` of a function that divides."""
+    divide, divide_in_place = _binary(primitive)
+
+    def plain(self: Core, other: Any) -> Any:
+        check_divisor(self, other)
+        return divide(self, other)  # pyright: ignore[reportArgumentType]  # every Core is a Tensor
+
+    def in_place(self: Core, other: Any) -> Any:
+        check_divisor(self, other)
+        return divide_in_place(self, other)  # pyright: ignore[reportArgumentType]
+
+    return _named(plain, primitive, ""), _named(in_place, primitive, "_")
+
+
 def _binary(primitive: Primitive) -> tuple[BinaryMethod, BinaryMethod]:
     """The method of a function of two values, and its in-place form."""
 
@@ -102,10 +118,14 @@ class Pointwise(Core):
 
     def div(self, other: Any, *, rounding_mode: str | None = None) -> "Tensor":
         """Self / other, rounded as asked. Source: https://docs.pytorch.org/docs/stable/generated/torch.div.html."""
+        if rounding_mode is not None:
+            check_divisor(self, other)
         return call(_rounding(rounding_mode), (self, operand(other)))
 
     def div_(self, other: Any, *, rounding_mode: str | None = None) -> "Tensor":
         """In-place ``div``."""
+        if rounding_mode is not None:
+            check_divisor(self, other)
         return call_in_place(self, _rounding(rounding_mode), (self, operand(other)))
 
     def logit(self, eps: float | None = None) -> "Tensor":
@@ -132,29 +152,31 @@ class Pointwise(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.addcmul.html
         """
-        return self.add(tensor1.mul(tensor2), alpha=value)
+        return self.add(tensor1.mul(tensor2), alpha=factor("addcmul", value, self, tensor1, tensor2))
 
     def addcdiv(self, tensor1: "Tensor", tensor2: "Tensor", *, value: Any = 1) -> "Tensor":
         """Self + value * tensor1 / tensor2.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.addcdiv.html
         """
-        return self.add(tensor1.div(tensor2), alpha=value)
+        return self.add(tensor1.div(tensor2), alpha=factor("addcdiv", value, self, tensor1, tensor2))
 
     def addcmul_(self, tensor1: "Tensor", tensor2: "Tensor", *, value: Any = 1) -> "Tensor":
         """In-place ``addcmul``."""
-        return self.add_(tensor1.mul(tensor2), alpha=value)
+        return self.add_(tensor1.mul(tensor2), alpha=factor("addcmul", value, self, tensor1, tensor2))
 
     def addcdiv_(self, tensor1: "Tensor", tensor2: "Tensor", *, value: Any = 1) -> "Tensor":
         """In-place ``addcdiv``."""
-        return self.add_(tensor1.div(tensor2), alpha=value)
+        return self.add_(tensor1.div(tensor2), alpha=factor("addcdiv", value, self, tensor1, tensor2))
 
     def lerp(self, end: "Tensor", weight: Any) -> "Tensor":
         """Self + weight * (end - self). Source: https://docs.pytorch.org/docs/stable/generated/torch.lerp.html."""
+        check_lerp(self, end, weight)
         return call(p.lerp, (self, end, operand(weight)))
 
     def lerp_(self, end: "Tensor", weight: Any) -> "Tensor":
         """In-place ``lerp``."""
+        check_lerp(self, end, weight)
         return call_in_place(self, p.lerp, (self, end, operand(weight)))
 
     def clamp(self, min: Any = None, max: Any = None) -> "Tensor":
@@ -273,9 +295,9 @@ class Pointwise(Core):
     isinf = _unary("isinf")[0]
     isfinite = _unary("isfinite")[0]
     signbit = _unary("signbit")[0]
-    floor_divide, floor_divide_ = _binary(BINARY["floor_divide"])
-    remainder, remainder_ = _binary(BINARY["remainder"])
-    fmod, fmod_ = _binary(BINARY["fmod"])
+    floor_divide, floor_divide_ = _dividing(BINARY["floor_divide"])
+    remainder, remainder_ = _dividing(BINARY["remainder"])
+    fmod, fmod_ = _dividing(BINARY["fmod"])
     bitwise_and, bitwise_and_ = _binary(BINARY["bitwise_and"])
     bitwise_or, bitwise_or_ = _binary(BINARY["bitwise_or"])
     bitwise_xor, bitwise_xor_ = _binary(BINARY["bitwise_xor"])
@@ -319,10 +341,10 @@ class Pointwise(Core):
         return call(p.div, (self, operand(other)))
 
     def __floordiv__(self, other: Any) -> "Tensor":
-        return call(BINARY["floor_divide"], (self, operand(other)))
+        return self.floor_divide(other)
 
     def __mod__(self, other: Any) -> "Tensor":
-        return call(BINARY["remainder"], (self, operand(other)))
+        return self.remainder(other)
 
     def __pow__(self, other: Any) -> "Tensor":
         return self.pow(other)
@@ -343,9 +365,11 @@ class Pointwise(Core):
         return call(p.div, (operand(other), self))
 
     def __rfloordiv__(self, other: Any) -> "Tensor":
+        check_divisor(other, self)
         return call(BINARY["floor_divide"], (operand(other), self))
 
     def __rmod__(self, other: Any) -> "Tensor":
+        check_divisor(other, self)
         return call(BINARY["remainder"], (operand(other), self))
 
     def __rpow__(self, other: Any) -> "Tensor":
@@ -396,7 +420,7 @@ class Pointwise(Core):
         return self.div_(other, rounding_mode="floor")
 
     def __imod__(self, other: Any) -> "Tensor":
-        return call_in_place(self, BINARY["remainder"], (self, operand(other)))
+        return self.remainder_(other)
 
     def __ipow__(self, other: Any) -> "Tensor":
         return self.pow_(other)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.base.shapes import normalize_axes, normalize_axis
-from flambeau.dtypes.kinds import dtype
+from flambeau.dtypes.kinds import dtype, python_dtype
 from flambeau.primitives import reduction as p
 from flambeau.primitives.reduction import REDUCTIONS, distances, matrix_norm, vector_norm
 from flambeau.tensors import return_types
@@ -48,11 +48,11 @@ class Reduction(Core):
 
     def amax(self, dim: Axes = (), keepdim: bool = False) -> "Tensor":
         """Largest value. Source: https://docs.pytorch.org/docs/stable/generated/torch.amax.html."""
-        return self._reduced("amax", dim, keepdim)
+        return self._reduced("amax", _with_elements("amax", self, dim), keepdim)
 
     def amin(self, dim: Axes = (), keepdim: bool = False) -> "Tensor":
         """Smallest value. Source: https://docs.pytorch.org/docs/stable/generated/torch.amin.html."""
-        return self._reduced("amin", dim, keepdim)
+        return self._reduced("amin", _with_elements("amin", self, dim), keepdim)
 
     def hash_tensor(self, dim: Axes = (), *, keepdim: bool = False, mode: int = 0) -> "Tensor":
         """A number of 64 bits: all elements as such numbers, combined by exclusive or.
@@ -139,6 +139,9 @@ class Reduction(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.aminmax.html
         """
+        if self.dtype.is_complex:
+            kind = self.dtype.tensor_type.removesuffix("Tensor")
+            raise NotImplementedError(f"\"aminmax_cpu\" not implemented for '{kind}'")
         axes = () if dim is None else normalize_axis(dim, len(self.shape))
         if dim is None and not self.shape.numel():
             raise RuntimeError(
@@ -193,7 +196,11 @@ class Reduction(Core):
 
     def dist(self, other: "Tensor", p: float = 2) -> "Tensor":
         """Norm of the difference. Source: https://docs.pytorch.org/docs/stable/generated/torch.dist.html."""
-        return cast("Tensor", self).sub(other).norm(p)
+        found = cast("Tensor", self).sub(other)
+        if not (found.dtype.is_floating_point or found.dtype.is_complex):
+            kind = found.dtype.tensor_type.removesuffix("Tensor")
+            raise RuntimeError(f"norm(): input dtype should be either floating point or complex. Got {kind} instead.")
+        return found.norm(p)
 
     def trace(self) -> "Tensor":
         """Sum of a matrix's diagonal. Source: https://docs.pytorch.org/docs/stable/generated/torch.trace.html."""
@@ -209,7 +216,15 @@ class Reduction(Core):
         if len(self.shape) > 2:
             message = "cov(): expected input to have two or fewer dimensions but got an input with "
             raise RuntimeError(f"{message}{len(self.shape)} dimensions")
-        rows = cast("Tensor", self).reshape(1, -1) if len(self.shape) < 2 else cast("Tensor", self)
+        if self.dtype.name == "bool":
+            raise RuntimeError("cov(): bool dtype is not supported for input")
+        own = cast(
+            "Tensor",
+            self
+            if self.dtype.is_floating_point or self.dtype.is_complex
+            else cast("Tensor", self).to(python_dtype(float)),
+        )
+        rows = own.reshape(1, -1) if len(self.shape) < 2 else own
         weights = _observation_weights(rows, fweights, aweights)
         if weights is None:
             centered = rows - rows.mean(1, keepdim=True)
@@ -278,6 +293,14 @@ class Reduction(Core):
         return found
 
 
+def _with_elements(name: str, tensor: Core, dim: Axes) -> Axes:
+    """Dimensions to reduce, none of which may be empty if they are given."""
+    for axis in () if dim is None or dim == () else normalize_axes(dim, len(tensor.shape)):
+        if tensor.shape[axis] == 0:
+            raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
+    return dim
+
+
 def _observation_weights(rows: "Tensor", fweights: "Tensor | None", aweights: "Tensor | None") -> "Tensor | None":
     """How much each column counts in ``cov``; None where all count once.
 
@@ -320,8 +343,14 @@ def chosen_correction(dim: Any, unbiased: bool | None, correction: float | None)
 
 def trapezoids(y: "Tensor", x: "Tensor | None", dx: float, dim: int) -> "Tensor":
     """Areas between neighboring points of a curve."""
+    if y.dtype.name == "bool":
+        raise RuntimeError("trapezoid: received a bool input for `y`, but bool is not supported")
+    if not y.shape:
+        raise IndexError("slice() cannot be applied to a 0-dim tensor.")
     axis = normalize_axis(dim, len(y.shape))
-    size = y.shape[axis]
+    size = max(y.shape[axis], 1)
+    if not y.shape[axis]:
+        return y.narrow(axis, 0, 0) * dx
     heights = (y.narrow(axis, 1, size - 1) + y.narrow(axis, 0, size - 1)) / 2
     if x is None:
         return heights * dx

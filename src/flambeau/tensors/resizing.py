@@ -41,6 +41,8 @@ class Resizing(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.resize_.html
         """
         shape = sizes(size)
+        if min(shape, default=0) < 0:
+            raise RuntimeError("numel: integer multiplication overflow")
         if shape == tuple(self.shape):
             return cast("Tensor", self)
         if self._requires_grad:

@@ -1,5 +1,6 @@
 """Order: sorting, ranks, running extremes, distinct values and counting."""
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -10,6 +11,7 @@ from flambeau.primitives import sorting as p
 from flambeau.tensors import return_types
 from flambeau.tensors.core import Core, call, operand, operands, wrap_array
 from flambeau.tensors.creation import as_tensor
+from flambeau.tensors.known import known
 from flambeau.tensors.numpy_names import accept_numpy_names
 from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.return_types import Results
@@ -86,7 +88,7 @@ class Sorting(Core):
         """``median`` of the elements that are not NaN."""
         if dim is None:
             return call(p.nanmedian_of_all, (self,))
-        return return_types.nanmedian(call(p.nanmedian, (self,), (_nonempty("nanmedian", self, dim), keepdim)))
+        return return_types.nanmedian(call(p.nanmedian, (self,), (_nonempty("median", self, dim), keepdim)))
 
     def mode(self, dim: int = -1, keepdim: bool = False) -> Results:
         """The most frequent value along a dimension, and a position of it.
@@ -200,10 +202,20 @@ class Sorting(Core):
             raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
         if max < min:
             raise RuntimeError("torch.histc: max must be larger than min")
+        values = known(cast("Tensor", self).detach()) if min == max and self.shape.numel() else None
+        low, high = (min, max) if values is None else (values.min().item(), values.max().item())
+        if min != max or values is not None:
+            _check_finite(low, high)
         return call(p.histc, (self,), (int(bins), float(min), float(max)))
 
 
 # -- what the methods share ---------------------------------------------------------------------------------------
+
+
+def _check_finite(low: float, high: float) -> None:
+    """Raise RuntimeError, in PyTorch's words, unless these are the ends of a range."""
+    if not isfinite(low) or not isfinite(high):
+        raise RuntimeError(f"torch.histc: range of [{low:g}, {high:g}] is not finite")
 
 
 def _nonempty(name: str, tensor: Core, dim: int) -> int:
@@ -216,10 +228,10 @@ def _nonempty(name: str, tensor: Core, dim: int) -> int:
 
 def _quantile(name: str, tensor: "Tensor", q: Any, dim: int | None, keepdim: bool, interpolation: str) -> "Tensor":
     (tensor,) = operands("quantile", tensor)
-    if tensor.dtype.name not in ("float32", "float64"):
-        raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
     if not tensor.numel():
-        raise RuntimeError(f"{name}() input tensor must be non-empty")
+        raise RuntimeError("quantile() input tensor must be non-empty")
+    if tensor.dtype.name not in ("float32", "float64"):
+        raise RuntimeError("quantile() input tensor must be either float or double dtype")
     if interpolation not in _INTERPOLATIONS:
         known = "linear, lower, higher, midpoint or nearest"
         raise RuntimeError(f"{name}() interpolation must be one of {known}, but got {interpolation}")

@@ -390,6 +390,8 @@ def kl_div(
     batch = reduction == "batchmean"
     reduction = checked_reduction("sum" if batch else reduction)
     input, target = operands("kl_div", input, target)
+    if not (input.dtype.is_floating_point or input.dtype.is_complex):
+        raise RuntimeError("kl_div: Integral inputs not supported.")
     losses = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
     total = reduced(losses, reduction)
     return total / input.shape[0] if batch and input.shape else total
@@ -430,7 +432,8 @@ def binary_cross_entropy(
     if weight is not None:
         _check_spread(weight.shape, input.shape)
     known = input.read().value
-    if isinstance(known, np.ndarray) and not bool(((known >= 0) & (known <= 1)).all()):
+    real = isinstance(known, np.ndarray) and input.dtype.is_floating_point
+    if real and not bool(((known >= 0) & (known <= 1)).all()):
         raise RuntimeError("all elements of input should be between 0 and 1")
     operands = (input, target) if weight is None else (input, target, weight)
     return call(p.binary_cross_entropy, operands, (reduction,))
