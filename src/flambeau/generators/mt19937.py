@@ -1,6 +1,6 @@
 """The Mersenne Twister MT19937, the bit source of PyTorch's CPU generator."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -72,6 +72,12 @@ class MersenneTwister:
             )
         self._bits.state = {"bit_generator": "MT19937", "state": {"key": key.astype(np.uint32), "pos": position}}
         self._untouched = untouched
+
+    def move(self, draw: Callable[[NDArray[np.uint32], int], int]) -> None:
+        """Let `draw` take words: of the key, which it moves on in place, from a position; it returns the new one."""
+        inner = self._inner()
+        position = draw(inner["key"], int(inner["pos"]))
+        self.restore(inner["key"], position, untouched=False)
 
     def words(self, count: int) -> NDArray[np.uint32]:
         """The next `count` 32-bit words."""

@@ -26,7 +26,7 @@ from flambeau.base.config import config
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Toolchain", "Unavailable", "built", "digest", "toolchain"]
+__all__ = ["Toolchain", "Unavailable", "built", "digest", "is_built", "toolchain"]
 
 _NATIVE = Path(__file__).parent / "native"
 _RUNTIME, _HEADERS = "onednn-cpu-gomp", "onednn-devel-cpu-gomp"
@@ -106,6 +106,12 @@ def built(tools: Toolchain) -> tuple[Path, str]:
                 raise Unavailable(f"compiling them failed; {failure} says how, and deleting it tries again")
             _compile(tools, library, failure)
     return library, key
+
+
+def is_built(tools: Toolchain) -> bool:
+    """Whether the library is there already; nothing is made."""
+    folder = config.kernel_folder
+    return folder is not None and (folder / f"kernels-{digest(tools)}.so").exists()
 
 
 @cache

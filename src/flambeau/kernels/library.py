@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from flambeau.base.config import config
-from flambeau.kernels.building import Unavailable, built, digest, toolchain
+from flambeau.kernels.building import Unavailable, built, digest, is_built, toolchain
 
-__all__ = ["TARGETS", "computes", "flops", "identity", "set_aside", "status", "target", "wanted"]
+__all__ = ["TARGETS", "computes", "flops", "function", "identity", "set_aside", "status", "target", "wanted"]
 
 # The functions of the library that XLA calls.
 TARGETS = (
@@ -54,6 +54,7 @@ _key: str | None = None
 _reason = ""
 _halves = False
 _tried = False
+_library: ctypes.CDLL | None = None
 _aside: ContextVar[bool] = ContextVar("aside", default=False)
 
 
@@ -94,6 +95,12 @@ def target(name: str, kind: Any = _SINGLE) -> str | None:
     return f"{name}_{_key}" if served else None
 
 
+def function(name: str) -> Any | None:
+    """A function of the library for us to call on the host; None where the library has never been built."""
+    ready = _tried or (wanted() and is_built(toolchain()))
+    return None if not ready or target(name) is None else getattr(_library, name)
+
+
 def identity() -> str:
     """What tells apart programs made with these kernels, with others, and with none; nothing is built or loaded."""
     return digest(toolchain()) if wanted() and not _reason else ""
@@ -101,10 +108,10 @@ def identity() -> str:
 
 def _loaded() -> str:
     """Load the library, hand its functions to XLA, return its key."""
-    global _halves  # noqa: PLW0603  (once a process)
+    global _halves, _library  # noqa: PLW0603  (once a process)
     path, key = built(toolchain())
     try:
-        library = ctypes.CDLL(str(path))
+        library = _library = ctypes.CDLL(str(path))
     except OSError as problem:
         raise Unavailable(f"the library cannot be loaded: {problem}") from None
     instructions = library.flambeau_instructions()

@@ -70,7 +70,7 @@ def inverse_ex(x: Array) -> tuple[Array, Array]:
     return found, _zero_pivot(jax.lax.linalg.lu(x)[0])
 
 
-@primitive(grad_name="LinalgSolveExBackward0")
+@primitive(residuals=True, grad_name="LinalgSolveExBackward0")
 def solve_ex(a: Array, b: Array, left: bool) -> tuple[Array, Array]:
     found = solve.lower(a, b, left)
     return found, _zero_pivot(jax.lax.linalg.lu(a)[0])

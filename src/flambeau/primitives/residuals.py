@@ -1,12 +1,14 @@
-"""Primitives that scan: their forward pass hands what it computed on the way to the backward pass.
+"""Primitives whose forward pass hands what it computed on the way to the backward pass.
 
-For most primitives the backward pass recomputes what it needs and XLA merges the two; it cannot merge two loops.
+For most primitives the backward pass recomputes what it needs and XLA merges the two. It cannot merge two loops, nor
+what is in two programs, because somebody looked at a result of the first.
 """
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from flambeau.graph.node import Aval, Operation
 from flambeau.graph.record import operation_of
@@ -65,10 +67,7 @@ class _Backward(Primitive):
         given = dict(zip(self.mask, values[count:], strict=True))
         result = forward.operation.result
         avals: tuple[Aval, ...] = result if isinstance(result, tuple) else (result,)
-        cotangents = tuple(
-            given[index] if index in given else jnp.zeros(aval.shape, aval.dtype.numpy)
-            for index, aval in enumerate(avals)
-        )
+        cotangents = tuple(given[index] if index in given else _nothing(aval) for index, aval in enumerate(avals))
         gradients = conjugated(jax.tree.unflatten(forward.tree, values[:count])(conjugated(cotangents)))
         return tuple(gradients) if len(forward.wrt) > 1 else gradients[0]
 
@@ -76,6 +75,13 @@ class _Backward(Primitive):
         forward = self.forward
         avals = tuple(forward.operation.inputs[position] for position in forward.wrt)
         return avals[0] if len(avals) == 1 else avals
+
+
+def _nothing(aval: Aval) -> Any:
+    """The cotangent of a result that nobody asked for; JAX has a type of its own for those of whole numbers."""
+    if aval.dtype.is_floating_point or aval.dtype.is_complex:
+        return jnp.zeros(aval.shape, aval.dtype.numpy)
+    return np.zeros(aval.shape, jax.dtypes.float0)
 
 
 def with_residuals(operation: Operation, wrt: tuple[int, ...]) -> tuple[Operation, int]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from flambeau.differentiation.tape import Tracked
 from flambeau.dtypes.kinds import DTYPES, dtype
-from flambeau.generators import draws
+from flambeau.generators import boxmuller, draws
 from flambeau.generators.streams import Stream
+from flambeau.kernels.drawing import write_normals
 from flambeau.primitives.creation import DRAWS
 from flambeau.runtime.force import host_value
 from flambeau.tensors.core import Core, call, call_in_place, wrap_array
@@ -61,6 +62,8 @@ __all__ = [
 ]
 
 # ``draw(stream, shape, NumPy type, whether the tensor to fill is row-major)``
+boxmuller.WRITERS.append(write_normals)
+
 _Draw = Callable[[Stream, tuple[int, ...], Any, bool], Any]
 
 
