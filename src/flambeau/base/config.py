@@ -71,7 +71,7 @@ class Config:
     xla_flags: str = ""
     pending_limit: int = 20_000
     program_limit: int = 1_000
-    piece_size: int = 64
+    piece_size: int = 128
     programs_kept: int = 3_000
     keep_memory: bool = True
     color: bool = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
