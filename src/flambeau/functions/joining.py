@@ -24,7 +24,7 @@ from flambeau.tensors.joining import (
     stack,
     vstack,
 )
-from flambeau.tensors.numpy_names import numpy_names
+from flambeau.tensors.numpy_names import numpy_names, parts_named
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
@@ -81,21 +81,25 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 @numpy_names
+@parts_named
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of parts: so many of nearly equal size, or cut at the positions given; see ``Tensor.tensor_split``."""
     return input.tensor_split(indices_or_sections, dim)
 
 
+@parts_named
 def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """``tensor_split`` along the columns; see ``Tensor.hsplit``."""
     return input.hsplit(indices_or_sections)
 
 
+@parts_named
 def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """``tensor_split`` along the rows; see ``Tensor.vsplit``."""
     return input.vsplit(indices_or_sections)
 
 
+@parts_named
 def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """``tensor_split`` in depth; see ``Tensor.dsplit``."""
     return input.dsplit(indices_or_sections)
@@ -156,6 +160,10 @@ def repeat_interleave(
     return counted(input) if repeats is None else input.repeat_interleave(repeats, dim, output_size=output_size)
 
 
-unsafe_split = split
+def unsafe_split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """``split``."""
+    return input.split(split_size, dim)
+
+
 unsafe_split_with_sizes = split_with_sizes
 unsafe_chunk = chunk

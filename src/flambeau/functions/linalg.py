@@ -66,9 +66,9 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     return input.pinverse(rcond)
 
 
-def matrix_exp(A: Tensor) -> Tensor:
+def matrix_exp(input: Tensor) -> Tensor:
     """Exponential of square matrices; see ``linalg.matrix_exp``."""
-    return A.matrix_exp()
+    return input.matrix_exp()
 
 
 @takes_out()

@@ -139,6 +139,10 @@ def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
     return input.reshape(*shape) if len(shape) else input.reshape(())
 
 
-swapaxes = transpose
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """With two dimensions exchanged; see ``Tensor.swapaxes``."""
+    return input.transpose(axis0, axis1)
+
+
 swapdims = transpose
 moveaxis = movedim

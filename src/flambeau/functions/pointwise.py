@@ -3,6 +3,7 @@
 from typing import Any
 
 from flambeau.functions.making import binary, lifted, unary
+from flambeau.tensors.numpy_names import also_named
 from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.return_types import Results
@@ -283,7 +284,13 @@ square_ = unary("square_")
 bitwise_not = unary("bitwise_not")
 logical_not = unary("logical_not")
 conj = unary("conj")
-clone = unary("clone")
+
+
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy; its gradient flows to the tensor; see ``Tensor.clone``."""
+    return tensor_argument("clone", 1, input).clone(memory_format=memory_format)
+
+
 isnan = unary("isnan")
 isinf = unary("isinf")
 isfinite = unary("isfinite")
@@ -339,8 +346,8 @@ gcd = binary("gcd")
 gcd_ = binary("gcd_")
 lcm = binary("lcm")
 lcm_ = binary("lcm_")
-heaviside = binary("heaviside")
-float_power = binary("float_power")
+heaviside = also_named(values="other")(binary("heaviside"))
+float_power = also_named(exponent="other")(binary("float_power"))
 
 
 @takes_out()

@@ -60,7 +60,7 @@ def as_strided_(input: Tensor, size: Sequence[int], stride: Sequence[int], stora
     return input.as_strided_(size, stride, storage_offset)
 
 
-def resize_as_(input: Tensor, the_template: Tensor) -> Tensor:
+def resize_as_(input: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
     """Another tensor's shape; see ``Tensor.resize_as_``."""
     return input.resize_as_(the_template)
 

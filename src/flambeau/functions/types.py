@@ -53,7 +53,7 @@ def _operand(value: Any) -> tuple[dtype | type, Category]:
     return cast("type[Any]", type(value)), "number"
 
 
-def result_type(tensor1: Any, tensor2: Any) -> dtype:
+def result_type(tensor: Any, other: Any) -> dtype:
     """Type of the result of an operation on two tensors or numbers.
 
     Example:
@@ -63,4 +63,4 @@ def result_type(tensor1: Any, tensor2: Any) -> dtype:
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.result_type.html
     """
-    return result_type_of([_operand(tensor1), _operand(tensor2)])
+    return result_type_of([_operand(tensor), _operand(other)])

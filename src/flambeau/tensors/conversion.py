@@ -320,11 +320,11 @@ class Conversion(Core):
         """Number of the accelerator the values are on; -1 for the CPU."""
         return -1 if self.device.type in ("cpu", "meta") else self.device.index or 0
 
-    def is_pinned(self) -> "bool":  # pyright: ignore[reportInvalidTypeForm]  # bool is a method here
+    def is_pinned(self, device: Any = None) -> "bool":  # pyright: ignore[reportInvalidTypeForm]  # bool is a method here
         """Whether the values are in page-locked memory: never, memory is XLA's business."""
         return False
 
-    def pin_memory(self) -> "Tensor":
+    def pin_memory(self, device: Any = None) -> "Tensor":
         """The tensor itself: memory is XLA's business."""
         return cast("Tensor", self)
 

@@ -85,7 +85,7 @@ class Flags(Core):
         """The tensor itself: worker processes of a ``DataLoader`` hand over their arrays by themselves."""
         return cast("Tensor", self)
 
-    def record_stream(self, stream: Any) -> None:
+    def record_stream(self, s: Any) -> None:
         """Nothing: XLA knows by itself when memory is free."""
 
     def const_data_ptr(self) -> int:

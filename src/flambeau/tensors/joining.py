@@ -15,7 +15,7 @@ from flambeau.primitives.movement import basic_index
 from flambeau.tensors.core import Core, call, call_view, wrap_array
 from flambeau.tensors.creation import zeros
 from flambeau.tensors.movement import sizes
-from flambeau.tensors.numpy_names import accept_numpy_names, numpy_names
+from flambeau.tensors.numpy_names import accept_numpy_names, numpy_names, parts_named
 from flambeau.tensors.outputs import takes_out
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ class Joining(Core):
 
     unsafe_split, unsafe_split_with_sizes, unsafe_chunk = split, split_with_sizes, chunk
 
+    @parts_named
     def tensor_split(self, indices_or_sections: Any, dim: int = 0) -> "tuple[Tensor, ...]":
         """Views of parts: so many of nearly equal size, or cut at the positions given.
 
@@ -141,14 +142,17 @@ class Joining(Core):
         spans = pairwise(bounds)
         return tuple([cast("Tensor", self).narrow(axis, start, max(stop - start, 0)) for start, stop in spans])
 
+    @parts_named
     def hsplit(self, indices_or_sections: Any) -> "tuple[Tensor, ...]":
         """``tensor_split`` along the columns. Source: https://docs.pytorch.org/docs/stable/generated/torch.hsplit.html."""
         return self._split_evenly("hsplit", indices_or_sections, 0 if len(self.shape) == 1 else 1, 1)
 
+    @parts_named
     def vsplit(self, indices_or_sections: Any) -> "tuple[Tensor, ...]":
         """``tensor_split`` along the rows. Source: https://docs.pytorch.org/docs/stable/generated/torch.vsplit.html."""
         return self._split_evenly("vsplit", indices_or_sections, 0, 2)
 
+    @parts_named
     def dsplit(self, indices_or_sections: Any) -> "tuple[Tensor, ...]":
         """``tensor_split`` in depth. Source: https://docs.pytorch.org/docs/stable/generated/torch.dsplit.html."""
         return self._split_evenly("dsplit", indices_or_sections, 2, 3)

@@ -9,7 +9,7 @@ from flambeau.dtypes.kinds import dtype
 from flambeau.primitives import movement as p
 from flambeau.primitives.pointwise import UNARY
 from flambeau.tensors.core import Core, call, call_view
-from flambeau.tensors.numpy_names import accept_numpy_names
+from flambeau.tensors.numpy_names import accept_numpy_names, also_named
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -190,7 +190,7 @@ class Movement(Core):
             axes[first], axes[second] = second, first
         return call_view(p.permute, self, (tuple(axes),))
 
-    swapaxes, swapdims = transpose, transpose
+    swapaxes, swapdims = also_named(axis0="dim0", axis1="dim1")(transpose), transpose
 
     def t(self) -> "Tensor":
         """Transpose of a matrix; a vector stays itself."""
@@ -246,7 +246,7 @@ class Movement(Core):
         """In-place ``transpose``."""
         return self.turn(lambda before: before.transpose(dim0, dim1))
 
-    swapaxes_, swapdims_ = transpose_, transpose_
+    swapaxes_, swapdims_ = also_named(axis0="dim0", axis1="dim1")(transpose_), transpose_
 
     def t_(self) -> "Tensor":
         """In-place ``t``."""

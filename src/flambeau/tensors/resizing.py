@@ -57,12 +57,12 @@ class Resizing(Core):
             self.take_storage(call_view(p.as_strided, whole, (shape, contiguous_strides(shape), offset)))
         return cast("Tensor", self)
 
-    def resize_as_(self, tensor: "Tensor", memory_format: Any = None) -> "Tensor":
+    def resize_as_(self, the_template: "Tensor", *, memory_format: Any = None) -> "Tensor":
         """``resize_`` to another tensor's shape.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.resize_as_.html
         """
-        return self.resize_(tuple(tensor.shape))
+        return self.resize_(tuple(the_template.shape))
 
     def resize(self, *size: Any) -> "Tensor":
         """``view`` of a contiguous tensor, by an older name.

@@ -9,6 +9,7 @@ from flambeau.primitives.primitive import Primitive
 from flambeau.primitives.special import BINARY, UNARY
 from flambeau.tensors import return_types
 from flambeau.tensors.core import Core, call, call_in_place, operand
+from flambeau.tensors.numpy_names import also_named
 from flambeau.tensors.return_types import Results
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class Special(Core):
     fmin = _binary(BINARY["fmin"])[0]
     gcd, gcd_ = _binary(BINARY["gcd"])
     lcm, lcm_ = _binary(BINARY["lcm"])
-    heaviside, heaviside_ = _binary(BINARY["heaviside"])
-    float_power, float_power_ = _binary(pointwise.float_power)
+    heaviside, heaviside_ = map(also_named(values="other"), _binary(BINARY["heaviside"]))
+    float_power, float_power_ = map(also_named(exponent="other"), _binary(pointwise.float_power))
 
     @property
     def real(self) -> "Tensor":
