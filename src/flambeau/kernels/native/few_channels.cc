@@ -365,7 +365,8 @@ bool few_channels_serve(Kind kind, const Geometry& shape) {
   if (kind == Kind::kData) return shape.channels() <= 12 && useful > 0.3;
   const double sums = elements(shape.weight) / shape.outputs();  // for each output
   const bool enough = shape.batch() > 2 && shape.batch() * numbers >= 6400;
-  const bool few = shape.outputs() <= 12 ? sums <= 400 : shape.outputs() <= 16 && shape.channels() > 3 && sums <= 150;
+  const bool sixteen = kWidth == 16 && shape.outputs() <= 16 && shape.channels() > 3 && sums <= 150;
+  const bool few = shape.outputs() <= 12 ? sums <= 400 : sixteen;
   return enough && few && useful > 0.65;
 }
 
