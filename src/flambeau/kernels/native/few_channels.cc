@@ -2,8 +2,8 @@
 //
 // A channel of an image is laid out as one long row: its lines one behind the other, with zeros between them where there
 // is padding. A place of the window is then a distance in that row, the same for all numbers of the result, whose lines
-// lie as far apart: what is computed between the lines of the result is thrown away. So sixteen numbers at a time are
-// computed whatever the width of an image, several outputs of several such vectors in registers.
+// lie as far apart: what is computed between the lines of the result is thrown away. So whole vectors are computed
+// whatever the width of an image, several outputs of several vectors in registers.
 #include "few_channels.h"
 
 #include <array>
@@ -75,7 +75,7 @@ struct Lines {
   void bring_in(const float* plane, float* row) const {
     for (int64_t start : starts) std::copy_n(plane, width, row + start), plane += width;
   }
-  // Mask vectors are copied; what one writes too much belongs to the next line.
+  // Whole vectors are copied; what one writes too much belongs to the next line.
   void bring_out(const float* row, float* plane) const {
     for (size_t line = 0; line < starts.size(); ++line, plane += width) {
       const float* from = row + starts[line];
@@ -358,13 +358,15 @@ bool few_channels_serve(Kind kind, const Geometry& shape) {
     if (shape.stride[axis] != 1 || shape.before[axis] > most || shape.after[axis] > most) return false;
   }
   const Long rows = long_rows(kind, shape);
-  const double useful = elements(inner(shape.y)) / (rows.vectors * kWidth);  // products that are not thrown away
+  const int64_t numbers = rows.vectors * kWidth;
+  const double useful = elements(inner(shape.y)) / numbers;  // products that are not thrown away
   if (rows.room * std::max(shape.channels(), shape.outputs()) > kMostRoom) return false;
   if (kind == Kind::kForward) return shape.outputs() <= 12 && useful > 0.6;
   if (kind == Kind::kData) return shape.channels() <= 12 && useful > 0.3;
   const double sums = elements(shape.weight) / shape.outputs();  // for each output
-  const bool enough = shape.batch() > 2 && shape.batch() * rows.vectors >= 200;
-  const bool few = shape.outputs() <= 12 ? sums <= 400 : shape.outputs() <= 16 && shape.channels() > 3 && sums <= 150;
+  const bool enough = shape.batch() > 2 && shape.batch() * numbers >= 6400;
+  const bool sixteen = kWidth == 16 && shape.outputs() <= 16 && shape.channels() > 3 && sums <= 150;
+  const bool few = shape.outputs() <= 12 ? sums <= 400 : sixteen;
   return enough && few && useful > 0.65;
 }
 
