@@ -30,7 +30,7 @@ REMEMBERED: dict[str, Callable[[Any], Any]] = {
     "by number": lambda t: (t.set_deterministic_debug_mode(1), t.is_deterministic_algorithms_warn_only_enabled()),
     "precision": lambda t: (t.set_float32_matmul_precision("high"), t.get_float32_matmul_precision()),
     "warnings": lambda t: (t.set_warn_always(True), t.is_warn_always_enabled()),
-    "denormal": lambda t: t.set_flush_denormal(False),
+    "denormal": lambda t: t.set_flush_denormal(True),
     "names": lambda t: [t.typename(item) for item in (t.ones(1), t.ones(1, dtype=t.int8), 3, None, "a", [])],
     "threads": lambda t: t.set_num_threads(t.get_num_threads()),
 }  # fmt: skip

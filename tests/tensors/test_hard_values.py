@@ -105,3 +105,52 @@ def test_value_and_gradients(name: str) -> None:
         np.testing.assert_allclose(
             found.detach().float().reshape(-1).numpy(), np.array(expected, np.float32), 1e-5, 1e-12
         )
+
+
+# What is not PyTorch's: the rows of "Hard values" in docs/differences.md, as an expression of the library T and the
+# tensor x, which requires a gradient; x; the result; its gradient.
+OTHERS: dict[str, tuple[Any, ...]] = {
+    "tiny numbers": ("x * 2", [1e-40, 2e-38], [0, 4e-38], [2, 2]),
+    "tiny results": ("x / 10", [1e-38], [0], [0.1]),
+    "sign of zeros": ("T.maximum(x, T.tensor([-0.0, 0.0]))", [0.0, -0.0], [0, 0], [0.5, 0.5]),
+    "relu of -0": ("x.relu()", [-0.0], [0], [0]),
+    "truth times infinity": ("T.tensor([False, True]) * inf", [1], [0, inf]),
+    "truth by zero": ("T.tensor([False, True]) / 0", [1], [0, inf]),
+    "complex 0 ** 0": ("(T.zeros(1, dtype=T.complex64) ** T.zeros(1, dtype=T.complex64)).real", [1], [1]),
+    "trigamma": ("T.polygamma(1, x)", [-1, -2], [inf, inf], [-inf, -inf]),
+    "polygamma of infinity": ("T.polygamma(2, x)", [inf], [0], [0]),
+    "ldexp": ("T.ldexp(x, T.tensor([-1, 100]))", [3, 1], [1.5, 2.0**100], [0.5, 2.0**100]),
+    "polar": ("T.polar(x, T.ones(2)).real", [0, -1], [0, -0.5403023], [0.5403023, 0.5403023]),
+    "remainder of a number": ("2 % x", [3, -3], [2, -1], [0, 1]),
+    "i1": ("T.special.i1(x)", [nan], [nan], [nan]),
+    "log_ndtr": ("T.special.log_ndtr(x)", [-100], [-5005.5244], [100.01], 1e-4),
+    "prod": ("x.prod()", [nan, 1, 2], [nan], [2, nan, nan]),
+    "cumprod": ("x.cumprod(0)[-1:]", [inf, 1, 2], [inf], [2, inf, inf]),
+    "logcumsumexp": ("x.logcumsumexp(0)", [1, inf, 0], [1, inf, inf], [1, 2, 0]),
+    "std of tiny numbers": ("x.std()", [1e-30, 0], [0], [0, 0]),
+    "mean of std_mean": ("T.std_mean(x)[1]", [inf, 1], [inf], [0.5, 0.5]),
+    "quantile": ("x.quantile(0.5)", [1, inf, inf], [inf]),
+    "gelu and hardswish": ("T.nn.functional.gelu(x) + T.nn.functional.hardswish(x)", [inf], [inf]),
+    "hardswish": ("T.nn.functional.hardswish(x)", [-inf, 3e38], [0, 3e38], [0, 1]),
+    "mode": ("x.mode()[0]", [nan, 1, 2], [1], [0, 1, 0]),
+    "nanmean": ("x.nanmean()", [nan, nan], [nan], [0, 0]),
+    "division by zero that is not known": ("T.tensor([7, 7]) // (x.long() * 0 + T.tensor([0, 2]))[1:]", [1, 1], [3, 3]),
+    "unique": ("x.unique()", [2, 1, 2], [1, 2]),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_not_pytorchs(name: str) -> None:
+    expression, numbers, expected, *more = OTHERS[name]
+    x = flambeau.tensor(numbers, dtype=flambeau.float32, requires_grad=True)
+    result, gradients = evaluated(flambeau, expression, [x])
+    tolerance = more[1] if len(more) > 1 else 1e-5
+    np.testing.assert_allclose(result.detach().float().reshape(-1).numpy(), np.array(expected, np.float32), tolerance)
+    if more:
+        np.testing.assert_allclose(gradients[0].numpy(), np.array(more[0], np.float32), tolerance, 1e-6)
+
+
+def test_a_denormal_tensor_keeps_its_values_until_it_is_computed_with() -> None:
+    assert flambeau.tensor([1e-40]).item() > 0
+    assert flambeau.set_flush_denormal(True)
+    assert not flambeau.set_flush_denormal(False)

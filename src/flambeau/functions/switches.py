@@ -182,13 +182,13 @@ def get_float32_matmul_precision() -> str:
 
 
 def set_flush_denormal(mode: bool) -> bool:
-    """Whether tiny numbers could be made zeros, as asked: XLA keeps them, so only False can be had.
+    """Whether tiny numbers are made zeros, as asked: programs of the CPU always do so, so only True can be had.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.set_flush_denormal.html
     """
     if not isinstance(mode, bool):
         raise RuntimeError(f"flush_denormal expects a bool, but got {type(mode).__name__}")
-    return not mode
+    return mode
 
 
 def set_warn_always(b: bool, /) -> None:

@@ -10,8 +10,8 @@ from jax.scipy import special
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype
 from flambeau.kernels.gelu import activates, gelu_by
 from flambeau.kernels.softmax import normalizes_exponentials, softmax_by
-from flambeau.primitives.primitive import Array, Primitive, primitive
-from flambeau.primitives.refusals import unsupported
+from flambeau.primitives.primitive import Array, Primitive, common_dtype, primitive
+from flambeau.primitives.refusals import refuse, unsupported
 
 __all__ = [
     "ACTIVATIONS",
@@ -37,13 +37,14 @@ def wide(x: Array) -> Array:
 _COMPLEX = {"silu_cpu"}  # kernels that PyTorch has for complex numbers, too
 
 
-def _elementwise(kernel: str, function: Callable[..., Array]) -> Callable[..., Array]:
+def _elementwise(name: str, kernel: str, function: Callable[..., Array]) -> Callable[..., Array]:
     """A lowering: whole numbers are refused unless ``kernel`` is empty, numbers come in the operand's type."""
 
     def lower(x: Array, *numbers: Any) -> Array:
         kinds = jnp.inexact if kernel in _COMPLEX else jnp.floating
         if kernel and not jnp.issubdtype(x.dtype, kinds):
             raise unsupported(kernel, x)
+        refuse(name, common_dtype(x))
         value = wide(x)
         return function(value, *[number.value.astype(value.dtype) for number in numbers]).astype(x.dtype)
 
@@ -58,7 +59,7 @@ def _leaky_relu(x: Array, slope: Array) -> Array:
 
 
 def _elu(x: Array, alpha: Array, scale: Array) -> Array:
-    return scale * jnp.where(x > 0, x, alpha * jnp.expm1(jnp.where(x > 0, 0, x)))
+    return scale * jnp.where(x <= 0, alpha * jnp.expm1(jnp.where(x <= 0, x, 0)), x)
 
 
 def _selu(x: Array) -> Array:
@@ -66,19 +67,41 @@ def _selu(x: Array) -> Array:
 
 
 def _celu(x: Array, alpha: Array) -> Array:
-    return jnp.where(x > 0, x, alpha * jnp.expm1(jnp.where(x > 0, 0, x) / alpha))
+    return jnp.where(x <= 0, alpha * jnp.expm1(jnp.where(x <= 0, x, 0) / alpha), x)
 
 
+@jax.custom_jvp
 def _hardtanh(x: Array, low: Array, high: Array) -> Array:
     return jnp.where(x <= low, low, jnp.where(x >= high, high, x))
 
 
+@_hardtanh.defjvp
+def _hardtanh_derivative(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+    x, low, high = primals
+    return _hardtanh(x, low, high), jnp.where((x > low) & (x < high), tangents[0], 0)
+
+
+@jax.custom_jvp
 def _hardsigmoid(x: Array) -> Array:
     return jnp.where(x <= -3, 0, jnp.where(x >= 3, 1, x / 6 + 0.5)).astype(x.dtype)
 
 
+@_hardsigmoid.defjvp
+def _hardsigmoid_derivative(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    x = primals[0]
+    return _hardsigmoid(x), jnp.where((x > -3) & (x < 3), tangents[0] / 6, 0)
+
+
+@jax.custom_jvp
 def _hardswish(x: Array) -> Array:
     return jnp.where(x <= -3, 0, jnp.where(x >= 3, x, x * (x + 3) / 6)).astype(x.dtype)
+
+
+@_hardswish.defjvp
+def _hardswish_derivative(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    x = primals[0]
+    slope = jnp.where(x <= -3, 0, jnp.where(x < 3, x / 3 + 0.5, 1))
+    return _hardswish(x), tangents[0] * slope.astype(x.dtype)
 
 
 def _silu(x: Array) -> Array:
@@ -117,8 +140,15 @@ def _softshrink(x: Array, size: Array) -> Array:
     return jnp.where(x > size, x - size, jnp.where(x < -size, x + size, x * 0))
 
 
+@jax.custom_jvp
 def _hardshrink(x: Array, size: Array) -> Array:
     return jnp.where((x >= -size) & (x <= size), 0, x)
+
+
+@_hardshrink.defjvp
+def _hardshrink_derivative(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    x, size = primals
+    return _hardshrink(x, size), jnp.where((x < -size) | (x > size), tangents[0], 0)
 
 
 # name: (PyTorch's kernel, named where it refuses whole numbers; the function; grad_fn; grad_fn of the in-place form)
@@ -138,18 +168,18 @@ _ROWS: dict[str, tuple[str, Callable[..., Array], str, str]] = {
     "softplus": ("softplus_cpu", _softplus, "SoftplusBackward0", "SoftplusBackward0"),
     "logsigmoid": ("log_sigmoid_cpu", jax.nn.log_sigmoid, "LogSigmoidBackward0", "LogSigmoidBackward0"),
     "threshold": ("", _threshold, "ThresholdBackward0", "ThresholdBackward1"),
-    "softshrink": ("softshrink_cpu", _softshrink, "SoftshrinkBackward0", "SoftshrinkBackward0"),
+    "softshrink": ("softshrink_check", _softshrink, "SoftshrinkBackward0", "SoftshrinkBackward0"),
     "hardshrink": ("hardshrink_cpu", _hardshrink, "HardshrinkBackward0", "HardshrinkBackward0"),
 }
 
 ACTIVATIONS = {
-    name: Primitive(name, _elementwise(kernel, function), grad_name=grad_name)
+    name: Primitive(name, _elementwise(name, kernel, function), grad_name=grad_name)
     for name, (kernel, function, grad_name, _) in _ROWS.items()
 }
 
 # In-place forms guard what they wrote, since what they read is gone.
 IN_PLACE = {
-    name: Primitive(f"{name}_", _elementwise(kernel, function), grad_name=grad_name, checks="output")
+    name: Primitive(f"{name}_", _elementwise(name, kernel, function), grad_name=grad_name, checks="output")
     for name, (kernel, function, _, grad_name) in _ROWS.items()
 }
 
@@ -171,6 +201,8 @@ def prelu(x: Array, weight: Array) -> Array:
     if x.dtype != weight.dtype:
         names = [from_numpy_dtype(item.dtype).tensor_type.removesuffix("Tensor") for item in (x, weight)]
         raise RuntimeError(f"prelu: Type promoting not supported. Got {names[0]} and {names[1]}")
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise unsupported("prelu_cpu", x)
     shape = (1, -1) + (1,) * (x.ndim - 2) if x.ndim > 1 else (-1,) * x.ndim
     slope = weight.reshape(shape)
     return jnp.where(x > 0, x, slope * x)

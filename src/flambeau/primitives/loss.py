@@ -72,14 +72,21 @@ def _mse(difference: Array) -> Array:
     return difference * difference
 
 
+def _near(difference: Array, size: Array, limit: Array) -> Array:
+    """Differences below a limit; in place of the others 0, so that their squares have no gradient."""
+    return jnp.where(size >= limit, 0, difference)
+
+
 def _smooth_l1(difference: Array, beta: Array) -> Array:
     size = absolute(difference)
-    return jnp.where(size < beta, 0.5 * difference * difference / beta, size - 0.5 * beta)
+    near = _near(difference, size, beta)
+    return jnp.where(size >= beta, size - 0.5 * beta, 0.5 * near * near / beta)
 
 
 def _huber(difference: Array, delta: Array) -> Array:
     size = absolute(difference)
-    return jnp.where(size < delta, 0.5 * difference * difference, delta * (size - 0.5 * delta))
+    near = _near(difference, size, delta)
+    return jnp.where(size >= delta, delta * (size - 0.5 * delta), 0.5 * near * near)
 
 
 def _pointwise(name: str, kernel: str, function: Callable[..., Array], grad_name: str) -> Primitive:
@@ -127,7 +134,7 @@ def _bernoulli_backward(saved: tuple[Array, Array], gradient: Array) -> tuple[Ar
     """PyTorch holds the denominator at 1e-12 or more, so that certain predictions keep finite gradients."""
     x, target = saved
     slope = (x - target) / jnp.maximum((1 - x) * x, 1e-12)
-    return gradient * slope, gradient * (_limited_log(1 - x) - _limited_log(x))
+    return gradient * slope, gradient * (jnp.log(1 - x) - jnp.log(x))
 
 
 _limited_log.defjvps(lambda tangent, result, x: jnp.where(result > -100, tangent / x, 0))

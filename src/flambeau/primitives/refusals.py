@@ -53,6 +53,8 @@ REFUSALS: dict[str, dict[str, tuple[type[Exception], str]]] = {
         }
         for name in ("floor", "ceil", "trunc")
     },
+    "hardtanh": {"c": _NO_CLAMP},
+    "threshold": dict.fromkeys("bc", (NotImplementedError, "threshold_cpu")),
     "heaviside": {"c": (RuntimeError, "heaviside is not yet implemented for complex tensors.")},
     "relu": {"b": (RuntimeError, "Boolean inputs not supported for relu"), "c": _NO_CLAMP},
     "clamp": {"b": (NotImplementedError, "clamp_cpu"), "c": _NO_CLAMP},

@@ -218,12 +218,8 @@ class Reduction(Core):
             raise RuntimeError(f"{message}{len(self.shape)} dimensions")
         if self.dtype.name == "bool":
             raise RuntimeError("cov(): bool dtype is not supported for input")
-        own = cast(
-            "Tensor",
-            self
-            if self.dtype.is_floating_point or self.dtype.is_complex
-            else cast("Tensor", self).to(python_dtype(float)),
-        )
+        own = cast("Tensor", self)
+        own = own if own.dtype.is_floating_point or own.dtype.is_complex else own.to(python_dtype(float))
         rows = own.reshape(1, -1) if len(self.shape) < 2 else own
         weights = _observation_weights(rows, fweights, aweights)
         if weights is None:

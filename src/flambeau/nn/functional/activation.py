@@ -133,7 +133,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 def _hardtanh(input: Tensor, low: float, high: float, inplace: bool) -> Tensor:
     if input.dtype.name == "bool":
-        raise NotImplementedError("Bool inputs not supported for hardtanh")
+        raise RuntimeError("Bool inputs not supported for hardtanh")
     return _apply("hardtanh", input, inplace, float(low), float(high))
 
 

@@ -24,7 +24,7 @@ __all__ = [
 
 def checked_probability(p: float) -> float:
     """``p``; raises ValueError unless it is within 0 to 1, and RuntimeError if it is NaN."""
-    if p < 0.0 or p > 1.0:
+    if p < 0 or p > 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if isnan(p):
         raise RuntimeError("dropout probability has to be between 0 and 1, but got nan")
