@@ -69,7 +69,7 @@ CASES = {
 def inputs_of(case: Case, kind: Any = np.float32, positions: Any = np.int64, beyond: int = 0) -> list[Any]:
     """Numbers, and positions with many equal ones, some of them ``beyond`` the ends."""
     random = np.random.default_rng(len(case.shapes))
-    made = [random.normal(size=shape) for shape in case.shapes]
+    made: list[Any] = [random.normal(size=shape) for shape in case.shapes]
     where = random.integers(-beyond, SIZE + beyond, case.shapes[1])
     made[1] = where
     return [jnp.asarray(item, positions if item is where else kind) for item in made]

@@ -197,6 +197,8 @@ def check_positions(
     if not isinstance(value, np.ndarray) and not value.is_ready():
         return
     host: Any = np.asarray(cast("Any", value))
+    if not negative and int(host.view(f"u{host.itemsize}").max()) < size:  # read without a sign, -1 is the largest
+        return
     low, high = int(host.min()), int(host.max())
     if low < (-size if negative else 0) or high >= size:
         raise error(message.format(high if high >= size else low))
