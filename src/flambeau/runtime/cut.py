@@ -177,18 +177,16 @@ def _ordered(nodes: list[Node]) -> list[Node]:
 
 def program_of(nodes: list[Node]) -> Cut:
     """Number the nodes, gather what they read, and build the key of their program."""
+    leaves = _first_leaves(nodes)
     try:
-        leaves = _first_leaves(nodes)
         key, numbers = _wired(nodes, leaves)
         values_on_device(leaves)
         outputs = _outputs(nodes)
         donated = _donated(leaves, [nodes[index].aval for index in outputs])
     finally:
-        for node in nodes:
-            node.index = node.uses = 0
-            for item in node.inputs:
-                if type(item) is Node:
-                    item.index = item.uses = 0
+        for read in (nodes, leaves):
+            for node in read:
+                node.index = node.uses = 0
     return Cut((tuple(key), outputs, donated), nodes, leaves, outputs, donated, *numbers)
 
 

@@ -324,13 +324,13 @@ def call(primitive: Primitive, inputs: Sequence[Any], static: tuple[Any, ...] = 
             first = one._storage.node if one._steps is None else one._current()
             aval, grad = first.aval, one._requires_grad
         else:
-            first, aval, grad = one, type(one), False
+            first, aval, grad = one, one.__class__, False
         if isinstance(other, Core):
             second = other._storage.node if other._steps is None else other._current()
             avals = (aval, second.aval)
             grad = grad or other._requires_grad
         else:
-            second, avals = other, (aval, type(other))
+            second, avals = other, (aval, other.__class__)
         values: tuple[Any, ...] = (first, second)
     else:
         nodes: list[Any] = []
