@@ -17,6 +17,7 @@ def as_before() -> Iterator[None]:
         library.use_deterministic_algorithms(False)
         library.set_float32_matmul_precision("highest")
         library.set_warn_always(False)
+        library.set_flush_denormal(False)  # or the tests after these would flush, too
 
 
 REMEMBERED: dict[str, Callable[[Any], Any]] = {
