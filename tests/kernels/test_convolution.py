@@ -18,12 +18,7 @@ from flambeau.primitives.convolution import _plain
 from flambeau.testing import compilations
 from tests.kernels.shapes import CASES, LARGE, arrays, close, drawn, everything, first_order, geometry, native, plain
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _kernels() -> None:
-    """Skip, with the reason, where the kernels cannot be used."""
-    if library.target(library.TARGETS[0]) is None:
-        pytest.skip(f"CPU kernels: {library.status()}")
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 def compiled(function: Callable[..., Any], *inputs: Any) -> tuple[Any, str]:

@@ -13,12 +13,7 @@ from flambeau.generators.streams import Stream
 from flambeau.kernels import library
 from flambeau.kernels.drawing import write_normals
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _kernels() -> None:
-    """Skip, with the reason, where the kernels cannot be used."""
-    if library.target(library.TARGETS[0]) is None:
-        pytest.skip(f"CPU kernels: {library.status()}")
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 def drawn(writers: list[Any], count: int, mean: float, std: float, kind: Any, monkeypatch: pytest.MonkeyPatch) -> Any:

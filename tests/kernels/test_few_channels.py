@@ -10,16 +10,10 @@ import pytest
 
 import flambeau as torch
 from flambeau.base.config import config
-from flambeau.kernels import library
 from flambeau.kernels.convolution import Geometry
 from tests.kernels.shapes import arrays, close, everything, first_order, geometry, native, plain
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _kernels() -> None:
-    """Skip, with the reason, where the kernels cannot be used."""
-    if library.target(library.TARGETS[0]) is None:
-        pytest.skip(f"CPU kernels: {library.status()}")
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 # Shape of x, outputs, window, stride, padding, dilation. Where a weight gradient is served there are many places.

@@ -31,12 +31,7 @@ SHAPES = {
     "many features, for several threads": (1500, 70),
 }
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _kernels() -> None:
-    """Skip, with the reason, where the kernels cannot be used."""
-    if library.target(library.TARGETS[0]) is None:
-        pytest.skip(f"CPU kernels: {library.status()}")
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 def drawn(shape: tuple[int, ...], far: float = 3.0) -> list[Any]:

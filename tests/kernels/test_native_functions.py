@@ -21,12 +21,7 @@ from flambeau.primitives.normalization import layer_norm, rms_norm
 from flambeau.primitives.primitive import Scalar
 from flambeau.primitives.sampling import GRID_SAMPLE
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _kernels() -> None:
-    """Skip, with the reason, where the kernels cannot be used."""
-    if library.target(library.TARGETS[0]) is None:
-        pytest.skip(f"CPU kernels: {library.status()}")
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 class Case(NamedTuple):

@@ -7,16 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flambeau.kernels import library
 from flambeau.kernels.pooling import halves
 from flambeau.primitives.pooling import Window, _max_axes, _max_pool
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _kernels() -> None:
-    """Skip, with the reason, where the kernels cannot be used."""
-    if library.target(library.TARGETS[1]) is None:
-        pytest.skip(f"CPU kernels: {library.status()}")
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 def windows(shape: tuple[int, ...]) -> tuple[Window, ...]:

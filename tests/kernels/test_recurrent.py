@@ -28,12 +28,7 @@ CASES: list[tuple[Any, ...]] = [
     ("RNN_RELU", False, False, 20, 12, 64, 64),
 ]
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _kernels() -> None:
-    """Skip, with the reason, where the kernels cannot be used."""
-    if library.target("flambeau_recurrent") is None:
-        pytest.skip(f"CPU kernels: {library.status()}")
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 def operands(kind: str, biased: bool, *sizes: int, scale: float = 0.5, seed: int = 0) -> list[Any]:

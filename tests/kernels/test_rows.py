@@ -14,12 +14,7 @@ from flambeau.primitives.embedding import embedding, embedding_bag
 from flambeau.primitives.indexing import gather, index, index_put, index_select, put, scatter_reduce, take
 from flambeau.primitives.rows import add_each, add_rows, take_each, take_rows
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _kernels() -> None:
-    """Skip, with the reason, where the kernels cannot be used."""
-    if library.target(library.TARGETS[0]) is None:
-        pytest.skip(f"CPU kernels: {library.status()}")
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 class Case(NamedTuple):

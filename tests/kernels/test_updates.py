@@ -36,12 +36,7 @@ CASES = {
     "amsgrad of adamw": (adam_update, (*ADAM[:2], 0.99, *ADAM[3:]), 5, BOTH),
 }
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _kernels() -> None:
-    """Skip, with the reason, where the kernels cannot be used."""
-    if library.target(library.TARGETS[0]) is None:
-        pytest.skip(f"CPU kernels: {library.status()}")
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 def arrays(kinds: int, shapes: tuple[tuple[int, ...], ...], kind: type = np.float32) -> list[Any]:
