@@ -51,6 +51,7 @@ constexpr int vectors_beside(int outputs) {
   return std::max(1, std::min(kMostVectors, kRegisters / (outputs + 1)));
 }
 
+constexpr int64_t kTogether = 40;         // products that are added up by themselves, at least
 constexpr int64_t kMostRoom = 256 << 10;  // numbers of an image that stay in a core's cache
 
 int64_t up(int64_t size, int64_t unit) { return (size + unit - 1) / unit; }
@@ -170,29 +171,27 @@ auto kernel(int64_t outputs, int64_t count) {
 
 // -- the result, and the gradient of the images ----------------------------------------------------------------------
 
-// to (kOutputs rows, kVectors vectors) = bias + the sum over taps of from[tap] * weight (taps, kOutputs).
+// to (kOutputs rows, kVectors vectors) = the sum over taps of from[tap] * weight (taps, kOutputs), added to a bias, or else
+// to what is there.
 template <int kOutputs, int kVectors>
 struct ShiftedSums {
-  static void run(const float* from, const Sizes& taps, const float* weight, const float* bias, float* to,
+  static void run(const float* from, const int64_t* taps, int64_t count, const float* weight, const float* bias, float* to,
                   int64_t to_row) {
-    Vector sums[kOutputs][kVectors];
-#pragma GCC unroll 8
-    for (int output = 0; output < kOutputs; ++output) {
-#pragma GCC unroll 8
-      for (int at = 0; at < kVectors; ++at) sums[output][at] = Vector{} + bias[output];
-    }
-    for (int64_t tap : taps) {
+    Vector sums[kOutputs][kVectors] = {};
+    for (int64_t tap = 0; tap < count; ++tap, weight += kOutputs) {
       Vector values[kVectors];
-      for (int at = 0; at < kVectors; ++at) values[at] = read(from + tap + at * kWidth);
+      for (int at = 0; at < kVectors; ++at) values[at] = read(from + taps[tap] + at * kWidth);
       for (int output = 0; output < kOutputs; ++output) {
         for (int at = 0; at < kVectors; ++at) sums[output][at] += weight[output] * values[at];
       }
-      weight += kOutputs;
     }
 #pragma GCC unroll 8
-    for (int output = 0; output < kOutputs; ++output) {
+    for (int output = 0; output < kOutputs; ++output, to += to_row) {
 #pragma GCC unroll 8
-      for (int at = 0; at < kVectors; ++at) write(to + output * to_row + at * kWidth, sums[output][at]);
+      for (int at = 0; at < kVectors; ++at) {
+        const Vector before = bias == nullptr ? read(to + at * kWidth) : Vector{} + bias[output];
+        write(to + at * kWidth, before + sums[output][at]);
+      }
     }
   }
 };
@@ -224,6 +223,8 @@ void arrange(const Pass& pass, const float* weight, bool turned, float* to) {
 void run(const Pass& pass, const float* weight, bool turned, const float* bias, int64_t items, const Share& share) {
   const Long& rows = pass.rows;
   const Sizes taps = rows.taps_of(pass.inputs);
+  // A long sum from left to right would lose more digits than oneDNN's.
+  const int64_t together = up(kTogether, rows.taps.size()) * rows.taps.size();
   const int64_t weights = up(taps.size() * pass.outputs, kWidth) * kWidth;
   const Workspace shared((weights + pass.outputs) * sizeof(float));
   float* factors = reinterpret_cast<float*>(shared.data());
@@ -242,8 +243,12 @@ void run(const Pass& pass, const float* weight, bool turned, const float* bias, 
       }
       grouped(pass.outputs, kMostOutputs, [&](int64_t begin, int64_t size) {
         grouped(rows.vectors, vectors_beside(size), [&](int64_t at, int64_t count) {
-          kernel<ShiftedSums>(size, count)(from + at * kWidth, taps, factors + begin * taps.size(),
-                                           factors + weights + begin, to + at * kWidth, row);
+          const auto sums = kernel<ShiftedSums>(size, count);
+          const float* factor = factors + begin * taps.size();
+          for (int64_t tap = 0; tap < taps.size(); tap += together, factor += together * size) {
+            sums(from + at * kWidth, taps.data() + tap, std::min<int64_t>(together, taps.size() - tap), factor,
+                 tap == 0 ? factors + weights + begin : nullptr, to + at * kWidth, row);
+          }
         });
         for (int64_t output = 0; output < size; ++output) {
           pass.lines_to.bring_out(to + output * row,
