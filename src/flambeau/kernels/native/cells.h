@@ -1,4 +1,4 @@
-// What one step of a recurrent layer computes, forward and back, for sixteen units of one sequence.
+// What one step of a recurrent layer computes, forward and back, for a vector of units of one sequence.
 //
 // A cell has so many gates, and leaves so many numbers a unit for the way back. `x` and `h` are what its gates get from
 // the inputs and from the hidden state; `state` is what else the way back reads: the memory before the step (LSTM), the

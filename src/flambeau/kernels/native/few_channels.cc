@@ -16,35 +16,12 @@ namespace flambeau {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int64_t kWidth = 16;  // numbers of a register
 constexpr int kRegisters = 28;  // for vectors that are read, and their sums
 constexpr int kMostOutputs = 8, kMostVectors = 8;
 #else
-constexpr int64_t kWidth = 8;
 constexpr int kRegisters = 14;
 constexpr int kMostOutputs = 6, kMostVectors = 4;
 #endif
-
-// A register's own width: of vectors twice as wide GCC would keep sums in memory.
-typedef float Vector __attribute__((vector_size(kWidth * sizeof(float))));
-typedef int32_t Mask __attribute__((vector_size(kWidth * sizeof(int32_t))));
-
-FLAMBEAU_INLINE Vector read(const float* from) {
-  Vector values;
-  std::memcpy(&values, from, sizeof values);
-  return values;
-}
-
-FLAMBEAU_INLINE void write(float* to, Vector values) { std::memcpy(to, &values, sizeof values); }
-
-FLAMBEAU_INLINE float sum_of(Vector values) {
-  float numbers[kWidth];
-  write(numbers, values);
-  for (int64_t half = kWidth / 2; half > 0; half /= 2) {
-    for (int64_t at = 0; at < half; ++at) numbers[at] += numbers[at + half];
-  }
-  return numbers[0];
-}
 
 // Vectors that stay in registers next to so many sums of each.
 constexpr int vectors_beside(int outputs) {
@@ -81,9 +58,9 @@ struct Lines {
     for (size_t line = 0; line < starts.size(); ++line, plane += width) {
       const float* from = row + starts[line];
       int64_t at = 0;
-      for (; at + kWidth <= width; at += kWidth) write(plane + at, read(from + at));
-      const bool more = at + kWidth <= static_cast<int64_t>(starts.size() - line) * width;
-      if (at < width && more) write(plane + at, read(from + at));
+      for (; at + kLanes <= width; at += kLanes) store(plane + at, load(from + at));
+      const bool more = at + kLanes <= static_cast<int64_t>(starts.size() - line) * width;
+      if (at < width && more) store(plane + at, load(from + at));
       if (at < width && !more) std::copy_n(from + at, width - at, plane + at);
     }
   }
@@ -113,8 +90,8 @@ struct Long {
       }
       taps = more;
     }
-    vectors = up(last + 1, kWidth);
-    room = up(vectors * kWidth + taps.back(), kWidth) * kWidth;
+    vectors = up(last + 1, kLanes);
+    room = up(vectors * kLanes + taps.back(), kLanes) * kLanes;
   }
 
   // The same for all channels, which lie one behind the other.
@@ -177,10 +154,10 @@ template <int kOutputs, int kVectors>
 struct ShiftedSums {
   static void run(const float* from, const int64_t* taps, int64_t count, const float* weight, const float* bias, float* to,
                   int64_t to_row) {
-    Vector sums[kOutputs][kVectors] = {};
+    Floats sums[kOutputs][kVectors] = {};
     for (int64_t tap = 0; tap < count; ++tap, weight += kOutputs) {
-      Vector values[kVectors];
-      for (int at = 0; at < kVectors; ++at) values[at] = read(from + taps[tap] + at * kWidth);
+      Floats values[kVectors];
+      for (int at = 0; at < kVectors; ++at) values[at] = load(from + taps[tap] + at * kLanes);
       for (int output = 0; output < kOutputs; ++output) {
         for (int at = 0; at < kVectors; ++at) sums[output][at] += weight[output] * values[at];
       }
@@ -189,8 +166,8 @@ struct ShiftedSums {
     for (int output = 0; output < kOutputs; ++output, to += to_row) {
 #pragma GCC unroll 8
       for (int at = 0; at < kVectors; ++at) {
-        const Vector before = bias == nullptr ? read(to + at * kWidth) : Vector{} + bias[output];
-        write(to + at * kWidth, before + sums[output][at]);
+        const Floats before = bias == nullptr ? load(to + at * kLanes) : all(bias[output]);
+        store(to + at * kLanes, before + sums[output][at]);
       }
     }
   }
@@ -225,15 +202,15 @@ void run(const Pass& pass, const float* weight, bool turned, const float* bias, 
   const Sizes taps = rows.taps_of(pass.inputs);
   // A long sum from left to right would lose more digits than oneDNN's.
   const int64_t together = up(kTogether, rows.taps.size()) * rows.taps.size();
-  const int64_t weights = up(taps.size() * pass.outputs, kWidth) * kWidth;
+  const int64_t weights = up(taps.size() * pass.outputs, kLanes) * kLanes;
   const Workspace shared((weights + pass.outputs) * sizeof(float));
   float* factors = reinterpret_cast<float*>(shared.data());
   arrange(pass, weight, turned, factors);
   if (bias != nullptr) std::copy_n(bias, pass.outputs, factors + weights);
   if (bias == nullptr) std::fill_n(factors + weights, pass.outputs, 0.0f);
   share(items, [&](int item) {
-    const int64_t room = pass.inputs * rows.room, row = rows.vectors * kWidth;
-    const Workspace space((room + kMostOutputs * row + kWidth) * sizeof(float));
+    const int64_t room = pass.inputs * rows.room, row = rows.vectors * kLanes;
+    const Workspace space((room + kMostOutputs * row + kLanes) * sizeof(float));
     float *from = reinterpret_cast<float*>(space.data()), *to = from + room;
     std::fill_n(from, room, 0.0f);
     for (int64_t image = pass.images * item / items; image < pass.images * (item + 1) / items; ++image) {
@@ -246,8 +223,8 @@ void run(const Pass& pass, const float* weight, bool turned, const float* bias, 
           const auto sums = kernel<ShiftedSums>(size, count);
           const float* factor = factors + begin * taps.size();
           for (int64_t tap = 0; tap < taps.size(); tap += together, factor += together * size) {
-            sums(from + at * kWidth, taps.data() + tap, std::min<int64_t>(together, taps.size() - tap), factor,
-                 tap == 0 ? factors + weights + begin : nullptr, to + at * kWidth, row);
+            sums(from + at * kLanes, taps.data() + tap, std::min<int64_t>(together, taps.size() - tap), factor,
+                 tap == 0 ? factors + weights + begin : nullptr, to + at * kLanes, row);
           }
         });
         for (int64_t output = 0; output < size; ++output) {
@@ -265,16 +242,16 @@ void run(const Pass& pass, const float* weight, bool turned, const float* bias, 
 template <int kOutputs, int kTaps>
 struct Dots {
   static void run(const float* x, int64_t x_image, const int64_t* taps, const float* y, int64_t y_image,
-                  const Mask* inside, int64_t vectors, int64_t images, float* result, int64_t result_row) {
-    Vector sums[kOutputs][kTaps] = {};
+                  const Whole* inside, int64_t vectors, int64_t images, float* result, int64_t result_row) {
+    Floats sums[kOutputs][kTaps] = {};
     for (int64_t image = 0; image < images; ++image, x += x_image, y += y_image) {
       for (int64_t at = 0; at < vectors; ++at) {
-        Vector values[kTaps];
+        Floats values[kTaps];
         for (int tap = 0; tap < kTaps; ++tap) {
-          values[tap] = inside[at] ? read(x + taps[tap] + at * kWidth) : Vector{};  // what is between may be a NaN
+          values[tap] = inside[at] ? load(x + taps[tap] + at * kLanes) : Floats{};  // what is between may be a NaN
         }
         for (int output = 0; output < kOutputs; ++output) {
-          const Vector factor = read(y + (output * vectors + at) * kWidth);
+          const Floats factor = load(y + (output * vectors + at) * kLanes);
           for (int tap = 0; tap < kTaps; ++tap) sums[output][tap] += values[tap] * factor;
         }
       }
@@ -283,8 +260,8 @@ struct Dots {
     for (int output = 0; output < kOutputs; ++output) {
 #pragma GCC unroll 8
       for (int tap = 0; tap < kTaps; ++tap) {
-        float* to = result + output * result_row + tap * kWidth;
-        write(to, read(to) + sums[output][tap]);
+        float* to = result + output * result_row + tap * kLanes;
+        store(to, load(to) + sums[output][tap]);
       }
     }
   }
@@ -298,24 +275,24 @@ struct Gradients {
 };
 
 // Which numbers of a long row belong to the result.
-std::vector<Mask> inside(const Gradients& what) {
-  std::vector<Mask> found(what.rows.vectors, Mask{});
+std::vector<Whole> inside(const Gradients& what) {
+  std::vector<Whole> found(what.rows.vectors, Whole{});
   for (int64_t start : what.lines_y.starts) {
-    for (int64_t at = start; at < start + what.lines_y.width; ++at) found[at / kWidth][at % kWidth] = -1;
+    for (int64_t at = start; at < start + what.lines_y.width; ++at) found[at / kLanes][at % kLanes] = -1;
   }
   return found;
 }
 
 // The sums of some images, of (outputs, taps) and then of outputs, in vectors whose numbers are still to be added up.
-void add_images(const Gradients& what, Range images, const Sizes& taps, const std::vector<Mask>& inside, float* sums) {
+void add_images(const Gradients& what, Range images, const Sizes& taps, const std::vector<Whole>& inside, float* sums) {
   constexpr int64_t kRoom = 8 << 10;  // numbers that stay in a core's nearest cache
-  const int64_t row = what.rows.vectors * kWidth, count = taps.size();
+  const int64_t row = what.rows.vectors * kLanes, count = taps.size();
   const int64_t x_image = what.channels * what.rows.room, y_image = what.outputs * row;
   const int64_t together = std::min(images.size(), std::max<int64_t>(1, kRoom / (x_image + y_image)));
   const Workspace space((x_image + y_image) * together * sizeof(float));
   float *x = reinterpret_cast<float*>(space.data()), *y = x + x_image * together;
   std::fill_n(x, (x_image + y_image) * together, 0.0f);
-  std::fill_n(sums, what.outputs * (count + 1) * kWidth, 0.0f);
+  std::fill_n(sums, what.outputs * (count + 1) * kLanes, 0.0f);
   for (int64_t image = images.begin; image < images.end; image += together) {
     const int64_t size = std::min(together, images.end - image);
     for (int64_t plane = 0; plane < size * what.channels; ++plane) {
@@ -323,15 +300,15 @@ void add_images(const Gradients& what, Range images, const Sizes& taps, const st
     }
     for (int64_t plane = 0; plane < size * what.outputs; ++plane) {
       what.lines_y.bring_in(what.y + (image * what.outputs + plane) * what.lines_y.size(), y + plane * row);
-      float* bias = sums + (what.outputs * count + plane % what.outputs) * kWidth;
-      Vector sum = read(bias);
-      for (int64_t at = 0; at < row; at += kWidth) sum += read(y + plane * row + at);
-      write(bias, sum);
+      float* bias = sums + (what.outputs * count + plane % what.outputs) * kLanes;
+      Floats sum = load(bias);
+      for (int64_t at = 0; at < row; at += kLanes) sum += load(y + plane * row + at);
+      store(bias, sum);
     }
     grouped(what.outputs, kMostOutputs, [&](int64_t output, int64_t outputs) {
       grouped(count, vectors_beside(outputs), [&](int64_t tap, int64_t some) {
         kernel<Dots>(outputs, some)(x, x_image, taps.data() + tap, y + output * row, y_image, inside.data(),
-                                    what.rows.vectors, size, sums + (output * count + tap) * kWidth, count * kWidth);
+                                    what.rows.vectors, size, sums + (output * count + tap) * kLanes, count * kLanes);
       });
     });
   }
@@ -339,17 +316,17 @@ void add_images(const Gradients& what, Range images, const Sizes& taps, const st
 
 void run(const Gradients& what, float* weight, float* bias, int64_t parts, const Share& share) {
   const Sizes taps = what.rows.taps_of(what.channels);
-  const std::vector<Mask> inside = flambeau::inside(what);
-  const int64_t weights = what.outputs * taps.size(), size = (weights + what.outputs) * kWidth;
+  const std::vector<Whole> inside = flambeau::inside(what);
+  const int64_t weights = what.outputs * taps.size(), size = (weights + what.outputs) * kLanes;
   const Workspace space(parts * size * sizeof(float));
   float* sums = reinterpret_cast<float*>(space.data());
   share(parts, [&](int part) {
     add_images(what, {what.images * part / parts, what.images * (part + 1) / parts}, taps, inside, sums + part * size);
   });
   for (int64_t at = 0; at < weights + (bias == nullptr ? 0 : what.outputs); ++at) {
-    Vector total = read(sums + at * kWidth);
-    for (int64_t part = 1; part < parts; ++part) total += read(sums + part * size + at * kWidth);
-    (at < weights ? weight[at] : bias[at - weights]) = sum_of(total);
+    Floats total = load(sums + at * kLanes);
+    for (int64_t part = 1; part < parts; ++part) total += load(sums + part * size + at * kLanes);
+    (at < weights ? weight[at] : bias[at - weights]) = sum(total);
   }
 }
 
@@ -363,14 +340,14 @@ bool few_channels_serve(Kind kind, const Geometry& shape) {
     if (shape.stride[axis] != 1 || shape.before[axis] > most || shape.after[axis] > most) return false;
   }
   const Long rows = long_rows(kind, shape);
-  const int64_t numbers = rows.vectors * kWidth;
+  const int64_t numbers = rows.vectors * kLanes;
   const double useful = elements(inner(shape.y)) / numbers;  // products that are not thrown away
   if (rows.room * std::max(shape.channels(), shape.outputs()) > kMostRoom) return false;
   if (kind == Kind::kForward) return shape.outputs() <= 12 && useful > 0.6;
   if (kind == Kind::kData) return shape.channels() <= 12 && useful > 0.3;
   const double sums = elements(shape.weight) / shape.outputs();  // for each output
   const bool enough = shape.batch() > 2 && shape.batch() * numbers >= 6400;
-  const bool sixteen = kWidth == 16 && shape.outputs() <= 16 && shape.channels() > 3 && sums <= 150;
+  const bool sixteen = kLanes == 16 && shape.outputs() <= 16 && shape.channels() > 3 && sums <= 150;
   const bool few = shape.outputs() <= 12 ? sums <= 400 : sixteen;
   return enough && few && useful > 0.65;
 }

@@ -1,4 +1,4 @@
-// bfloat16: the upper half of a float, read and written sixteen at a time.
+// bfloat16: the upper half of a float, read and written a vector at a time.
 #pragma once
 
 #include <algorithm>

@@ -153,24 +153,32 @@ FLAMBEAU_INLINE void waves(Whole n, Floats* cosine, Floats* sine) {
   *cosine = floats_of(x ^ swapped ^ ((octants + (1 << 22)) << 8 & kSign));
 }
 
-// Two groups of sixteen words into as many normal values, of which `count` are wanted.
+// Two groups of sixteen words into as many normal values, of which `count` are wanted: of each group, the first half of
+// the words are radii, the others angles.
 FLAMBEAU_INLINE void transform(const uint32_t* words, float mean, float deviation, int64_t count, float* to) {
-  Whole first, second;
-  std::memcpy(&first, words, sizeof first);
-  std::memcpy(&second, words + kGroup, sizeof second);
-  first &= (1 << 24) - 1, second &= (1 << 24) - 1;
-  const Whole radii = __builtin_shufflevector(first, second, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
-  const Whole angles =
-      __builtin_shufflevector(first, second, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-  Floats cosine, sine;
-  waves(angles, &cosine, &sine);
-  const Floats by = radius(radii);
-  cosine = fused(cosine * by, all(deviation), all(mean));
-  sine = fused(sine * by, all(deviation), all(mean));
-  store(to, __builtin_shufflevector(cosine, sine, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23));
-  if (count == kGroup) return;
-  store(to + kGroup,
-        __builtin_shufflevector(cosine, sine, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31));
+  constexpr int64_t kHalf = kGroup / 2;
+  uint32_t radii[kGroup], angles[kGroup];
+  float cosines[kGroup], sines[kGroup];
+  for (int64_t group = 0; group < 2; ++group) {
+    std::copy_n(words + group * kGroup, kHalf, radii + group * kHalf);
+    std::copy_n(words + group * kGroup + kHalf, kHalf, angles + group * kHalf);
+  }
+  for (int64_t at = 0; at < kGroup; at += kLanes) {
+    const auto wanted = [&](const uint32_t* from) {
+      Whole found;
+      std::memcpy(&found, from + at, sizeof found);
+      return found & (1 << 24) - 1;
+    };
+    Floats cosine, sine;
+    waves(wanted(angles), &cosine, &sine);
+    const Floats by = radius(wanted(radii));
+    store(cosines + at, fused(cosine * by, all(deviation), all(mean)));
+    store(sines + at, fused(sine * by, all(deviation), all(mean)));
+  }
+  for (int64_t group = 0; group < count / kGroup; ++group) {
+    std::copy_n(cosines + group * kHalf, kHalf, to + group * kGroup);
+    std::copy_n(sines + group * kHalf, kHalf, to + group * kGroup + kHalf);
+  }
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ namespace ffi = xla::ffi;
 
 constexpr int64_t kWorthAThread = 20000;  // numbers read
 
-// The channels of an element that lie side by side: sixteen, or four of an image that has no more.
+// The channels of an element that lie side by side: a vector, or four of an image that has no more.
 typedef float Few __attribute__((vector_size(4 * sizeof(float))));
 
 template <typename Channels>
@@ -38,8 +38,11 @@ FLAMBEAU_INLINE void put(float* to, Channels values) {
   std::memcpy(to, &values, sizeof values);
 }
 
-FLAMBEAU_INLINE float added(Few values) { return values[0] + values[1] + (values[2] + values[3]); }
-FLAMBEAU_INLINE float added(Floats values) { return sum(values); }
+template <typename Channels>
+FLAMBEAU_INLINE float added(Channels values) {
+  if constexpr (kWidth<Channels> == kLanes) return sum(values);
+  else return values[0] + values[1] + (values[2] + values[3]);
+}
 
 // What is sampled: images of so many channels and elements, at places that take `taps` elements each.
 struct Shape {

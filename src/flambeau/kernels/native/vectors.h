@@ -1,4 +1,4 @@
-// Sixteen floats at a time, and the functions of them that normalization, softmax and activations need.
+// As many floats as a register holds at a time, and the functions of them that normalization, softmax and activations need.
 //
 // The library is compiled for the processor that it runs on, so these are its own widest instructions. No sum is
 // reordered by the compiler: the order is the one written.
@@ -7,22 +7,28 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <limits>
+#include <utility>
 
 #define FLAMBEAU_INLINE inline __attribute__((always_inline))
 
 namespace flambeau {
 
+// A register's own width: GCC keeps vectors that are wider in memory.
+#if defined(__AVX512F__)
 constexpr int64_t kLanes = 16;
+#elif defined(__AVX2__)
+constexpr int64_t kLanes = 8;
+#else
+constexpr int64_t kLanes = 4;
+#endif
 
 typedef float Floats __attribute__((vector_size(kLanes * sizeof(float))));
 typedef int32_t Whole __attribute__((vector_size(kLanes * sizeof(int32_t))));
 
-// Written out, so that a number is loaded from memory sixteenfold; added to zeros it would pass through a register.
-FLAMBEAU_INLINE Floats all(float value) {
-  return Floats{value, value, value, value, value, value, value, value,
-                value, value, value, value, value, value, value, value};
-}
+// Taking zeros away changes no number, so the compiler loads it from memory manifold; added, -0 would not stay.
+FLAMBEAU_INLINE Floats all(float value) { return value - Floats{}; }
 
 FLAMBEAU_INLINE Floats load(const float* from) {
   Floats values;
@@ -32,7 +38,7 @@ FLAMBEAU_INLINE Floats load(const float* from) {
 
 FLAMBEAU_INLINE void store(float* to, Floats values) { std::memcpy(to, &values, sizeof values); }
 
-// The first `count` of sixteen; the others are `rest`.
+// The first `count` of a vector; the others are `rest`.
 FLAMBEAU_INLINE Floats load(const float* from, int64_t count, float rest = 0) {
   if (count >= kLanes) return load(from);
   float some[kLanes];
@@ -46,41 +52,38 @@ FLAMBEAU_INLINE void store(float* to, Floats values, int64_t count) {
   std::memcpy(to, &values, count * sizeof(float));
 }
 
-// Each of the sixteen next to the one so many places further on, round about.
-template <int kPlaces>
-FLAMBEAU_INLINE Floats turned(Floats values) {
-  constexpr int p = kPlaces;
-  return __builtin_shufflevector(values, values, p, p + 1, p + 2, p + 3, p + 4, p + 5, p + 6, p + 7, p + 8, p + 9,
-                                 p + 10, p + 11, p + 12, p + 13, p + 14, p + 15);
+template <int kPlaces, int... kLane>
+FLAMBEAU_INLINE Floats turned(Floats values, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(values, values, kLane + kPlaces...);
 }
 
-FLAMBEAU_INLINE float sum(Floats values) {
-  values += turned<8>(values);
-  values += turned<4>(values);
-  values += turned<2>(values);
-  return (values + turned<1>(values))[0];
+// All numbers of a vector joined into one, its halves first.
+template <int kPlaces = kLanes / 2, typename Join>
+FLAMBEAU_INLINE float joined(Floats values, const Join& join) {
+  values = join(values, turned<kPlaces>(values, std::make_integer_sequence<int, kLanes>()));
+  if constexpr (kPlaces == 1) return values[0];
+  else return joined<kPlaces / 2>(values, join);
 }
+
+FLAMBEAU_INLINE float sum(Floats values) { return joined(values, std::plus<Floats>()); }
 
 // Of each two lines so far apart, the second half of every block of the first for the first half of that of the second.
-template <int kSize>
-FLAMBEAU_INLINE void swap_blocks(Floats (&lines)[kLanes]) {
-  Whole first, second;  // places in the two lines, one after the other
-  for (int lane = 0; lane < kLanes; ++lane) {
-    const bool low = (lane & kSize) == 0;
-    first[lane] = low ? lane : lane - kSize + kLanes, second[lane] = low ? lane + kSize : lane + kLanes;
-  }
+template <int kSize, int... kLane>
+FLAMBEAU_INLINE void swap_blocks(Floats (&lines)[kLanes], std::integer_sequence<int, kLane...> places) {
   for (int line = 0; line < kLanes; ++line) {
     if (line & kSize) continue;
     const Floats x = lines[line], y = lines[line + kSize];
-    lines[line] = __builtin_shuffle(x, y, first), lines[line + kSize] = __builtin_shuffle(x, y, second);
+    lines[line] = __builtin_shufflevector(x, y, (kLane & kSize ? kLane - kSize + kLanes : kLane)...);
+    lines[line + kSize] = __builtin_shufflevector(x, y, (kLane & kSize ? kLane + kLanes : kLane + kSize)...);
   }
+  if constexpr (kSize > 1) swap_blocks<kSize / 2>(lines, places);
 }
 
-// 16 x 16 numbers, rows for columns.
+// kLanes x kLanes numbers, rows for columns.
 FLAMBEAU_INLINE void transpose(const float* from, int64_t from_step, float* to, int64_t to_step) {
   Floats lines[kLanes];
   for (int line = 0; line < kLanes; ++line) lines[line] = load(from + line * from_step);
-  swap_blocks<8>(lines), swap_blocks<4>(lines), swap_blocks<2>(lines), swap_blocks<1>(lines);
+  swap_blocks<kLanes / 2>(lines, std::make_integer_sequence<int, kLanes>());
   for (int line = 0; line < kLanes; ++line) store(to + line * to_step, lines[line]);
 }
 
@@ -88,10 +91,7 @@ FLAMBEAU_INLINE void transpose(const float* from, int64_t from_step, float* to, 
 FLAMBEAU_INLINE Floats larger(Floats x, Floats y) { return (x > y) | (x != x) ? x : y; }
 
 FLAMBEAU_INLINE float largest(Floats values) {
-  values = larger(values, turned<8>(values));
-  values = larger(values, turned<4>(values));
-  values = larger(values, turned<2>(values));
-  return larger(values, turned<1>(values))[0];
+  return joined(values, [](Floats x, Floats y) { return larger(x, y); });
 }
 
 // e to the x, to about one unit in the last place: x = n log 2 + r, a polynomial in r, and n into the exponent.

@@ -23,7 +23,7 @@ namespace {
 #if defined(__AVX512F__)
 constexpr int kRows = 14, kColumns = 2;  // sums that stay in registers: rows by vectors
 #else
-constexpr int kRows = 6, kColumns = 1;
+constexpr int kRows = 6, kColumns = 2;
 #endif
 constexpr int64_t kPanel = kColumns * kLanes;
 constexpr int64_t kPositions = 16;
@@ -188,9 +188,9 @@ struct Windows {
   bool turned;  // by half a turn, as the gradient of the images wants them
 };
 
-using Block = float[kLanes * kWindow][kLanes];  // 16 x 16 windows: (row, place) by column
+using Block = float[kLanes * kWindow][kLanes];  // kLanes x kLanes windows: (row, place) by column
 
-// Calls work(panel, first row) for all rows of all panels, sixteen at a time.
+// Calls work(panel, first row) for all rows of all panels, kLanes at a time.
 void each(const Panels& panels, const Share& share, const std::function<void(int64_t, int64_t)>& work) {
   constexpr int64_t kRowsOfAnItem = 32;
   const int64_t slices = up(panels.rows, kRowsOfAnItem);
