@@ -91,7 +91,9 @@ def test_saturated_gates_and_special_values(monkeypatch: pytest.MonkeyPatch, kin
         return recurrent_layer.lower(items, kind, False, True, False, False)
 
     for found, expected in zip(*both(monkeypatch, outputs, items), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=5e-5, atol=1e-6)  # without gates, roundings grow with the steps
+        np.testing.assert_allclose(
+            found, expected, rtol=5e-5, atol=1e-6
+        )  # without gates, roundings grow with the steps
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
