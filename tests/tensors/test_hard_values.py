@@ -127,6 +127,12 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "prod": ("x.prod()", [nan, 1, 2], [nan], [2, nan, nan]),
     "cumprod": ("x.cumprod(0)[-1:]", [inf, 1, 2], [inf], [2, inf, inf]),
     "logcumsumexp": ("x.logcumsumexp(0)", [1, inf, 0], [1, inf, inf], [1, 2, 0]),
+    "slope of logaddexp": (
+        "T.autograd.grad(T.logaddexp(x, -x).sum(), x, create_graph=True)[0]",
+        [100, 0, -200],
+        [1, 0, -1],
+        [0, 1, 0],
+    ),
     "std of tiny numbers": ("x.std()", [1e-30, 0], [0], [0, 0]),
     "mean of std_mean": ("T.std_mean(x)[1]", [inf, 1], [inf], [0.5, 0.5]),
     "quantile": ("x.quantile(0.5)", [1, inf, inf], [inf]),

@@ -1,5 +1,6 @@
 """Functions with the gradients that PyTorch gives them where they have none, or where JAX's formula is 0 * infinity."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -259,7 +260,10 @@ def _hypot_derivative(primals: tuple[Array, Array], tangents: tuple[Array, Array
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def logaddexp(x: Array, y: Array, power: Callable[[Array], Array]) -> Array:
-    """Logarithm of the sum of the two's powers; ``power`` is ``jnp.exp`` or ``jnp.exp2``."""
+    """Logarithm of the sum of the two's powers; ``power`` is ``jnp.exp`` or ``jnp.exp2``.
+
+    Its derivatives of all orders stay finite for distant numbers, where PyTorch's second ones are NaN.
+    """
     return (jnp.logaddexp if power is jnp.exp else jnp.logaddexp2)(x, y)
 
 
@@ -268,7 +272,8 @@ def _logaddexp_derivative(
     power: Callable[[Array], Array], primals: tuple[Array, Array], tangents: tuple[Array, Array]
 ) -> tuple[Array, Array]:
     x, y = primals
-    slope = tangents[0] / (1 + power(y - x)) + tangents[1] / (1 + power(x - y))
+    distance = x - y if power is jnp.exp else (x - y) * math.log(2)
+    slope = tangents[0] * jax.nn.sigmoid(distance) + tangents[1] * jax.nn.sigmoid(-distance)
     return logaddexp(x, y, power), slope
 
 

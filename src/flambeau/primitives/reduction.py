@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype
-from flambeau.primitives.kinks import absolute, sign
+from flambeau.primitives.kinks import absolute, logaddexp, sign
 from flambeau.primitives.primitive import Array, Primitive, floating, primitive
 from flambeau.primitives.refusals import unsupported
 
@@ -371,24 +371,11 @@ def cumprod(x: Array, axis: int, kind: dtype | None) -> Any:
     return jnp.cumprod(value, axis=axis) if value.ndim else value
 
 
-@jax.custom_jvp
-def _log_sum(x: Array, y: Array) -> Array:
-    """``log(exp(x) + exp(y))``; its derivatives of all orders stay finite for distant numbers."""
-    return jnp.logaddexp(x, y)
-
-
-@_log_sum.defjvp
-def _log_sum_derivative(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    distance = primals[0] - primals[1]
-    slope = tangents[0] * jax.nn.sigmoid(distance) + tangents[1] * jax.nn.sigmoid(-distance)
-    return _log_sum(*primals), slope
-
-
 @primitive(grad_name="LogcumsumexpBackward0")
 def logcumsumexp(x: Array, axis: int) -> Array:
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         raise unsupported("logcumsumexp_out_cpu", x)
-    return jax.lax.associative_scan(_log_sum, x, axis=axis) if x.ndim else x
+    return jax.lax.associative_scan(partial(logaddexp, power=jnp.exp), x, axis=axis) if x.ndim else x
 
 
 @primitive(saves=(), grad_name="TraceBackward0")

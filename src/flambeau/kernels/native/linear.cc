@@ -108,13 +108,7 @@ std::string gradients_of(ffi::ThreadPool& pool, ffi::AnyBuffer x, ffi::AnyBuffer
                          ffi::RemainingRets& results, int64_t wanted, int64_t products) {
   const int64_t outputs = weight.dimensions()[0], inputs = weight.dimensions()[1], rows = x.dimensions()[0];
   const Number *from = numbers<Number>(x), *by = numbers<Number>(weight), *given = numbers<Number>(gradient);
-  Number* found[3] = {};
-  for (int64_t kind = 0, place = 0; kind < 3; ++kind) {
-    if (!(wanted >> kind & 1)) continue;
-    const ffi::AnyBuffer result = **results.get<ffi::AnyBuffer>(place++);
-    in_large_pages(result);
-    found[kind] = numbers<Number>(result);
-  }
+  const auto found = wanted_results<Number, 3>(results, wanted);
   const int64_t threads = pool.num_threads();
   const int64_t by_rows = found[0] == nullptr ? 0 : pieces(products, threads, rows);
   const int64_t by_outputs = found[1] == nullptr && found[2] == nullptr ? 0 : pieces(products, threads, outputs);

@@ -4,6 +4,7 @@
 // by page, as it is first written: a fourth of a transformer's training step was spent in that.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -25,6 +26,19 @@ inline void in_large_pages(xla::ffi::AnyBuffer result) {
   const uintptr_t begin = (start / kPage - kAround) * kPage, end = ((start + size) / kPage + kAround) * kPage;
   madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);  // advice only: it does not matter if it fails
 #endif
+}
+
+// Where the results of several possible ones lie that are wanted (a bit each), in order; nullptr for the others.
+template <typename Number, int kCount>
+std::array<Number*, kCount> wanted_results(xla::ffi::RemainingRets& results, int64_t wanted) {
+  std::array<Number*, kCount> found{};
+  for (int64_t kind = 0, place = 0; kind < kCount; ++kind) {
+    if (!(wanted >> kind & 1)) continue;
+    const xla::ffi::AnyBuffer result = **results.get<xla::ffi::AnyBuffer>(place++);
+    in_large_pages(result);
+    found[kind] = reinterpret_cast<Number*>(result.untyped_data());
+  }
+  return found;
 }
 
 }  // namespace flambeau

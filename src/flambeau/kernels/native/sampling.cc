@@ -185,13 +185,7 @@ ffi::Error sampling(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer eleme
 ffi::Error sampling_gradients(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer elements, ffi::AnyBuffer shares,
                               ffi::AnyBuffer gradient, ffi::RemainingRets results, int64_t wanted) {
   const Shape shape = shape_of(x, elements);
-  float* found[2] = {};
-  for (int64_t kind = 0, place = 0; kind < 2; ++kind) {
-    if (!(wanted >> kind & 1)) continue;
-    const ffi::AnyBuffer result = **results.get<ffi::AnyBuffer>(place++);
-    in_large_pages(result);
-    found[kind] = floats(result);
-  }
+  const auto found = wanted_results<float, 2>(results, wanted);
   by_width(shape, [&](auto zeros) {
     using Channels = decltype(zeros);
     const int64_t blocks = (shape.channels + kWidth<Channels> - 1) / kWidth<Channels>, size = shape.taps * shape.places;

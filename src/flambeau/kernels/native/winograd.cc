@@ -261,7 +261,9 @@ void product(int64_t depth, const float* x, int64_t x_row, int64_t x_step, const
       for (int column = 0; column < kColumns; ++column) sums[row][column] += value * factors[column];
     }
   }
+#pragma GCC unroll 14
   for (int row = 0; row < kCount; ++row) {
+#pragma GCC unroll 2
     for (int column = 0; column < kColumns; ++column) {
       float* to = result + row * result_row + column * kLanes;
       store(to, kAdds ? load(to) + sums[row][column] : sums[row][column]);
