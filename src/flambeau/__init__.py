@@ -9,15 +9,17 @@ from importlib import import_module
 from typing import Any
 
 from flambeau._names import HOMES
-
-__version__ = "0.1.0"
+from flambeau.version import __version__ as __version__
 
 _SUBMODULES = (
     "__future__",
+    "accelerator",
     "amp",
     "autograd",
+    "backends",
     "compiler",
     "cuda",
+    "distributed",
     "fft",
     "func",
     "linalg",
@@ -31,7 +33,9 @@ _SUBMODULES = (
     "special",
     "testing",
     "training",
+    "types",
     "utils",
+    "version",
 )
 
 _DTYPES = (

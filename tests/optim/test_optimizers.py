@@ -9,7 +9,8 @@ import pytest
 
 import flambeau as torch
 from flambeau.optim import SGD, Adam, AdamW, Optimizer
-from flambeau.optim.optimizer import register_optimizer_step_post_hook
+from flambeau.optim.lr_scheduler import LRScheduler, _LRScheduler
+from flambeau.optim.optimizer import register_optimizer_step_post_hook, required
 from flambeau.runtime.force import RUNS
 from flambeau.runtime.report import COMPILATIONS
 
@@ -125,3 +126,20 @@ def test_zero_grad():
     assert param.grad.tolist() == [0.0]
     optimizer.zero_grad()
     assert param.grad is None
+
+
+def test_what_optimizers_and_schedules_of_ones_own_are_made_of():
+    """Names that programs import from where PyTorch has them."""
+
+    class Plain(Optimizer):
+        def __init__(self, params, lr=required):
+            super().__init__(params, {"lr": lr})
+
+    weight = torch.ones(1, requires_grad=True)
+    assert _LRScheduler is LRScheduler
+    assert repr(required) == "<required parameter>"
+    assert Plain([{"params": weight, "lr": 3}]).param_groups[0]["lr"] == 3
+    with pytest.raises(
+        ValueError, match=r"^parameter group didn't specify a value of required optimization parameter lr$"
+    ):
+        Plain([weight])

@@ -263,6 +263,11 @@ def test_errors_have_pytorchs_words(name: str) -> None:
 WARNINGS: dict[str, Any] = {
     "order": lambda s, o, k: k.step(),
     "none": lambda s, o, k: [o.step(), k.step()],
+    "a second schedule": lambda s, o, k: [o.step(), k.step(), s.ExponentialLR(o, 0.5).step()],
+    "steps before the schedule": lambda s, o, k: [
+        (unwatched := type(o)(o.param_groups[0]["params"], lr=0.1)).step(),
+        s.StepLR(unwatched, 1).step(),
+    ],
     "overridden": lambda s, o, k: [setattr(o, "step", lambda: None), k.step()],
     "get_lr": lambda s, o, k: k.get_lr(),
 }

@@ -115,7 +115,7 @@ MODULES: Final = _table(
         _QUANTIZED: "ao quantization",
         _SCRIPT: "jit package classes",
         "programs are compiled from what is recorded, not from a graph of Python code": "export fx",
-        _DEVICES: "accelerator backends mps mtia xpu",
+        _DEVICES: "mps mtia xpu",
         "kernels are not registered by name": "library ops",
         "there are no tensors of tensors": "nested",
         "use jax.profiler": "profiler",

@@ -1,21 +1,45 @@
-"""PyTorch's ``torch.cuda``, as far as programs ask it what is there: devices, their number, their generator.
+"""PyTorch's ``torch.cuda``, as far as programs ask it what is there: devices, their number, generator and memory.
 
 Source: https://docs.pytorch.org/docs/stable/cuda.html
 """
 
-from flambeau.cuda import amp
+from collections.abc import Iterable
+
+from flambeau.cuda import amp, memory
+from flambeau.cuda.memory import (
+    empty_cache,
+    max_memory_allocated,
+    max_memory_reserved,
+    mem_get_info,
+    memory_allocated,
+    memory_reserved,
+)
 from flambeau.devices.backend import available, jax_device
 from flambeau.devices.device import as_device, device
 from flambeau.runtime.force import finish_all
+from flambeau.tensors.tensor import Tensor
 
 __all__ = [
     "amp",
     "current_device",
     "device_count",
+    "empty_cache",
+    "get_device_capability",
     "get_device_name",
+    "get_rng_state_all",
     "is_available",
+    "is_bf16_supported",
+    "is_initialized",
     "manual_seed",
     "manual_seed_all",
+    "max_memory_allocated",
+    "max_memory_reserved",
+    "mem_get_info",
+    "memory",
+    "memory_allocated",
+    "memory_reserved",
+    "set_device",
+    "set_rng_state_all",
     "synchronize",
 ]
 
@@ -68,6 +92,49 @@ def get_device_name(device: Device = None) -> str:
     return str(jax_device(as_device("cuda" if device is None else device)).device_kind)
 
 
+def get_device_capability(device: Device = None) -> tuple[int, int]:
+    """Compute capability of a GPU, such as (9, 0).
+
+    Raises:
+        AssertionError: there is no GPU.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.cuda.get_device_capability.html
+    """
+    major, minor = jax_device(as_device("cuda" if device is None else device)).compute_capability.split(".")
+    return int(major), int(minor)
+
+
+def set_device(device: Device) -> None:
+    """Accepted for the first GPU, which is the one that ``"cuda"`` without a number means.
+
+    Raises:
+        AssertionError: there is no GPU.
+        NotImplementedError: it is another GPU.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.cuda.set_device.html
+    """
+    place = as_device("cuda" if device is None else device)
+    jax_device(place)
+    if place.index:
+        raise NotImplementedError(f'"cuda" always means the first GPU: name {place} where tensors are made')
+
+
+def is_bf16_supported() -> bool:
+    """Whether there is a GPU: XLA computes with bfloat16 on every one.
+
+    Source: https://docs.pytorch.org/docs/stable/cuda.html
+    """
+    return is_available()
+
+
+def is_initialized() -> bool:
+    """Whether GPUs can be used: they can where there are some.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.cuda.is_initialized.html
+    """
+    return is_available()
+
+
 def synchronize(device: Device = None) -> None:
     """Run what is pending, and wait until every value is there; what a stopwatch needs.
 
@@ -94,4 +161,19 @@ def manual_seed_all(seed: int) -> None:
     """Accepted, like ``manual_seed``.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.cuda.manual_seed_all.html
+    """
+
+
+def get_rng_state_all() -> list[Tensor]:
+    """States of the GPUs' generators: none, ``torch.get_rng_state`` is the state of the one stream there is.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.cuda.get_rng_state_all.html
+    """
+    return []
+
+
+def set_rng_state_all(new_states: Iterable[Tensor]) -> None:
+    """Accepted: there are no generators of the GPUs' own.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.cuda.set_rng_state_all.html
     """

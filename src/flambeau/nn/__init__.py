@@ -1,6 +1,6 @@
 """Modules: what models are made of."""
 
-from flambeau.nn import functional, init, modules, parallel, utils
+from flambeau.nn import attention, functional, init, modules, parallel, utils
 from flambeau.nn.modules import *  # noqa: F403  # all of its names, which it lists
 from flambeau.nn.parallel import DataParallel
 from flambeau.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
@@ -11,6 +11,7 @@ __all__ = [
     "Parameter",
     "UninitializedBuffer",
     "UninitializedParameter",
+    "attention",
     "functional",
     "init",
     "parallel",

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, cast
 
 from flambeau.base.hooks import RemovableHandle
 from flambeau.differentiation.modes import no_grad
-from flambeau.optim.groups import as_groups, checked_group
+from flambeau.optim.groups import REQUIRED, as_groups, checked_group
 from flambeau.optim.packing import packed, unpacked
 from flambeau.tensors.tensor import Tensor
 
@@ -17,6 +17,9 @@ __all__ = [
     "register_optimizer_step_post_hook",
     "register_optimizer_step_pre_hook",
 ]
+
+required = REQUIRED
+"""The default of a setting that every group has to say; optimizers of one's own give it."""
 
 ParamsT: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 """What an optimizer is made from: parameters, groups of them, or pairs (name, parameter)."""

@@ -286,6 +286,10 @@ def wrap_array(array: Any, kind: dtype, place: device) -> "Tensor":
     return made(node)
 
 
+class OperandError(TypeError):
+    """A value that is neither a tensor nor a number; an operator leaves it to the other side."""
+
+
 def operand(value: Any) -> Any:
     """An argument as ``call`` takes it: tensors and Python numbers stay, NumPy's scalars become Python's."""
     if isinstance(value, Core):
@@ -294,7 +298,7 @@ def operand(value: Any) -> Any:
         return cast("Any", value.item())
     if isinstance(value, (float, int, complex)):
         return value
-    raise TypeError(f"unsupported operand: expected a Tensor or a number, but got {type(value).__name__}")
+    raise OperandError(f"unsupported operand: expected a Tensor or a number, but got {type(value).__name__}")
 
 
 def operands(name: str, *inputs: Any) -> Sequence[Any]:

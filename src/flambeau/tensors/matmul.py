@@ -38,7 +38,7 @@ class Matmul(Core):
         return call(p.matmul, (self, other))
 
     def __rmatmul__(self, other: "Tensor") -> "Tensor":
-        return other.matmul(cast("Tensor", self))
+        return call(p.matmul, (other, self)) if isinstance(other, Core) else NotImplemented
 
     def __matmul__(self, other: "Tensor") -> "Tensor":
         return call(p.matmul, (self, other)) if isinstance(other, Core) else NotImplemented

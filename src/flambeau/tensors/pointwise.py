@@ -1,13 +1,18 @@
 """Element-wise methods of ``Tensor``: operators, functions of one value, comparisons, and their in-place forms."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
+from flambeau.devices.device import CPU
+from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives import pointwise as p
 from flambeau.primitives.pointwise import BINARY, COMPARISONS, UNARY
 from flambeau.primitives.primitive import Primitive
 from flambeau.tensors.arithmetic_checks import check_divisor, check_lerp, factor
-from flambeau.tensors.core import Core, call, call_in_place, operand
+from flambeau.tensors.core import Core, OperandError, call, call_in_place, operand, wrap_array
 from flambeau.tensors.index_checks import check_mask_filled, check_masked
 
 if TYPE_CHECKING:
@@ -85,6 +90,37 @@ def _binary(primitive: Primitive) -> tuple[BinaryMethod, BinaryMethod]:
         return call_in_place(self, primitive, (self, operand(other)))
 
     return _named(plain, primitive, ""), _named(in_place, primitive, "_")
+
+
+def _operator(primitive: Primitive) -> tuple[BinaryMethod, BinaryMethod]:
+    """An operator and its mirror image; what is neither a tensor nor a number is left to the other side."""
+
+    def plain(self: Core, other: Any) -> Any:
+        try:
+            return call(primitive, (self, operand(other)))
+        except OperandError:
+            return NotImplemented
+
+    def mirrored(self: Core, other: Any) -> Any:
+        try:
+            return call(primitive, (operand(other), self))
+        except OperandError:
+            return NotImplemented
+
+    return plain, mirrored
+
+
+def _asked(method: BinaryMethod) -> BinaryMethod:
+    """A method as an operator; see ``_operator``."""
+
+    @wraps(method)
+    def operator(self: Any, other: Any) -> Any:
+        try:
+            return method(self, other)
+        except OperandError:
+            return NotImplemented
+
+    return operator
 
 
 class Pointwise(Core):
@@ -328,50 +364,47 @@ class Pointwise(Core):
 
     # -- operators -----------------------------------------------------------------------------------------------
 
-    def __add__(self, other: Any) -> "Tensor":
-        return call(p.add, (self, operand(other)))
-
-    def __sub__(self, other: Any) -> "Tensor":
-        return call(p.sub, (self, operand(other)))
-
-    def __mul__(self, other: Any) -> "Tensor":
-        return call(p.mul, (self, operand(other)))
-
-    def __truediv__(self, other: Any) -> "Tensor":
-        return call(p.div, (self, operand(other)))
-
-    def __floordiv__(self, other: Any) -> "Tensor":
-        return self.floor_divide(other)
-
-    def __mod__(self, other: Any) -> "Tensor":
-        return self.remainder(other)
-
-    def __pow__(self, other: Any) -> "Tensor":
-        return self.pow(other)
-
-    def __radd__(self, other: Any) -> "Tensor":
-        return call(p.add, (operand(other), self))
-
-    def __rsub__(self, other: Any) -> "Tensor":
-        return call(p.sub, (operand(other), self))
-
-    def __rmul__(self, other: Any) -> "Tensor":
-        return call(p.mul, (operand(other), self))
-
-    def __rdiv__(self, other: Any) -> "Tensor":
-        return self.__rtruediv__(other)
+    __add__, __radd__ = _operator(p.add)
+    __sub__, __rsub__ = _operator(p.sub)
+    __mul__, __rmul__ = _operator(p.mul)
+    __truediv__, _quotient = _operator(p.div)
+    __and__, __or__, __xor__ = (_operator(BINARY[f"bitwise_{name}"])[0] for name in ("and", "or", "xor"))
+    __lshift__, __rlshift__ = _operator(BINARY["bitwise_left_shift"])
+    __rshift__, __rrshift__ = _operator(BINARY["bitwise_right_shift"])
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __rtruediv__(self, other: Any) -> "Tensor":
-        return call(p.div, (operand(other), self))
+        result = self._quotient(other)
+        if result is not NotImplemented:
+            return result
+        try:
+            return self.reciprocal() * other  # what knows how to multiply, as NumPy's arrays do
+        except TypeError:
+            return NotImplemented
 
+    __rdiv__ = __rtruediv__
+
+    __floordiv__, __mod__, __pow__ = map(_asked, (floor_divide, remainder, pow))
+    __iadd__, __isub__, __imul__, __itruediv__, __imod__, __ipow__ = map(
+        _asked, (add_, sub_, mul_, div_, remainder_, pow_)
+    )
+    __iand__, __ior__, __ixor__ = map(_asked, (bitwise_and_, bitwise_or_, bitwise_xor_))
+
+    @_asked
+    def __ifloordiv__(self, other: Any) -> "Tensor":
+        return self.div_(other, rounding_mode="floor")
+
+    @_asked
     def __rfloordiv__(self, other: Any) -> "Tensor":
         check_divisor(other, self)
         return call(BINARY["floor_divide"], (operand(other), self))
 
+    @_asked
     def __rmod__(self, other: Any) -> "Tensor":
         check_divisor(other, self)
         return call(BINARY["remainder"], (operand(other), self))
 
+    @_asked
     def __rpow__(self, other: Any) -> "Tensor":
         return call(p.power, (operand(other), self))
 
@@ -386,53 +419,6 @@ class Pointwise(Core):
 
     def __invert__(self) -> "Tensor":
         return call(UNARY["bitwise_not"], (self,))
-
-    def __and__(self, other: Any) -> "Tensor":
-        return call(BINARY["bitwise_and"], (self, operand(other)))
-
-    def __or__(self, other: Any) -> "Tensor":
-        return call(BINARY["bitwise_or"], (self, operand(other)))
-
-    def __xor__(self, other: Any) -> "Tensor":
-        return call(BINARY["bitwise_xor"], (self, operand(other)))
-
-    def __lshift__(self, other: Any) -> "Tensor":
-        return call(BINARY["bitwise_left_shift"], (self, operand(other)))
-
-    def __rshift__(self, other: Any) -> "Tensor":
-        return call(BINARY["bitwise_right_shift"], (self, operand(other)))
-
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-
-    def __iadd__(self, other: Any) -> "Tensor":
-        return self.add_(other)
-
-    def __isub__(self, other: Any) -> "Tensor":
-        return self.sub_(other)
-
-    def __imul__(self, other: Any) -> "Tensor":
-        return self.mul_(other)
-
-    def __itruediv__(self, other: Any) -> "Tensor":
-        return self.div_(other)
-
-    def __ifloordiv__(self, other: Any) -> "Tensor":
-        return self.div_(other, rounding_mode="floor")
-
-    def __imod__(self, other: Any) -> "Tensor":
-        return self.remainder_(other)
-
-    def __ipow__(self, other: Any) -> "Tensor":
-        return self.pow_(other)
-
-    def __iand__(self, other: Any) -> "Tensor":
-        return call_in_place(self, BINARY["bitwise_and"], (self, operand(other)))
-
-    def __ior__(self, other: Any) -> "Tensor":
-        return call_in_place(self, BINARY["bitwise_or"], (self, operand(other)))
-
-    def __ixor__(self, other: Any) -> "Tensor":
-        return call_in_place(self, BINARY["bitwise_xor"], (self, operand(other)))
 
     def __eq__(self, other: object) -> "Tensor":  # pyright: ignore[reportIncompatibleMethodOverride]  # element-wise
         return _compared("eq", self, other)
@@ -456,13 +442,18 @@ class Pointwise(Core):
 
 
 def _compared(name: str, tensor: Core, other: Any) -> Any:
-    """A comparison; with something that is no number, equality is Python's own."""
+    """A comparison; with something that is no number, equality is Python's own. ``==`` takes NumPy's arrays, too."""
     if not isinstance(other, (Core, float, int, complex)):
         try:
-            other = operand(other)
+            other = _of_array(cast("Any", other)) if name == "eq" and isinstance(other, np.ndarray) else operand(other)
         except TypeError:
             return NotImplemented
     return call(COMPARISONS[name], (tensor, other))
+
+
+def _of_array(array: Any) -> Any:
+    """A tensor of an array's values; raises TypeError for types that tensors do not have."""
+    return wrap_array(np.array(array), from_numpy_dtype(array.dtype), CPU)
 
 
 def _power(tensor: Core, exponent: Any) -> tuple[Primitive, tuple[Any, ...], tuple[Any, ...]]:

@@ -16,6 +16,8 @@ from flambeau.optim.lr_scheduler.scheduler import LRScheduler
 from flambeau.optim.lr_scheduler.step_lr import StepLR
 from flambeau.optim.lr_scheduler.warmup import ConstantLR, LinearLR, PolynomialLR
 
+_LRScheduler = LRScheduler  # its name before PyTorch 2.0, of which programs derive their schedules
+
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",

@@ -216,8 +216,9 @@ def _step_of(optimizer: Optimizer) -> Any:
 
 def _watch_steps(optimizer: Optimizer) -> None:
     """Have it known from now on whether the optimizer steps before the schedule does."""
+    if "_scheduled_step" not in optimizer.__dict__:  # steps before the first schedule do not count
+        optimizer.__dict__["_opt_called"] = False
     optimizer.__dict__["_scheduled_step"] = _step_of(optimizer)
-    optimizer.__dict__["_opt_called"] = False
 
 
 def _check_order(optimizer: Optimizer) -> None:

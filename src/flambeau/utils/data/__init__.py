@@ -13,6 +13,7 @@ from flambeau.utils.data.dataset import (
     StackDataset,
     Subset,
     TensorDataset,
+    random_split,
 )
 from flambeau.utils.data.distributed import DistributedSampler
 from flambeau.utils.data.kinds import _DatasetKind
@@ -24,7 +25,6 @@ from flambeau.utils.data.sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
-from flambeau.utils.data.splitting import random_split
 from flambeau.utils.data.worker import get_worker_info
 
 __all__ = [
