@@ -1,13 +1,16 @@
 """Element-wise methods of ``Tensor``: operators, functions of one value, comparisons, and their in-place forms."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
+from flambeau.dtypes.fitting import check_fits
 from flambeau.primitives import pointwise as p
 from flambeau.primitives.pointwise import BINARY, COMPARISONS, UNARY
 from flambeau.primitives.primitive import Primitive
 from flambeau.tensors.arithmetic_checks import check_divisor, check_lerp, factor
 from flambeau.tensors.core import Core, call, call_in_place, operand
+from flambeau.tensors.fitting import assignable, fitted
 from flambeau.tensors.index_checks import check_mask_filled, check_masked
 
 if TYPE_CHECKING:
@@ -58,6 +61,33 @@ def _unary(name: str) -> tuple[Method, Method]:
         return call_in_place(self, primitive, (self,))
 
     return _named(plain, primitive, ""), _named(in_place, primitive, "_")
+
+
+def _operator(primitive: Primitive, *, reflected: bool = False) -> BinaryMethod:
+    """An operator; with what is neither a tensor nor a number, it leaves the answer to the other operand."""
+
+    def method(self: Core, other: Any) -> Any:
+        try:
+            value = operand(other)
+        except TypeError:
+            return NotImplemented
+        return call(primitive, (value, self) if reflected else (self, value))
+
+    return method
+
+
+def _numeric(method: BinaryMethod) -> BinaryMethod:
+    """An operator made of a method; with what is neither a tensor nor a number, as ``_operator``."""
+
+    @wraps(method)
+    def taking(self: Any, other: Any) -> Any:
+        try:
+            operand(other)
+        except TypeError:
+            return NotImplemented
+        return method(self, other)
+
+    return taking
 
 
 def _dividing(primitive: Primitive) -> tuple[BinaryMethod, BinaryMethod]:
@@ -181,10 +211,11 @@ class Pointwise(Core):
 
     def clamp(self, min: Any = None, max: Any = None) -> "Tensor":
         """Limited to [min, max]. Source: https://docs.pytorch.org/docs/stable/generated/torch.clamp.html."""
-        return call(*_clamp(self, min, max))
+        return fitted(call(*_clamp(self, min, max)), min, max)
 
     def clamp_(self, min: Any = None, max: Any = None) -> "Tensor":
         """In-place ``clamp``."""
+        fitted(self, min, max)
         return call_in_place(self, *_clamp(self, min, max))
 
     clip, clip_ = clamp, clamp_
@@ -214,7 +245,7 @@ class Pointwise(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.where.html
         """
-        return call(p.where, (condition, self, operand(other)))
+        return assignable(call(p.where, (condition, self, operand(other))), other)
 
     def masked_fill(self, mask: "Tensor", value: Any) -> "Tensor":
         """``value`` where the mask is True, else self.
@@ -232,7 +263,7 @@ class Pointwise(Core):
 
     def fill_(self, value: Any) -> "Tensor":
         """Set every element. Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.fill_.html."""
-        return call_in_place(self, p.filled, (self, operand(value)))
+        return call_in_place(fitted(self, value), p.filled, (self, operand(value)))
 
     def zero_(self) -> "Tensor":
         """Set every element to 0."""
@@ -328,52 +359,43 @@ class Pointwise(Core):
 
     # -- operators -----------------------------------------------------------------------------------------------
 
-    def __add__(self, other: Any) -> "Tensor":
-        return call(p.add, (self, operand(other)))
+    __add__ = _operator(p.add)
+    __sub__ = _operator(p.sub)
+    __mul__ = _operator(p.mul)
+    __truediv__ = _operator(p.div)
 
-    def __sub__(self, other: Any) -> "Tensor":
-        return call(p.sub, (self, operand(other)))
-
-    def __mul__(self, other: Any) -> "Tensor":
-        return call(p.mul, (self, operand(other)))
-
-    def __truediv__(self, other: Any) -> "Tensor":
-        return call(p.div, (self, operand(other)))
-
+    @_numeric
     def __floordiv__(self, other: Any) -> "Tensor":
         return self.floor_divide(other)
 
+    @_numeric
     def __mod__(self, other: Any) -> "Tensor":
         return self.remainder(other)
 
+    @_numeric
     def __pow__(self, other: Any) -> "Tensor":
         return self.pow(other)
 
-    def __radd__(self, other: Any) -> "Tensor":
-        return call(p.add, (operand(other), self))
-
-    def __rsub__(self, other: Any) -> "Tensor":
-        return call(p.sub, (operand(other), self))
-
-    def __rmul__(self, other: Any) -> "Tensor":
-        return call(p.mul, (operand(other), self))
+    __radd__ = _operator(p.add, reflected=True)
+    __rsub__ = _operator(p.sub, reflected=True)
+    __rmul__ = _operator(p.mul, reflected=True)
 
     def __rdiv__(self, other: Any) -> "Tensor":
         return self.__rtruediv__(other)
 
-    def __rtruediv__(self, other: Any) -> "Tensor":
-        return call(p.div, (operand(other), self))
+    __rtruediv__ = _operator(p.div, reflected=True)
 
+    @_numeric
     def __rfloordiv__(self, other: Any) -> "Tensor":
         check_divisor(other, self)
         return call(BINARY["floor_divide"], (operand(other), self))
 
+    @_numeric
     def __rmod__(self, other: Any) -> "Tensor":
         check_divisor(other, self)
         return call(BINARY["remainder"], (operand(other), self))
 
-    def __rpow__(self, other: Any) -> "Tensor":
-        return call(p.power, (operand(other), self))
+    __rpow__ = _operator(p.power, reflected=True)
 
     def __neg__(self) -> "Tensor":
         return call(UNARY["neg"], (self,))
@@ -387,50 +409,50 @@ class Pointwise(Core):
     def __invert__(self) -> "Tensor":
         return call(UNARY["bitwise_not"], (self,))
 
-    def __and__(self, other: Any) -> "Tensor":
-        return call(BINARY["bitwise_and"], (self, operand(other)))
-
-    def __or__(self, other: Any) -> "Tensor":
-        return call(BINARY["bitwise_or"], (self, operand(other)))
-
-    def __xor__(self, other: Any) -> "Tensor":
-        return call(BINARY["bitwise_xor"], (self, operand(other)))
-
-    def __lshift__(self, other: Any) -> "Tensor":
-        return call(BINARY["bitwise_left_shift"], (self, operand(other)))
-
-    def __rshift__(self, other: Any) -> "Tensor":
-        return call(BINARY["bitwise_right_shift"], (self, operand(other)))
-
+    __and__ = _operator(BINARY["bitwise_and"])
+    __or__ = _operator(BINARY["bitwise_or"])
+    __xor__ = _operator(BINARY["bitwise_xor"])
+    __lshift__ = _operator(BINARY["bitwise_left_shift"])
+    __rshift__ = _operator(BINARY["bitwise_right_shift"])
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
+    @_numeric
     def __iadd__(self, other: Any) -> "Tensor":
         return self.add_(other)
 
+    @_numeric
     def __isub__(self, other: Any) -> "Tensor":
         return self.sub_(other)
 
+    @_numeric
     def __imul__(self, other: Any) -> "Tensor":
         return self.mul_(other)
 
+    @_numeric
     def __itruediv__(self, other: Any) -> "Tensor":
         return self.div_(other)
 
+    @_numeric
     def __ifloordiv__(self, other: Any) -> "Tensor":
         return self.div_(other, rounding_mode="floor")
 
+    @_numeric
     def __imod__(self, other: Any) -> "Tensor":
         return self.remainder_(other)
 
+    @_numeric
     def __ipow__(self, other: Any) -> "Tensor":
         return self.pow_(other)
 
+    @_numeric
     def __iand__(self, other: Any) -> "Tensor":
         return call_in_place(self, BINARY["bitwise_and"], (self, operand(other)))
 
+    @_numeric
     def __ior__(self, other: Any) -> "Tensor":
         return call_in_place(self, BINARY["bitwise_or"], (self, operand(other)))
 
+    @_numeric
     def __ixor__(self, other: Any) -> "Tensor":
         return call_in_place(self, BINARY["bitwise_xor"], (self, operand(other)))
 
@@ -473,6 +495,8 @@ def _power(tensor: Core, exponent: Any) -> tuple[Primitive, tuple[Any, ...], tup
     whole = not (tensor.dtype.is_floating_point or tensor.dtype.is_complex)
     if whole and type(exponent) is int and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
+    if type(exponent) is int if whole else tensor.dtype.itemsize == 2:
+        check_fits(exponent, tensor.dtype)
     return p.power_static, (tensor,), (type(exponent).__name__, float(exponent))
 
 
@@ -488,6 +512,10 @@ def _like(tensor: Core, value: Any) -> Any:
     value = operand(value)
     if isinstance(value, Core):
         return call(p.cast, (value,), (tensor.dtype,))
-    if tensor.dtype.is_floating_point:
-        return float(value)
-    return value
+    kind = tensor.dtype
+    if kind.is_complex:
+        return value
+    if kind.name == "bool":
+        return bool(value)
+    real = value.real if isinstance(value, complex) else value
+    return float(real) if kind.is_floating_point else int(real)
