@@ -144,6 +144,25 @@ T.amax(x[:0])
 T.amin(m[:0], (0, 1))
 T.norm(x[:0], inf)
 T.norm(m[:0], -1, 0)
+T.norm(m[:0], -inf, (0, 1))
+T.norm(m[:0], inf, -2)
+T.linalg.vector_norm(m[:0], inf, (1, 0))
+T.linalg.vector_norm(m[:0], inf, [])
+T.linalg.vector_norm(m[:0], inf, 1)
+T.linalg.matrix_norm(m[:0], inf)
+T.linalg.matrix_norm(m[:0], -inf)
+T.linalg.matrix_norm(m[:0], 1)
+T.linalg.matrix_norm(m[:0], -1)
+T.linalg.matrix_norm(m[:0], 2)
+T.linalg.matrix_norm(m[:0], -2)
+T.linalg.matrix_norm(T.ones(2, 3, 0), -1, dim=(0, 2))
+T.linalg.matrix_norm(T.ones(2, 0, 3), -inf, keepdim=True)
+T.linalg.matrix_norm(T.ones(2, 0, 3), inf, keepdim=True)
+T.linalg.cond(m[:0])
+T.linalg.cond(T.ones(2, 0, 0), 1)
+T.cdist(m[:, :0], m[:, :0], inf)
+T.cdist(m, m, -1)
+F.pdist(m[:, :0], inf)
 T.linalg.vector_norm(m[:0], inf)
 T.dist(w, w)
 T.quantile(w[:0], 0.5)
@@ -191,3 +210,49 @@ def test_gradients_that_pytorch_refuses(expression: str) -> None:
     found, expected = outcome(flambeau, run), outcome(torch, run)
     assert found == expected
     assert "is not implemented" in found[0]
+
+
+# x is a tensor of 2 numbers, w of 2 rows and 2 columns, i of 2 classes, c of complex numbers; all but i want gradients.
+CONSTANTS = """
+F.soft_margin_loss(x, x)
+F.nll_loss(w, i, x)
+F.nll_loss(w[None], i[None], x)
+F.cross_entropy(w, i, x)
+F.binary_cross_entropy(x.sigmoid(), i.float(), x)
+F.binary_cross_entropy_with_logits(x, i.float(), x)
+F.binary_cross_entropy_with_logits(x, i.float(), pos_weight=x)
+F.multi_margin_loss(w, i, weight=x)
+F.batch_norm(w, x, x)
+F.batch_norm(w, i.float(), x, training=True)
+F.instance_norm(w[None], x, x)
+F.fractional_max_pool2d(T.ones(1, 1, 4, 4), 2, output_size=2, _random_samples=x.reshape(1, 1, 2))
+F.silu(c)
+T.nan_to_num(c)
+"""
+
+
+@pytest.mark.parametrize("expression", CONSTANTS.strip().splitlines())
+def test_arguments_without_gradients(expression: str) -> None:
+    def run(T: Any, grad: bool) -> Any:
+        names: dict[str, Any] = {"x": T.tensor([0.5, 0.25]), "w": T.tensor([[1.0, 2.0], [3.0, 5.0]])}
+        names |= {"c": T.tensor([1 + 1j, 2j])}
+        for item in names.values():
+            item.requires_grad_(grad)
+        return eval(expression, names | {"T": T, "F": T.nn.functional, "i": T.tensor([1, 0])})
+
+    found, expected = [outcome(library, lambda T: run(T, True))[0] for library in (flambeau, torch)]
+    assert found == expected
+    assert "differentia" in found
+    assert "Error" not in outcome(flambeau, lambda T: run(T, False))[0]
+
+
+def test_poisson_nll_loss_of_counts() -> None:
+    """The term for large counts makes the gradient at a count of zero NaN, as PyTorch's does."""
+
+    def run(T: Any) -> Any:
+        x = T.tensor([1.0, -2.0, 0.5, 3.0], requires_grad=True)
+        target = T.tensor([0.0, 1.0, 2.0, 0.5], requires_grad=True)
+        T.nn.functional.poisson_nll_loss(x, target, full=True).backward()
+        return x.grad, target.grad
+
+    compare(run(flambeau), run(torch))

@@ -118,6 +118,11 @@ def test_dropout_inside_vmap() -> None:
     assert abs(different.mean().item() - 1) < 0.05
 
 
+def _twice(T: Any, function: Any, outer: str, inner: str) -> Any:
+    """A function of a row and an element, over all rows and over the elements of the first."""
+    return lambda x: T.vmap(lambda a: T.vmap(lambda b: function(a, b), randomness=inner)(x[0]), randomness=outer)(x)
+
+
 DRAWS = {
     "different": lambda T, x: T.vmap(lambda a: a * 0 + T.randn(3), randomness="different")(x),
     "same": lambda T, x: T.vmap(lambda a: a * 0 + T.randn(3), randomness="same")(x),
@@ -131,6 +136,23 @@ DRAWS = {
     "in place": lambda T, x: T.vmap(lambda a: (a * 1).normal_(), randomness="different")(x),
     "permutations": lambda T, x: T.vmap(lambda a: a * 0 + T.randperm(3), randomness="same")(x),
     "chunks": lambda T, x: T.vmap(lambda a: a * 0 + T.rand(3), randomness="same", chunk_size=3)(x),
+    "poisson": lambda T, x: T.vmap(lambda a: T.poisson(a.exp()), 1, randomness="different")(x),
+    "poisson of the same": lambda T, x: T.vmap(lambda a: T.poisson(T.ones(2)), randomness="different")(x),
+    "poisson, chunks": lambda T, x: T.vmap(lambda a: T.poisson(a.exp()), randomness="different", chunk_size=3)(x),
+    "binomial": lambda T, x: T.vmap(lambda a: T.binomial(a * 0 + 9, a.sigmoid()), randomness="different")(x),
+    "bernoulli": lambda T, x: T.vmap(lambda a: T.bernoulli(a.sigmoid()), randomness="different")(x),
+    "bernoulli in place": lambda T, x: T.vmap(lambda a: (a * 1).bernoulli_(a.sigmoid()), randomness="different")(x),
+    "normal": lambda T, x: T.vmap(lambda a: T.normal(a, a.exp()), randomness="different")(x),
+    "normal of the same": lambda T, x: T.vmap(lambda a: T.normal(T.ones(3), a.exp()[:1]), randomness="different")(x),
+    "normal of all": lambda T, x: T.vmap(lambda a: T.normal(T.ones(3), 1.0), randomness="same")(x),
+    "multinomial": lambda T, x: T.vmap(lambda a: T.multinomial(a.exp(), 2), randomness="different")(x),
+    "multinomial, again": lambda T, x: T.vmap(lambda a: T.multinomial(a.exp(), 5, True), randomness="different")(x),
+    "multinomial of the same": lambda T, x: T.vmap(lambda a: T.multinomial(T.ones(2, 5), 2), randomness="different")(x),
+    "drawn with drawn": lambda T, x: T.vmap(lambda a: T.poisson(T.rand(2) * a[:2].exp()), randomness="different")(x),
+    "inner parameters": lambda T, x: _twice(T, lambda a, b: T.poisson(b.exp()), "different", "different")(x),
+    "outer parameters": lambda T, x: _twice(T, lambda a, b: T.poisson(a.exp()), "different", "different")(x),
+    "both parameters": lambda T, x: _twice(T, lambda a, b: T.poisson((a * b).exp()), "different", "different")(x),
+    "same for all": lambda T, x: _twice(T, lambda a, b: T.poisson(b.exp()), "same", "different")(x),
 }
 
 
@@ -161,6 +183,11 @@ ERRORS = {
     "unique": lambda T, x: T.vmap(T.unique)(x),
     "randn": lambda T, x: T.vmap(lambda a: a + T.randn(3))(x),
     "dropout": lambda T, x: T.vmap(T.nn.functional.dropout)(x),
+    "poisson": lambda T, x: T.vmap(T.poisson)(x.exp()),
+    "normal": lambda T, x: T.vmap(lambda a: T.normal(T.ones(2), 1.0))(x),
+    "poisson alike": lambda T, x: T.vmap(T.poisson, randomness="same")(x.exp()),
+    "bernoulli alike": lambda T, x: T.vmap(T.bernoulli, randomness="same")(x.sigmoid()),
+    "outer alike": lambda T, x: _twice(T, lambda a, b: T.poisson(a.exp()), "same", "different")(x),
     "randomness": lambda T, x: T.vmap(lambda a: a, randomness="x"),
     "different in place": lambda T, x: T.vmap(lambda a: a + x.normal_(), randomness="different")(x.clone()),
     "written": lambda T, x: T.vmap(lambda a: _copied(x[0], a))(x),

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from flambeau.tensors.core import operand
 from flambeau.tensors.creation import as_tensor
 from flambeau.tensors.outputs import deliver
 from flambeau.tensors.tensor import Tensor
@@ -17,12 +20,13 @@ _TENSORS = frozenset(
 )
 _TENSOR_FIRST = frozenset("eq ne lt le gt ge copysign fmod".split())
 _ANY = frozenset({"floor_divide"})
+_OPERANDS = (Tensor, int, float, complex, np.generic)
 _SECOND = {"heaviside": "values"}  # names of second arguments that are not called "other"
 
 
 def lifted(value: Any) -> Tensor:
     """The first operand of an operator: a number becomes a tensor without dimensions."""
-    return value if isinstance(value, Tensor) else as_tensor(value)
+    return value if isinstance(value, Tensor) else as_tensor(operand(value))
 
 
 def described(function: Any, name: str) -> Any:
@@ -73,9 +77,9 @@ def _refusal(name: str) -> Callable[[Any, Any], None]:
     kind = name.removesuffix("_")
     second = _SECOND.get(kind, "other")
 
-    def both(input: Any, other: Any) -> None:
+    def both(input: Any, other: Any, kinds: Any = Tensor) -> None:
         for position, (argument, value) in enumerate((("input", input), (second, other)), 1):
-            if not isinstance(value, Tensor):
+            if not isinstance(value, kinds):
                 raise TypeError(
                     f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
                 )
@@ -90,8 +94,7 @@ def _refusal(name: str) -> Callable[[Any, Any], None]:
             )
 
     def either(input: Any, other: Any) -> None:
-        if not isinstance(input, Tensor) and not isinstance(other, Tensor):
-            both(input, other)
+        both(input, other, _OPERANDS if isinstance(input, Tensor) or isinstance(other, Tensor) else Tensor)
 
     def neither(input: Any, other: Any) -> None:
         """Nothing is refused."""

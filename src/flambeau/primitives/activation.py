@@ -72,7 +72,7 @@ def _celu(x: Array, alpha: Array) -> Array:
 
 @jax.custom_jvp
 def _hardtanh(x: Array, low: Array, high: Array) -> Array:
-    return jnp.where(x <= low, low, jnp.where(x >= high, high, x))
+    return jnp.minimum(jnp.maximum(x, low), high)
 
 
 @_hardtanh.defjvp

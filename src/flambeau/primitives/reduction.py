@@ -298,7 +298,7 @@ def matrix_norm(x: Array, order: str | float, axes: tuple[int, int], keepdim: bo
         parts = jnp.linalg.svd(matrices, compute_uv=False)
     else:
         parts = jnp.sum(absolute(matrices), axis=-1 if order in (float("inf"), float("-inf")) else -2)
-    combine = jnp.sum if isinstance(order, str) else jnp.max if order > 0 else jnp.min
+    combine = jnp.sum if isinstance(order, str) or not parts.shape[-1] else jnp.max if order > 0 else jnp.min
     found = combine(parts, axis=-1)
     return jnp.expand_dims(found, sorted(axes)) if keepdim else found
 

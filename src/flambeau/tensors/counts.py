@@ -3,12 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from flambeau.base.shapes import broadcast
 from flambeau.generators import draws
 from flambeau.tensors.core import Core
-from flambeau.tensors.generator import Generator
+from flambeau.tensors.generator import Generator, parameters
 from flambeau.tensors.options import settings, tensor_argument
 from flambeau.tensors.random import drawn_tensor, on_tape_of
 
@@ -88,6 +86,6 @@ def _no_derivative(_: Any) -> None:
 def _counted(name: str, like: Core, draw: Callable[..., Any], sources: Sequence[Any], generator: Any) -> "Tensor":
     """Whole numbers, each drawn with the parameters that ``sources`` have in its place."""
     made = settings(name, {}, like.dtype, like.device)
-    known = [] if made.device.type == "meta" else [np.asarray(source.host()) for source in sources]
+    known = [] if made.device.type == "meta" else parameters(*sources)
     shape = broadcast(*[source.shape for source in sources])
     return drawn_tensor(made, shape, generator, lambda stream, shape, kind, _: draw(stream, shape, *known, kind))

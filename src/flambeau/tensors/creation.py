@@ -9,12 +9,13 @@ import numpy as np
 
 from flambeau.devices.device import as_device
 from flambeau.dtypes import kinds
+from flambeau.dtypes.fitting import check_fits
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype, get_default_dtype, python_dtype
 from flambeau.graph.record import forget
 from flambeau.primitives import creation as p
 from flambeau.runtime.force import force_all
 from flambeau.tensors.core import Core, call, operands, wrap_array
-from flambeau.tensors.data import array_of, check_fits, converted
+from flambeau.tensors.data import array_of, converted
 from flambeau.tensors.options import (
     Device,
     Options,
@@ -83,7 +84,8 @@ def _constant(shape: tuple[int, ...], value: Any, chosen: Settings) -> "Tensor":
     if chosen.device.type == "meta":
         return chosen.deliver(hollow(shape, chosen.dtype, chosen.device))
     kind = chosen.dtype.numpy
-    array = np.zeros(shape, kind) if value == 0 and not isinstance(value, float) else np.full(shape, value, kind)
+    zero = value == 0 and not isinstance(value, float)
+    array = np.zeros(shape, kind) if zero else np.full(shape, np.asarray(value).astype(kind))
     return chosen.deliver(wrap_array(array, chosen.dtype, chosen.device))
 
 

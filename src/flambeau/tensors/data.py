@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from flambeau.dtypes.kinds import DTYPES, dtype, from_numpy_dtype, get_default_dtype, python_dtype
+from flambeau.dtypes.kinds import dtype, from_numpy_dtype, get_default_dtype, python_dtype
 from flambeau.dtypes.promotion import promote_types
 from flambeau.tensors.core import Core
 
-__all__ = ["array_of", "check_fits"]
+__all__ = ["array_of"]
 
 
 def array_of(data: Any, wanted: dtype | None) -> tuple[Any, dtype]:
@@ -204,27 +204,3 @@ def _check_range(array: Any, kind: dtype) -> None:
 
 def _too_large(kind: dtype) -> RuntimeError:
     return RuntimeError(f"value cannot be converted to type {kind.name} without overflow")
-
-
-def check_fits(value: Any, kind: dtype) -> None:
-    """Raise RuntimeError, in PyTorch's words, unless a number fits a data type."""
-    real = kind.is_floating_point or kind.is_complex
-    if isinstance(value, complex) and not kind.is_complex and value.imag:
-        raise RuntimeError(f"value cannot be converted to type {_C_NAMES.get(kind.name, kind.name)} without overflow")
-    if real or kind.name == "bool":
-        return
-    whole = value.real if isinstance(value, complex) else value
-    limits = np.iinfo(kind.numpy)
-    low = limits.min if kind.is_signed else -int(limits.max)
-    if not low <= whole <= limits.max:
-        raise RuntimeError(f"value cannot be converted to type {_C_NAMES.get(kind.name, kind.name)} without overflow")
-
-
-# Names of the types in C++, as messages of PyTorch show them.
-_C_NAMES = {
-    **{name: f"{name}_t" for name in DTYPES if "int" in name},
-    "float32": "float",
-    "float64": "double",
-    "float16": "at::Half",
-    "bfloat16": "at::BFloat16",
-}

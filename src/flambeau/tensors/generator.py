@@ -20,6 +20,7 @@ from flambeau.graph.observing import observer
 from flambeau.graph.record import record
 from flambeau.primitives.barrier import barrier
 from flambeau.primitives.primitive import picks
+from flambeau.runtime.force import host_value
 from flambeau.tensors.core import Core, made, wrap_array
 
 if TYPE_CHECKING:
@@ -300,3 +301,36 @@ def lots() -> "tuple[tuple[int, ...], Callable[[Tensor], Tensor]]":
         return made(tracked.node) if chosen else drawn
 
     return tuple([batch.size for batch in chosen]), example
+
+
+def parameters(*sources: Core) -> list[Any]:
+    """Values that numbers are to be drawn with, as arrays of NumPy of equal rank.
+
+    Inside ``vmap`` they are those of all examples, and have the dimensions of ``lots`` in front of their own.
+
+    Raises:
+        RuntimeError: random operations are not allowed there, or are to be the same with values that differ; in
+            PyTorch's words.
+    """
+    lots()
+    rank = max(len(source.shape) for source in sources)
+    return [_of_all(source, rank) for source in sources]
+
+
+def _of_all(source: Core, rank: int) -> Any:
+    """The values of all examples, with size 1 along the dimensions of batches that share them."""
+    tracked = Tracked(source.read(), None)
+    lead: list[int] = []
+    for batch in reversed(active_batches()):
+        if batch.depends(tracked.node):
+            if batch.randomness == "same":
+                raise RuntimeError(
+                    "Vmap does not currently support same randomness with a batched tensor input. Please file an issue "
+                    "with functorch"
+                )
+            tracked = batch.whole([tracked], [0])[0]
+            lead.insert(0, batch.size)
+        elif batch.randomness == "different":
+            lead.insert(0, 1)
+    values = np.asarray(host_value(tracked.node))
+    return values.reshape((*lead, *[1] * (rank - len(source.shape)), *source.shape))

@@ -6,8 +6,9 @@ Positions themselves are looked at only where their values are there already.
 from typing import Any
 
 from flambeau.base.shapes import broadcast, normalize_axis
-from flambeau.tensors.core import Core
-from flambeau.tensors.data import check_fits
+from flambeau.dtypes.fitting import check_fits
+from flambeau.tensors.core import Core, operand
+from flambeau.tensors.known import known
 from flambeau.tensors.subscripts import check_positions
 
 __all__ = [
@@ -234,13 +235,17 @@ def check_mask_filled(tensor: Core, mask: Core, value: Any) -> None:
         raise RuntimeError(f"{rule} {len(value.shape)} dimension(s).")
     if mask.dtype.name != "bool":
         raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype.cpp_name}")
-    if tensor.dtype.name != "bool":
-        check_fits(_representative(value), tensor.dtype)
+    check_fits(_representative(value), tensor.dtype)
 
 
 def _representative(value: Any) -> Any:
-    """A number to check a fill value by: of a tensor, which may not be computed yet, only its kind is known."""
-    return (1j if value.dtype.is_complex else 0) if isinstance(value, Core) else value
+    """A number to check a fill value by: of a tensor that is not computed yet only its kind is known."""
+    if not isinstance(value, Core):
+        return operand(value)
+    found = known(value)
+    if found is None or value.dtype.is_complex:
+        return 1j if value.dtype.is_complex else 0
+    return found.item()
 
 
 def check_mask_scattered(tensor: Core, mask: Core, source: Core) -> None:

@@ -12,6 +12,7 @@ from flambeau.primitives import indexing as p
 from flambeau.primitives import pointwise
 from flambeau.primitives.movement import basic_index
 from flambeau.tensors.core import Core, call, call_in_place, call_view, operand, operands, wrap_array
+from flambeau.tensors.fitting import assignable, assigned, fitted
 from flambeau.tensors.index_checks import (
     check_copied,
     check_filled,
@@ -65,9 +66,7 @@ class Indexing(Core):
     def __setitem__(self, index: Any, value: Any) -> None:
         if not isinstance(value, (Core, int, float, complex, np.generic)):
             raise TypeError(f"can't assign a {_type_name(value)} to a torch.{self.dtype.tensor_type}")
-        source = operand(value)
-        if isinstance(source, complex) and not self.dtype.is_complex:
-            raise RuntimeError("value cannot be converted to type float without overflow")
+        source = assigned(self, operand(value))
         items = parts(index)
         if _fill_by_mask(cast("Tensor", self), items, source):
             return
@@ -398,6 +397,7 @@ _REDUCTIONS = {"add": "sum", "multiply": "prod"}
 def _scattered(tensor: Core, dim: int, index: "Tensor", source: Any, reduce: str | None) -> Any:
     source = operand(source)
     axis = check_scattered(tensor, dim, index, source)
+    fitted(tensor, source)
     if reduce is None:
         return p.scatter, (tensor, source, index), (axis,)
     if reduce not in _REDUCTIONS:
@@ -476,4 +476,4 @@ def where(condition: "Tensor", input: Any = None, other: Any = None) -> Any:
     if condition.dtype.name not in ("bool", "uint8"):
         kind = condition.dtype.tensor_type.removesuffix("Tensor")
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {kind}")
-    return call(pointwise.where, (condition, operand(input), operand(other)))
+    return assignable(call(pointwise.where, (condition, operand(input), operand(other))), input, other)

@@ -190,7 +190,7 @@ class Joining(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.repeat.html
         """
-        counts = sizes(args if repeats is None else (repeats,))
+        counts = sizes(args if repeats is None else (repeats,), "repeat", "repeats")
         if len(counts) < len(self.shape):
             raise RuntimeError(
                 "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
@@ -204,7 +204,7 @@ class Joining(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.tile.html
         """
-        counts = sizes(args if dims is None else (dims,))
+        counts = sizes(args if dims is None else (dims,), "tile", "dims")
         return self.repeat((1,) * (len(self.shape) - len(counts)) + counts)
 
     def repeat_interleave(self, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> "Tensor":
@@ -232,7 +232,8 @@ class Joining(Core):
 
     def flip(self, *args: Any, dims: Any = None) -> "Tensor":
         """In reverse order along dimensions. Source: https://docs.pytorch.org/docs/stable/generated/torch.flip.html."""
-        axes = tuple([normalize_axis(axis, len(self.shape)) for axis in sizes(args if dims is None else (dims,))])
+        given = sizes(args if dims is None else (dims,), "flip", "dims")
+        axes = tuple([normalize_axis(axis, len(self.shape)) for axis in given])
         for axis in axes:
             if axes.count(axis) > 1:
                 raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
@@ -488,9 +489,10 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> "tuple[Tensor, ...]"
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.meshgrid.html
     """
-    given = list(tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Core) else tensors)
-    if not given:
-        raise RuntimeError("meshgrid expects a non-empty TensorList")
+    alone = len(tensors) == 1 and isinstance(tensors[0], (tuple, list))
+    given = list(_several("meshgrid", tensors[0] if alone else tensors))
+    if indexing is not None and not isinstance(indexing, str):
+        raise TypeError(f"meshgrid(): argument 'indexing' must be str, not {type(indexing).__name__}")
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     for item in given:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from flambeau.base.shapes import normalize_axis
 from flambeau.primitives import matmul as p
 from flambeau.tensors.core import Core, call, call_in_place, operands
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.outputs import takes_out
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Matmul(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.matmul.html
         """
-        return call(p.matmul, (self, other))
+        return call(p.matmul, (self, tensor_argument("matmul", 1, other, "other")))
 
     def __rmatmul__(self, other: "Tensor") -> "Tensor":
         return call(p.matmul, (other, self)) if isinstance(other, Core) else NotImplemented
@@ -270,7 +271,10 @@ def einsum(*args: Any) -> "Tensor":
     Source: https://docs.pytorch.org/docs/stable/generated/torch.einsum.html
     """
     if not args:
-        raise ValueError("einsum(): must specify the equation string and at least one operand, or at least one operand")
+        raise ValueError(
+            "einsum(): must specify the equation string and at least one operand, or at least one operand and its "
+            "subscripts list"
+        )
     if isinstance(args[0], Core):
         equation, operands = _from_lists(args)
     else:

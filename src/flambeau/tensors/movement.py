@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["Movement", "sizes"]
 
 
-def sizes(arguments: Sequence[Any]) -> tuple[int, ...]:
-    """Sizes given one by one or as one sequence: ``view(2, 3)`` and ``view((2, 3))``."""
+def sizes(arguments: Sequence[Any], name: str = "", argument: str = "size") -> tuple[int, ...]:
+    """Sizes given one by one or as one sequence: ``view(2, 3)`` and ``view((2, 3))``.
+
+    Raises:
+        TypeError: there are none, and the function has a name to say so in PyTorch's words.
+    """
+    if name and not arguments:
+        raise TypeError(f'{name}() missing 1 required positional arguments: "{argument}"')
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         arguments = cast("Sequence[Any]", arguments[0])
     return tuple([item if type(item) is int else int(item) for item in arguments])
@@ -89,7 +95,7 @@ class Movement(Core):
         """
         if len(shape) == 1 and isinstance(shape[0], dtype):
             raise NotImplementedError("Tensor.view(dtype) is not supported; use .to(dtype) to convert the values")
-        wanted = infer_shape(sizes(shape), self.numel())
+        wanted = infer_shape(sizes(shape, "view"), self.numel())
         if self._steps and not self.is_contiguous() and not _mergeable(self.shape, self.stride(), wanted):
             raise RuntimeError(
                 "view size is not compatible with input tensor's size and stride (at least one dimension spans across "
@@ -102,7 +108,7 @@ class Movement(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.reshape.html
         """
-        wanted = infer_shape(sizes(args if shape is None else (shape,)), self.numel())
+        wanted = infer_shape(sizes(args if shape is None else (shape,), "reshape", "shape"), self.numel())
         if self._steps and not self.is_contiguous() and not _mergeable(self.shape, self.stride(), wanted):
             return call(p.reshape, (self,), (wanted,))
         return call_view(p.reshape, self, (wanted,))
@@ -168,7 +174,7 @@ class Movement(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.permute.html
         """
         rank = len(self.shape)
-        order = sizes(args if dims is None else (dims,))
+        order = sizes(args if dims is None else (dims,), "permute", "dims")
         if len(order) != rank:
             message = "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the"
             message += f" desired ordering of dimensions i.e. input.dim() = {rank} is not equal to len(dims) = "
@@ -317,7 +323,7 @@ class Movement(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.expand.html
         """
-        return call_view(p.expand, self, (_expanded(self.shape, sizes(args if size is None else (size,))),))
+        return call_view(p.expand, self, (_expanded(self.shape, sizes(args if size is None else (size,), "expand")),))
 
     def expand_as(self, other: "Tensor") -> "Tensor":
         """Expand to another tensor's shape."""

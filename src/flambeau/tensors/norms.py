@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
 __all__ = [
+    "check_has_norm",
     "check_matrices",
     "check_square",
     "cond",
@@ -82,8 +83,7 @@ def vector_norm(
         raise TypeError(message)
     _check_norm_type(x, dtype)
     axes = normalize_axes(dim, len(x.shape))
-    if 0 in x.shape:
-        _check_not_empty(x, ord, axes, whole=dim is None or len(axes) == len(x.shape))
+    check_has_norm(x, ord, dim)
     return call(reduction.vector_norm, (x,), (float(ord), axes, keepdim, dtype))
 
 
@@ -105,14 +105,15 @@ def _check_norm_type(x: "Tensor", kind: dtype | None) -> None:
         raise RuntimeError(f"{name}: the dtype of the input {kinds} ({_kind_name(kind)})")
 
 
-def _check_not_empty(x: "Tensor", order: float, axes: tuple[int, ...], whole: bool) -> None:
+def check_has_norm(x: Core, order: float, dim: int | Sequence[int] | None) -> None:
     """Raise RuntimeError, in PyTorch's words, where vectors without elements have no such norm."""
-    if 0 <= order < _INFINITY:
+    if 0 not in x.shape or 0 <= order < _INFINITY:
         return
     label = f"linalg.vector_norm cannot compute the {order:g} norm on"
-    if whole:
+    given = () if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+    if not given:
         raise RuntimeError(f"{label} an empty tensor because the operation does not have an identity")
-    for axis in axes:
+    for axis in given:
         if x.shape[axis] == 0:
             reason = "because this dimension is empty and the operation does not have an identity"
             raise RuntimeError(f"{label} the dimension {axis}{reason}")
@@ -159,7 +160,21 @@ def matrix_norm(
     if ord == "fro":
         return vector_norm(A, 2, axes, keepdim, dtype=dtype)
     matrices = A if dtype is None else call(cast, (A,), (dtype,))
+    if 0 in A.shape and not isinstance(ord, str) and ord < 0:
+        _check_has_least(A, ord, axes, keepdim)
     return call(reduction.matrix_norm, (matrices,), (ord if isinstance(ord, str) else float(ord), axes, keepdim))
+
+
+def _check_has_least(A: "Tensor", order: float, axes: tuple[int, int], keepdim: bool) -> None:
+    """Raise IndexError, in PyTorch's words, where matrices have no rows, columns or singular values to be the least."""
+    rows, columns = axes
+    kept, summed = (columns, rows) if order == -1 else (rows, columns)
+    if order == -2:
+        place = -1 if 0 in (A.shape[rows], A.shape[columns]) else None
+    else:
+        place = (kept if keepdim or kept < summed else kept - 1) if A.shape[kept] == 0 else None
+    if place is not None:
+        raise IndexError(f"amin(): Expected reduction dim {place} to have non-zero size.")
 
 
 def _check_matrix_type(A: "Tensor", order: float | str) -> None:
@@ -243,6 +258,8 @@ def cond(A: "Tensor", p: float | str | None = None) -> "Tensor":
     check_matrices("linalg.cond", A, "")
     if p is not None and (p not in ("fro", "nuc") if isinstance(p, str) else p not in _MATRIX_ORDERS):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {p if isinstance(p, str) else f'{p:g}'}")
+    if 0 in A.shape:
+        return A.new_zeros(A.shape[:-2], dtype=A.dtype.to_real())
     if p is None or p in (2, -2):
         sizes: Tensor = call(primitives.singular_values, (A,))
         largest, smallest = sizes[..., 0], sizes[..., -1]

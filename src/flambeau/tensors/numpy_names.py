@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+from flambeau.tensors.arguments import misfit
+
 __all__ = ["accept_numpy_names", "also_named", "numpy_names", "parts_named"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -19,7 +21,10 @@ def also_named(**names: str) -> Callable[[Function], Function]:
             if kwargs:
                 for name in names.keys() & kwargs.keys():
                     kwargs[names[name]] = kwargs.pop(name)
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except (AttributeError, TypeError) as error:
+                raise misfit(function.__name__, function, args, kwargs, error) from None
 
         return translating  # pyright: ignore[reportReturnType]  # the same function, but for the names
 

@@ -10,6 +10,7 @@ from flambeau.differentiation.tape import Tracked
 from flambeau.dtypes.kinds import dtype
 from flambeau.dtypes.promotion import can_cast
 from flambeau.primitives.pointwise import cast as converted
+from flambeau.tensors.arguments import misfit
 from flambeau.tensors.core import Core, call, made
 from flambeau.tensors.output_rules import RESIZED_SILENTLY, UNTAPED, OutputRule, rule_of, taped_name
 
@@ -33,7 +34,10 @@ def takes_out(family: str = "") -> Callable[[Function], Function]:
 
         @wraps(function)
         def taking(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-            return function(*args, **kwargs) if out is None else deliver(name, function, args, kwargs, out)
+            try:
+                return function(*args, **kwargs) if out is None else deliver(name, function, args, kwargs, out)
+            except (AttributeError, TypeError) as error:
+                raise misfit(name, function, args, kwargs, error) from None
 
         return taking  # pyright: ignore[reportReturnType]  # the same function, but for ``out``
 

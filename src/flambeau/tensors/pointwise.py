@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from flambeau.devices.device import CPU
+from flambeau.dtypes.fitting import check_fits
 from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives import pointwise as p
 from flambeau.primitives.pointwise import BINARY, COMPARISONS, UNARY
 from flambeau.primitives.primitive import Primitive
 from flambeau.tensors.arithmetic_checks import check_divisor, check_lerp, factor
 from flambeau.tensors.core import Core, OperandError, call, call_in_place, operand, wrap_array
+from flambeau.tensors.fitting import assignable, fitted
 from flambeau.tensors.index_checks import check_mask_filled, check_masked
 
 if TYPE_CHECKING:
@@ -217,10 +219,11 @@ class Pointwise(Core):
 
     def clamp(self, min: Any = None, max: Any = None) -> "Tensor":
         """Limited to [min, max]. Source: https://docs.pytorch.org/docs/stable/generated/torch.clamp.html."""
-        return call(*_clamp(self, min, max))
+        return fitted(call(*_clamp(self, min, max)), min, max)
 
     def clamp_(self, min: Any = None, max: Any = None) -> "Tensor":
         """In-place ``clamp``."""
+        fitted(self, min, max)
         return call_in_place(self, *_clamp(self, min, max))
 
     clip, clip_ = clamp, clamp_
@@ -250,7 +253,7 @@ class Pointwise(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.where.html
         """
-        return call(p.where, (condition, self, operand(other)))
+        return assignable(call(p.where, (condition, self, operand(other))), other)
 
     def masked_fill(self, mask: "Tensor", value: Any) -> "Tensor":
         """``value`` where the mask is True, else self.
@@ -268,7 +271,7 @@ class Pointwise(Core):
 
     def fill_(self, value: Any) -> "Tensor":
         """Set every element. Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.fill_.html."""
-        return call_in_place(self, p.filled, (self, operand(value)))
+        return call_in_place(fitted(self, value), p.filled, (self, operand(value)))
 
     def zero_(self) -> "Tensor":
         """Set every element to 0."""
@@ -464,6 +467,8 @@ def _power(tensor: Core, exponent: Any) -> tuple[Primitive, tuple[Any, ...], tup
     whole = not (tensor.dtype.is_floating_point or tensor.dtype.is_complex)
     if whole and type(exponent) is int and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
+    if type(exponent) is int if whole else tensor.dtype.itemsize == 2:
+        check_fits(exponent, tensor.dtype)
     return p.power_static, (tensor,), (type(exponent).__name__, float(exponent))
 
 
@@ -479,6 +484,10 @@ def _like(tensor: Core, value: Any) -> Any:
     value = operand(value)
     if isinstance(value, Core):
         return call(p.cast, (value,), (tensor.dtype,))
-    if tensor.dtype.is_floating_point:
-        return float(value)
-    return value
+    kind = tensor.dtype
+    if kind.is_complex:
+        return value
+    if kind.name == "bool":
+        return bool(value)
+    real = value.real if isinstance(value, complex) else value
+    return float(real) if kind.is_floating_point else int(real)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 
+from flambeau.base.shapes import broadcast
 from flambeau.differentiation.tape import Tracked
 from flambeau.dtypes.kinds import DTYPES, dtype
 from flambeau.generators import boxmuller, draws
 from flambeau.generators.streams import Stream
 from flambeau.kernels.drawing import write_normals
 from flambeau.primitives.creation import DRAWS
-from flambeau.runtime.force import host_value
 from flambeau.tensors.core import Core, call, call_in_place, wrap_array
 from flambeau.tensors.generator import (
     Generator,
@@ -26,6 +26,7 @@ from flambeau.tensors.generator import (
     initial_seed,
     lots,
     manual_seed,
+    parameters,
     seed,
     set_rng_state,
     stream_of,
@@ -319,11 +320,9 @@ def normal(
         made = settings("normal", options)
         return drawn_tensor(made, shape_of("normal", (), size), generator, _normal_of(float(mean), float(std)))
     kind, place = tensors[0].dtype, tensors[0].device
-    values: list[Any] = [host_value(item.read()) if isinstance(item, Core) else float(item) for item in (mean, std)]
-    shape = np.broadcast_shapes(*[np.shape(item) for item in values])
-    deviation: Any = np.broadcast_to(values[1], shape) if isinstance(std, Core) else values[1]
-    array = draws.normal_like(stream_of(generator, place), np.broadcast_to(values[0], shape), deviation, kind.numpy)
-    result = wrap_array(np.asarray(array, kind.numpy).reshape(shape), kind, place)
+    shape = broadcast(*[item.shape for item in tensors])
+    draw = _normal if place.type == "meta" else _normal_around(mean, std, tensors)
+    result = drawn_tensor(settings("normal", {}, kind, place), shape, generator, draw)
     named = "_".join(word for word, item in (("mean", mean), ("std", std)) if isinstance(item, Core))
     return settings("normal", options, kind, place).deliver(on_tape_of(f"normal_{named}", tensors, result))
 
@@ -331,6 +330,17 @@ def normal(
 def _normal_of(mean: float, std: float) -> _Draw:
     def draw(stream: Stream, shape: tuple[int, ...], kind: Any, contiguous: bool) -> Any:
         return draws.normal(stream, shape, mean, std, kind, contiguous=contiguous)
+
+    return draw
+
+
+def _normal_around(mean: Any, std: Any, tensors: Sequence[Core]) -> _Draw:
+    known = iter(parameters(*tensors))
+    center, deviation = [next(known) if isinstance(item, Core) else float(item) for item in (mean, std)]
+
+    def draw(stream: Stream, shape: tuple[int, ...], kind: Any, contiguous: bool) -> Any:
+        width = np.broadcast_to(deviation, shape) if isinstance(std, Core) else deviation
+        return np.asarray(draws.normal_like(stream, np.broadcast_to(center, shape), width, kind), kind).reshape(shape)
 
     return draw
 
@@ -362,7 +372,7 @@ def bernoulli(input: "Tensor", p: float | None = None, *, generator: Generator |
     made = settings("bernoulli", {}, source.dtype, source.device)
     probabilities: Any = p
     if p is None and made.device.type != "meta":
-        probabilities = np.asarray(source.host())
+        probabilities = parameters(source)[0]
     result = drawn_tensor(made, tuple(source.shape), generator, _trials(probabilities))
     return on_tape_of("bernoulli", (source,), result)
 
@@ -414,15 +424,12 @@ def multinomial(
         return delivered(
             "multinomial", made.deliver(hollow((*source.shape[:-1], num_samples), made.dtype, made.device)), out
         )
-    weights, stream = source.host(), stream_of(generator, made.device)
-
-    def draw(sizes: tuple[int, ...]) -> Any:
-        if not sizes:
-            return draws.multinomial(stream, weights, num_samples, replacement)
-        return np.stack([draw(sizes[1:]) for _ in range(sizes[0])])
-
     sizes, examples = lots()
-    result = made.deliver(examples(wrap_array(draw(sizes), made.dtype, made.device)))
+    weights = np.broadcast_to(parameters(source)[0], (*sizes, *source.shape))
+    rows = weights.reshape(-1, weights.shape[-1]) if sizes else weights
+    found = draws.multinomial(stream_of(generator, made.device), rows, num_samples, replacement)
+    found = found.reshape((*weights.shape[:-1], num_samples))
+    result = made.deliver(examples(wrap_array(found, made.dtype, made.device)))
     return delivered("multinomial", result, out)
 
 
@@ -503,7 +510,7 @@ class Random(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.bernoulli_.html
         """
-        given: Any = np.asarray(host_value(p.read())) if isinstance(p, Core) else float(p)
+        given: Any = parameters(p)[0] if isinstance(p, Core) else float(p)
         return _fill(self, "bernoulli", generator, _trials(given))
 
     def bernoulli(self, p: float | None = None, *, generator: Generator | None = None) -> "Tensor":

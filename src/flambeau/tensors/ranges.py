@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, Unpack
 
+from flambeau.dtypes.fitting import check_fits
 from flambeau.dtypes.kinds import DTYPES, dtype, get_default_dtype
 from flambeau.graph.record import record
 from flambeau.primitives import creation as p
@@ -129,6 +130,8 @@ def _spaced(name: str, bounds: Sequence[Any], steps: int, options: Any) -> tuple
             message = f"torch.{name}(): inferred dtype {default!r} can't be safely cast to passed dtype {given!r}"
             raise RuntimeError(message)
     chosen = settings(name, options, default)
+    for value in numbers[:2]:
+        check_fits(value, chosen.dtype)
     kind = complex if chosen.dtype.is_complex else float
     return [kind(value) for value in numbers], chosen
 

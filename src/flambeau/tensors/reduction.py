@@ -10,6 +10,7 @@ from flambeau.primitives.reduction import REDUCTIONS, distances, matrix_norm, ve
 from flambeau.tensors import return_types
 from flambeau.tensors.core import Core, call, call_in_place
 from flambeau.tensors.joining import cat
+from flambeau.tensors.norms import check_has_norm
 from flambeau.tensors.numpy_names import accept_numpy_names
 from flambeau.tensors.return_types import Results
 
@@ -192,6 +193,7 @@ class Reduction(Core):
                 raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {list(axes)}")
             return call(matrix_norm, (self,), ("nuc", axes, keepdim))
         order = 2.0 if p is None or p == "fro" else float(p)
+        check_has_norm(self, order, dim)
         return call(vector_norm, (self,), (order, axes, keepdim, dtype))
 
     def dist(self, other: "Tensor", p: float = 2) -> "Tensor":
@@ -381,4 +383,7 @@ def cdist(
     if x1.shape[-1] != x2.shape[-1]:
         sizes = f"X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
         raise RuntimeError(f"X1 and X2 must have the same number of columns. {sizes}")
-    return call(distances, (x1, x2), (float(p),))
+    if p < 0:
+        raise RuntimeError("cdist only supports non-negative p values")
+    # Rows without columns are all alike, whatever the norm.
+    return call(distances, (x1, x2), (float(p) if x1.shape[-1] else 2.0,))

@@ -9,6 +9,7 @@ from flambeau.primitives.primitive import Primitive
 from flambeau.primitives.special import BINARY, UNARY
 from flambeau.tensors import return_types
 from flambeau.tensors.core import Core, call, call_in_place, operand
+from flambeau.tensors.gradient_checks import check_real
 from flambeau.tensors.numpy_names import also_named
 from flambeau.tensors.return_types import Results
 
@@ -106,6 +107,7 @@ class Special(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.nan_to_num.html
         """
+        check_real("nan_to_num", self)
         return call(*_finite(self, nan, posinf, neginf))
 
     def nan_to_num_(

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 from flambeau.base.shapes import normalize_axis
-from flambeau.dtypes.kinds import dtype
+from flambeau.dtypes.fitting import check_fits
+from flambeau.dtypes.kinds import DTYPES, dtype
 from flambeau.primitives import activation as p
 from flambeau.primitives.activation import ACTIVATIONS, IN_PLACE
 from flambeau.tensors.core import call, call_in_place
 from flambeau.tensors.creation import empty
+from flambeau.tensors.fitting import assignable, fitted
+from flambeau.tensors.gradient_checks import check_real
 from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.random import device_key
@@ -134,6 +137,13 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 def _hardtanh(input: Tensor, low: float, high: float, inplace: bool) -> Tensor:
     if input.dtype.name == "bool":
         raise RuntimeError("Bool inputs not supported for hardtanh")
+    if input.dtype.name == "uint8":
+        for limit in (low, high):
+            check_fits(limit, DTYPES["int64"])
+        low, high = int(low), int(high)
+        if low < 0:
+            raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
+    fitted(input, low, high)
     return _apply("hardtanh", input, inplace, float(low), float(high))
 
 
@@ -171,6 +181,8 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.silu.html
     """
+    if not inplace:
+        check_real("silu", tensor_argument("silu", 1, input))
     return _apply("silu", input, inplace)
 
 
@@ -187,6 +199,8 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.threshold.html
     """
+    tensor_argument("threshold", 1, input)
+    assignable(fitted(input, value), threshold)
     return _apply("threshold", input, inplace, threshold, value)
 
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 from flambeau.base.shapes import normalize_axis
 from flambeau.primitives import fractional_pooling as p
 from flambeau.tensors.core import call
+from flambeau.tensors.gradient_checks import check_constants
 from flambeau.tensors.random import rand
 from flambeau.tensors.tensor import Tensor
 
@@ -50,6 +51,7 @@ def _check(input: Tensor, samples: Tensor, kernels: Sequence[int], outputs: Sequ
     """Raise RuntimeError, in PyTorch's words, where sizes do not fit."""
     rank, shape = len(kernels), input.shape
     label = _KERNELS[rank]
+    check_constants(f"fractional_max_pool{rank}d", random_samples=samples)
     for axis in range(len(shape) - rank - 1, len(shape)):
         if shape[axis] == 0:
             raise RuntimeError(

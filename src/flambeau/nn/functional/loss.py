@@ -11,6 +11,7 @@ from flambeau.base.shapes import broadcast
 from flambeau.nn.functional.reduction import checked_reduction, reduced, resolved_reduction
 from flambeau.primitives import loss as p
 from flambeau.tensors.core import call, operands
+from flambeau.tensors.gradient_checks import check_constants
 from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.tensor import Tensor
 
@@ -176,6 +177,7 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, ignore_
         size = goal[0] if len(goal) == 1 else list(goal)
         raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {size}")
     classes = shape[0] if len(shape) == 1 else shape[1]
+    check_constants("nll_loss_forward" if len(shape) < 3 else "nll_loss2d_forward", weight=weight)
     if weight is not None and weight.shape != (classes,):
         raise RuntimeError(
             f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of "
@@ -288,6 +290,7 @@ def cross_entropy(
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
+    tensor_argument("cross_entropy_loss", 1, input)
     tensor_argument("cross_entropy_loss", 2, target, "target")
     input, target, weight = operands("cross_entropy", input, target, weight)
     if input.shape == target.shape:
@@ -431,6 +434,7 @@ def binary_cross_entropy(
         raise RuntimeError(f"Found dtype {_kind(target)} but expected {_kind(input)}")
     if weight is not None:
         _check_spread(weight.shape, input.shape)
+        check_constants("binary_cross_entropy", weight=weight)
     known = input.read().value
     real = isinstance(known, np.ndarray) and input.dtype.is_floating_point
     if real and not bool(((known >= 0) & (known <= 1)).all()):
@@ -478,6 +482,7 @@ def binary_cross_entropy_with_logits(
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape!r}) must be the same as input size ({input.shape!r})")
+    check_constants("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
     if pos_weight is not None:
         check_spread(target.shape, broadcast(pos_weight.shape, target.shape))
     if weight is not None:
@@ -514,8 +519,7 @@ def poisson_nll_loss(
     input, target = operands("poisson_nll_loss", input, target)
     losses = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
-        safe = target.masked_fill(target <= 1, 1.0)
-        stirling = safe * safe.log() - safe + (safe * (2 * pi)).log() * 0.5
+        stirling = target * target.log() - target + (target * (2 * pi)).log() * 0.5
         losses = losses + stirling.masked_fill(target <= 1, 0.0)
     return reduced(losses, reduction)
 

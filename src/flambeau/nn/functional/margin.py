@@ -11,6 +11,7 @@ from flambeau.nn.functional.similarity import pairwise_distance
 from flambeau.primitives import loss as p
 from flambeau.primitives.primitive import Primitive
 from flambeau.tensors.core import call, operands
+from flambeau.tensors.gradient_checks import check_constants
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
@@ -241,6 +242,7 @@ def soft_margin_loss(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.soft_margin_loss.html
     """
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
+    check_constants("soft_margin_loss", target=target)
     broadcast(input.shape, target.shape)  # raises
     return call(p.soft_margin_loss, (input, target), (reduction,))
 
@@ -343,6 +345,7 @@ def multi_margin_loss(
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.dim() != 1:
         raise ValueError("weight must be one-dimensional")
+    check_constants("multi_margin_loss", weight=weight)
     _check_margin(input.shape, target, weight)
     scores = input if input.dim() == 2 else input.reshape(1, -1)
     extra = () if weight is None else (weight,)

@@ -6,6 +6,7 @@ from typing import Any
 
 from flambeau.primitives import normalization as p
 from flambeau.tensors.core import call, call_in_place
+from flambeau.tensors.gradient_checks import check_constants
 from flambeau.tensors.outputs import deliver
 from flambeau.tensors.tensor import Tensor
 
@@ -119,6 +120,7 @@ def batch_normed(
     _check_channels(
         shape[1] if len(shape) > 1 else 0, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
+    check_constants("native_batch_norm", running_mean=running_mean, running_var=running_var)
     if len(shape) < 2 and not shape.numel():  # no channels: nothing to normalize, and no statistics to move
         return input * 1
     affine, present = _present(weight, bias)
@@ -181,6 +183,7 @@ def instance_normed(
     """``instance_norm`` by the instances' own statistics, of any number of values."""
     shape = input.shape
     _check_channels(shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    check_constants("native_batch_norm", running_mean=running_mean, running_var=running_var)
     _check_types(input, weight, bias)
     affine, present = _present(weight, bias)
     own = [item.repeat(1) for item in affine]  # recorded as in PyTorch, whose order of hooks follows from it

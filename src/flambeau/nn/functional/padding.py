@@ -5,6 +5,7 @@ from typing import Any
 
 from flambeau.primitives import padding as p
 from flambeau.tensors.core import call
+from flambeau.tensors.fitting import fitted
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["pad"]
@@ -46,7 +47,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     )
     if mode == "constant":
         _check_sizes(shape, pads)
-        return call(p.pad_constant, (input, 0 if value is None else value), (pads,))
+        fill = 0.0 if value is None else float(value)
+        return call(p.pad_constant, (fitted(input, fill), fill), (pads,))
     if mode not in _MODES:
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if value:

@@ -62,4 +62,4 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
         raise RuntimeError("pdist only supports floating-point dtypes")
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
-    return call(primitives.pdist, (input,), (float(p),))
+    return call(primitives.pdist, (input,), (float(p) if input.shape[1] else 2.0,))
