@@ -32,7 +32,7 @@ _NATIVE = Path(__file__).parent / "native"
 _RUNTIME, _HEADERS = "onednn-cpu-gomp", "onednn-devel-cpu-gomp"
 _COMPILERS = ("c++", "g++", "clang++")
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-w")
-_PATIENCE = 180.0  # seconds; it takes 14 of one processor
+_PATIENCE = 600.0  # seconds; it takes 60 of one processor
 
 
 class Unavailable(Exception):  # noqa: N818  (it names a state, and never leaves the room)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype
+from flambeau.kernels.running_sums import running_sums
 from flambeau.primitives.kinks import absolute, logaddexp, sign
 from flambeau.primitives.primitive import Array, Primitive, floating, primitive
 from flambeau.primitives.refusals import unsupported
@@ -362,7 +363,7 @@ argmin = _argument("argmin", partial(_first, jnp.min))
 @primitive(saves=(), grad_name="CumsumBackward0")
 def cumsum(x: Array, axis: int, kind: dtype | None) -> Any:
     value = _accumulated(x, kind)
-    return jnp.cumsum(value, axis=axis) if value.ndim else value
+    return running_sums(value, axis) if value.ndim else value
 
 
 @primitive(grad_name="CumprodBackward0")

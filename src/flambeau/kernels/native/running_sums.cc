@@ -1,0 +1,97 @@
+// Sums of the elements so far along the second axis of (outer, size, inner), from the first on or from the last back.
+//
+// Sums of float32 are kept in double (of bfloat16 in float), in the order in which elements stand, and rounded where they
+// are written: as PyTorch does it, so the bits are the same.
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+
+#include "buffers.h"
+#include "pages.h"
+#include "parallel.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace flambeau {
+namespace {
+
+namespace ffi = xla::ffi;
+
+constexpr int64_t kWorthAThread = 20000;  // numbers
+constexpr int kRows = 4;                  // rows summed by turns: a sum waits for the one before it
+constexpr int kColumns = 64;              // columns summed side by side
+
+template <typename Number>
+using Sum = std::conditional_t<std::is_same_v<Number, float>, double,
+                               std::conditional_t<std::is_same_v<Number, Bfloat16>, float, Number>>;
+
+template <typename Number>
+inline void put(Sum<Number> value, Number* to) {
+  if constexpr (std::is_same_v<Number, Bfloat16>) round(&value, 1, to);
+  else *to = static_cast<Number>(value);
+}
+
+// Sums of at most kMost series side by side: elements of a series lie `step` numbers apart, the series `apart`.
+template <int kMost, typename Number>
+void add_up(const Number* x, int64_t size, int64_t step, int64_t count, int64_t apart, Number* result) {
+  Sum<Number> sums[kMost] = {};
+  const auto add = [&](int64_t some) {
+    for (int64_t at = 0; at < size; ++at, x += step, result += step) {
+      for (int64_t series = 0; series < some; ++series) {
+        sums[series] += x[series * apart];
+        put(sums[series], result + series * apart);
+      }
+    }
+  };
+  count == kMost ? add(kMost) : add(count);  // a constant number stays in registers
+}
+
+template <typename Number>
+void add_up(ffi::ThreadPool& pool, ffi::Span<const int64_t> sizes, const Number* x, bool reverse, Number* result) {
+  const int64_t outer = sizes[0], size = sizes[1], inner = sizes[2];
+  const bool by_rows = inner == 1;
+  const int64_t blocks = (inner + kColumns - 1) / kColumns;
+  const int64_t items = by_rows ? (outer + kRows - 1) / kRows : outer * blocks;
+  const int64_t first = reverse ? (size - 1) * inner : 0, step = reverse ? -inner : inner;
+  const int64_t parts = std::max<int64_t>(1, std::min({outer * size * inner / kWorthAThread, items, pool.num_threads()}));
+  spread(pool, static_cast<int>(parts), static_cast<int>(parts), [&](int part) {
+    for (int64_t item = items * part / parts; item < items * (part + 1) / parts; ++item) {
+      if (by_rows) {
+        const int64_t row = item * kRows, start = row * size + first;
+        add_up<kRows>(x + start, size, step, std::min<int64_t>(kRows, outer - row), size, result + start);
+      } else {
+        const int64_t column = item % blocks * kColumns, start = item / blocks * size * inner + first + column;
+        add_up<kColumns>(x + start, size, step, std::min<int64_t>(kColumns, inner - column), 1, result + start);
+      }
+    }
+  });
+}
+
+ffi::Error running_sums(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::Result<ffi::AnyBuffer> result, int64_t reverse) {
+  in_large_pages(*result);
+  const auto run = [&](auto zero) {
+    using Number = decltype(zero);
+    add_up(pool, x.dimensions(), numbers<Number>(x), reverse != 0, numbers<Number>(result));
+    return ffi::Error::Success();
+  };
+  switch (x.element_type()) {
+    case ffi::F32: return run(float{});
+    case ffi::F64: return run(double{});
+    case ffi::S64: return run(int64_t{});
+    case ffi::BF16: return run(Bfloat16{});
+    default: return ffi::Error(ffi::ErrorCode::kInvalidArgument, "elements of another type");
+  }
+}
+
+}  // namespace
+}  // namespace flambeau
+
+#pragma GCC visibility push(default)
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(flambeau_running_sums, flambeau::running_sums,
+                              xla::ffi::Ffi::Bind()
+                                  .Ctx<xla::ffi::ThreadPool>()
+                                  .Arg<xla::ffi::AnyBuffer>()
+                                  .Ret<xla::ffi::AnyBuffer>()
+                                  .Attr<int64_t>("reverse"));
+
+#pragma GCC visibility pop
