@@ -17,6 +17,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "multi_label_margin",
     "multi_margin",
+    "multilabel_soft_margin_loss",
     "nll_loss",
     "nll_loss_2d",
     "reduced",
@@ -170,6 +171,17 @@ def binary_cross_entropy_with_logits(inputs: tuple[Array, ...], present: tuple[b
     if weight is not None:
         losses = losses * weight
     return reduced(losses, reduction).astype(common_dtype(x, target).numpy)
+
+
+@primitive(grad_name="NegBackward0", variadic=True)
+def multilabel_soft_margin_loss(inputs: tuple[Array, ...]) -> Array:
+    """Binary cross entropy of sigmoid(x), label by label: takes (x, target, weight if there is one)."""
+    x, target, *rest = inputs
+    value = wide(x)
+    losses = -(target * jax.nn.log_sigmoid(value) + (1 - target) * jax.nn.log_sigmoid(-value))
+    if rest:
+        losses = losses * rest[0]
+    return losses.astype(common_dtype(x, target).numpy)
 
 
 @primitive(grad_name="SoftMarginLossBackward0")

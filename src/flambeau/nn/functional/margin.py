@@ -9,7 +9,6 @@ from flambeau.base.shapes import broadcast
 from flambeau.nn.functional.reduction import checked_reduction, reduced, resolved_reduction
 from flambeau.nn.functional.similarity import pairwise_distance
 from flambeau.primitives import loss as p
-from flambeau.primitives.primitive import Primitive
 from flambeau.tensors.core import call, operands
 from flambeau.tensors.gradient_checks import check_constants
 from flambeau.tensors.tensor import Tensor
@@ -30,14 +29,6 @@ __all__ = [
 
 # ``multi_margin_loss`` has an argument p.
 _MULTI_MARGIN = p.multi_margin
-
-# A name of its own, because autocast does not treat it as the loss it is made of.
-_MULTI_LABEL = Primitive(
-    "multilabel_soft_margin_loss",
-    p.binary_cross_entropy_with_logits.lower,
-    grad_name=p.binary_cross_entropy_with_logits.grad_name,
-    variadic=True,
-)
 
 
 def hinge_embedding_loss(
@@ -263,7 +254,7 @@ def multilabel_soft_margin_loss(
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not valid")
     extra = () if weight is None else (weight,)
-    losses: Tensor = call(_MULTI_LABEL, (input, target, *extra), ((weight is not None, False), "none"))
+    losses: Tensor = call(p.multilabel_soft_margin_loss, (input, target, *extra))
     return reduced(losses.sum(-1) / input.shape[-1], reduction)
 
 
