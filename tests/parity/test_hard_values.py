@@ -89,6 +89,14 @@ F.binary_cross_entropy(x, w)
 F.binary_cross_entropy(c, c)
 F.binary_cross_entropy_with_logits(w, w)
 F.kl_div(w, w)
+F.kl_div(c, c)
+F.hinge_embedding_loss(w, w, reduction='none').dtype
+F.margin_ranking_loss(w, w, w, reduction='none').dtype
+F.cosine_similarity(w, w, 0)
+F.cosine_similarity(c, c, 0)
+F.multilabel_soft_margin_loss(w, w)
+F.multilabel_soft_margin_loss(c, c)
+F.soft_margin_loss(w, w)
 T.histc(T.tensor([inf, 1.0]))
 T.histc(x, 4, nan, 0)
 T.histc(x, 4, 3, 0)
@@ -194,6 +202,10 @@ DERIVED = {
         T.tensor([[-float("inf")], [float("inf")], [1.0]]), x.float()[:, None], reduction="none"
     ),
     "sinc": lambda T, x: (x * 100).sinc(),
+    "multi_margin": lambda T, x: T.nn.functional.multi_margin_loss(
+        T.stack([x.float() / 0, x.float()]), T.tensor([0, 1]), p=2, reduction="none"
+    ),
+    "cosine of NaN": lambda T, x: T.nn.functional.cosine_similarity(x / x, x * 2, 0),
 }
 
 
@@ -273,6 +285,7 @@ F.batch_norm(w, i.float(), x, training=True)
 F.instance_norm(w[None], x, x)
 F.fractional_max_pool2d(T.ones(1, 1, 4, 4), 2, output_size=2, _random_samples=x.reshape(1, 1, 2))
 F.silu(c)
+F.soft_margin_loss(c, i)
 T.nan_to_num(c)
 """
 

@@ -144,6 +144,7 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "whole numbers of no number": ("x.long()", [nan, inf, -1e30], [0, 2.0**63, -(2.0**63)]),
     "soft_margin_loss": ("T.nn.functional.soft_margin_loss(x, -T.ones(1))", [1000], [1000], [1]),
     "std of large numbers": ("x.std()", [1e30, 0], [inf], [0, 0]),
+    "interpolate": ("T.nn.functional.interpolate(x[None, None], size=3, mode='linear')", [nan, 1, 1, 1], [nan] * 3),
     "acosh": ("T.complex(x, T.ones(1)).acosh().real", [-1], [1.0612751], [0.3515776]),
 }
 

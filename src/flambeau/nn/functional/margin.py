@@ -10,7 +10,7 @@ from flambeau.nn.functional.reduction import checked_reduction, reduced, resolve
 from flambeau.nn.functional.similarity import pairwise_distance
 from flambeau.primitives import loss as p
 from flambeau.tensors.core import call, operands
-from flambeau.tensors.gradient_checks import check_constants
+from flambeau.tensors.gradient_checks import check_constants, check_real
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
@@ -45,8 +45,9 @@ def hinge_embedding_loss(
     """
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
     input, target = operands("hinge_embedding_loss", input, target)
-    near = input.where(target != -1, 0.0)
-    far = (margin - input).clamp_min(0).where(target != 1, 0.0)
+    near = input.where(target != -1, 0)
+    least = margin if input.is_floating_point() or input.is_complex() else int(margin)
+    far = (least - input).clamp_min(0).where(target != 1, 0)
     return reduced(far + near, reduction)
 
 
@@ -78,7 +79,7 @@ def margin_ranking_loss(
 def ranking_losses(input1: Tensor, input2: Tensor, target: Tensor, margin: float) -> Tensor:
     """The losses of ``margin_ranking_loss`` one by one, of any shapes that broadcast."""
     input1, input2, target = operands("margin_ranking_loss", input1, input2, target)
-    return (-target * (input1 - input2) + margin).clamp_min(0)
+    return (-target * (input1 - input2) + float(margin)).clamp_min(0)
 
 
 def cosine_embedding_loss(
@@ -234,6 +235,7 @@ def soft_margin_loss(
     """
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
     check_constants("soft_margin_loss", target=target)
+    check_real("soft_margin_loss", input)
     broadcast(input.shape, target.shape)  # raises
     return call(p.soft_margin_loss, (input, target), (reduction,))
 
