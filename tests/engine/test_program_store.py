@@ -184,6 +184,14 @@ def test_what_was_used_longest_ago_goes_first(folder: Path):
     assert (folder / "something else").exists()
 
 
+def test_an_entry_that_another_process_takes_away_meanwhile(folder: Path):
+    for index in range(10):
+        store.keep(str(index), os.urandom(10_000))
+    (folder / "writing-gone.program").symlink_to(folder / "nowhere")  # found in the folder, but not to be looked at
+    store.trim(folder, 60_000)
+    assert len(entries(folder)) < 10
+
+
 def test_the_folder_keeps_below_its_limit(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(config, "cache_bytes", 100_000)
     for index in range(200):

@@ -89,6 +89,14 @@ F.binary_cross_entropy(x, w)
 F.binary_cross_entropy(c, c)
 F.binary_cross_entropy_with_logits(w, w)
 F.kl_div(w, w)
+F.kl_div(c, c)
+F.hinge_embedding_loss(w, w, reduction='none').dtype
+F.margin_ranking_loss(w, w, w, reduction='none').dtype
+F.cosine_similarity(w, w, 0)
+F.cosine_similarity(c, c, 0)
+F.multilabel_soft_margin_loss(w, w)
+F.multilabel_soft_margin_loss(c, c)
+F.soft_margin_loss(w, w)
 T.histc(T.tensor([inf, 1.0]))
 T.histc(x, 4, nan, 0)
 T.histc(x, 4, 3, 0)
@@ -186,6 +194,56 @@ def test_what_is_refused(expression: str) -> None:
     assert outcome(flambeau, run)[0] == outcome(torch, run)[0]
 
 
+DERIVED = {
+    "angle": lambda T, x: T.complex(x.float(), x.float() * 0).angle(),
+    "prelu": lambda T, x: T.nn.functional.prelu(x, T.tensor([0.25], dtype=x.dtype)),
+    "prelu by its weight": lambda T, x: T.nn.functional.prelu(T.tensor([float("inf"), 2.0, -2.0]), x.float()[:1]),
+    "multilabel": lambda T, x: T.nn.functional.multilabel_soft_margin_loss(
+        T.tensor([[-float("inf")], [float("inf")], [1.0]]), x.float()[:, None], reduction="none"
+    ),
+    "sinc": lambda T, x: (x * 100).sinc(),
+    "multi_margin": lambda T, x: T.nn.functional.multi_margin_loss(
+        T.stack([x.float() / 0, x.float()]), T.tensor([0, 1]), p=2, reduction="none"
+    ),
+    "cosine of NaN": lambda T, x: T.nn.functional.cosine_similarity(x / x, x * 2, 0),
+}
+
+
+@pytest.mark.parametrize("kind", ["float32", "float16"])
+@pytest.mark.parametrize("name", DERIVED)
+def test_gradients_at_hard_values(name: str, kind: str) -> None:
+    both: list[Any] = []
+    for library in (flambeau, torch):
+        x = library.tensor([1.0, 0.0, 1.0], dtype=getattr(library, kind), requires_grad=True)
+        result = DERIVED[name](library, x)
+        both.append([result, *library.autograd.grad(result.sum(), [x])])
+    compare(both[0], both[1], rtol=5e-3, atol=1e-3)
+
+
+WHOLE = """
+T.trapezoid(T.tensor([200, 200, 100], dtype=T.uint8))
+T.trapezoid(T.tensor([100, 100, 100], dtype=T.int8), dx=2)
+T.trapezoid(T.tensor([2**31 - 1, 2**31 - 1], dtype=T.int32))
+T.gradient(T.tensor([1, 2, 4], dtype=T.uint8))
+T.gradient(T.tensor([1, 2, 4, 7], dtype=T.int32), spacing=2)
+T.tensor([3, 2, -3, 0, 1]) ** T.tensor([100, 100, 101, 70, 1000])
+T.tensor([3, 2, -3, 0, 1], dtype=T.int8) ** T.tensor([100, 100, 101, 70, 127], dtype=T.int8)
+T.tensor([3, 2, 7, 0, 1], dtype=T.uint8) ** T.tensor([100, 100, 101, 70, 255], dtype=T.uint8)
+T.tensor([3, 2, -7, 0, 1]) ** 65
+T.tensor([3, 2, -7, 0, 1], dtype=T.int32) ** 2000000001
+(-3) ** T.tensor([3, 2, 70, 101])
+T.tensor([3, 2, -3, 0, -1]) ** T.tensor([-1, 0, -2, 0, -3])
+T.tensor([-1 + 0j, 300 + 2j]).to(T.uint8)
+T.tensor([-1 + 0j, 2.9 + 2j]).to(T.int64)
+"""
+
+
+@pytest.mark.parametrize("expression", WHOLE.strip().splitlines())
+def test_whole_numbers(expression: str) -> None:
+    found, expected = [outcome(library, lambda T: eval(expression, {"T": T}))[0] for library in (flambeau, torch)]
+    assert found == expected
+
+
 REFUSED_GRADIENTS = """
 T.floor_divide(x, 2)
 T.floor_divide(x, x)
@@ -227,6 +285,7 @@ F.batch_norm(w, i.float(), x, training=True)
 F.instance_norm(w[None], x, x)
 F.fractional_max_pool2d(T.ones(1, 1, 4, 4), 2, output_size=2, _random_samples=x.reshape(1, 1, 2))
 F.silu(c)
+F.soft_margin_loss(c, i)
 T.nan_to_num(c)
 """
 

@@ -81,6 +81,9 @@ CASES: dict[str, tuple[Any, ...]] = {
     "sinc": ("x.sinc()", ([nan, inf, 0, 1e-30, 1.5],), [nan, nan, 1, 1, -0.2122066], [nan, nan, 0, 0, 0.1414711]),
     "ldexp": ("T.ldexp(x.detach(), T.tensor([1, 100, -100, 3]))", ([3, 1e-30, 1e+30, nan],),
         [6, 1.267651, 0.7888609, nan]),
+    "gradient": ("T.gradient(x)[0]", ([1, inf, 4, 7],), [inf, 1.5, -inf, 3], [-1.5, 0.5, -0.5, 1.5]),
+    "trapezoid": ("T.trapezoid(x)", ([inf, 1, 2],), [nan], [0.5, 1, 0.5]),
+    "degrees": ("T.special.legendre_polynomial_p(T.full((4,), 0.5), x)", ([1e30, inf, nan, 2],), [0, 0, 0, -0.125]),
     "exponent of 2": ("x.bfloat16().exp2()", ([100, -20, inf, nan],), [1.267651e+30, 9.536743e-07, inf, nan],
         [8.764615e+29, 6.593764e-07, inf, nan]),
 }  # fmt: skip
@@ -142,6 +145,13 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "nanmean": ("x.nanmean()", [nan, nan], [nan], [0, 0]),
     "division by zero that is not known": ("T.tensor([7, 7]) // (x.long() * 0 + T.tensor([0, 2]))[1:]", [1, 1], [3, 3]),
     "unique": ("x.unique()", [2, 1, 2], [1, 2]),
+    "hardtanh of NaN": ("T.nn.functional.hardtanh(x) + T.nn.functional.softshrink(x)", [nan, 1], [nan, 1.5], [0, 1]),
+    "elu of NaN": ("T.nn.functional.elu(x) + T.nn.functional.hardswish(x)", [nan], [nan], [2]),
+    "whole numbers of no number": ("x.long()", [nan, inf, -1e30], [0, 2.0**63, -(2.0**63)]),
+    "soft_margin_loss": ("T.nn.functional.soft_margin_loss(x, -T.ones(1))", [1000], [1000], [1]),
+    "std of large numbers": ("x.std()", [1e30, 0], [inf], [0, 0]),
+    "interpolate": ("T.nn.functional.interpolate(x[None, None], size=3, mode='linear')", [nan, 1, 1, 1], [nan] * 3),
+    "acosh": ("T.complex(x, T.ones(1)).acosh().real", [-1], [1.0612751], [0.3515776]),
 }
 
 

@@ -7,7 +7,7 @@ from flambeau.dtypes.kinds import dtype
 from flambeau.tensors.numpy_names import numpy_names
 from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.outputs import deliver, takes_out
-from flambeau.tensors.reduction import cdist, trapezoids
+from flambeau.tensors.reduction import cdist, trapezoid_area, trapezoids
 from flambeau.tensors.return_types import Results
 from flambeau.tensors.tensor import Tensor
 
@@ -307,7 +307,8 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, d
 
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
     """Integral by the trapezoidal rule."""
-    return trapezoids(y, x, dx, dim).sum(dim)
+    areas = trapezoids(y, x, dx, dim)
+    return areas.sum(dim) if x is not None or not y.shape[dim] else trapezoid_area(y, dx, dim)
 
 
 trapz = trapezoid

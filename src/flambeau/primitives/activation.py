@@ -205,7 +205,7 @@ def prelu(x: Array, weight: Array) -> Array:
         raise unsupported("prelu_cpu", x)
     shape = (1, -1) + (1,) * (x.ndim - 2) if x.ndim > 1 else (-1,) * x.ndim
     slope = weight.reshape(shape)
-    return jnp.where(x > 0, x, slope * x)
+    return jnp.where(x > 0, x, slope * jnp.where(x > 0, 0, x))  # so that no infinity meets a zero gradient
 
 
 @primitive(saves=(0, 1), grad_name="RreluWithNoiseBackward0")

@@ -80,11 +80,22 @@ def _power_derivative(primals: tuple[Array, Array], tangents: tuple[Array, Array
 
 def whole_power(x: Array, y: Array) -> Array:
     """``x ** y`` of whole numbers; of a negative y it is 0, unless x is 1 or -1."""
-    found = jnp.power(x, jnp.maximum(y, 0))
+    found = _repeated_squares(x, jnp.maximum(y, 0))
     if jnp.issubdtype(y.dtype, jnp.unsignedinteger):
         return found
     inverse = jnp.where(jnp.abs(x) == 1, jnp.where(y % 2 == 0, 1, x), 0)
     return jnp.where(y < 0, inverse, found).astype(x.dtype)
+
+
+def _repeated_squares(x: Array, y: Array) -> Array:
+    """``x ** y`` of whole numbers, y zero or more, wrapped as products are; JAX's own looks at six bits of y."""
+
+    def step(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        base, left, found = state
+        return base * base, left >> 1, jnp.where(left & 1 == 1, found * base, found)
+
+    x, y = jnp.broadcast_arrays(x, y)
+    return jax.lax.while_loop(lambda state: jnp.any(state[1] != 0), step, (x, y, jnp.ones_like(x)))[2]
 
 
 def arctan2(y: Array, x: Array) -> Array:
@@ -165,16 +176,17 @@ def _log_odds_derivative(primals: tuple[Array], tangents: tuple[Array]) -> tuple
 @jax.custom_jvp
 def sinc(x: Array) -> Array:
     """``sin(pi x) / (pi x)``; its gradient is 0 where the square of ``pi x`` is."""
-    return jnp.sinc(x)
+    return jnp.sinc(x.astype(jnp.float32)).astype(x.dtype) if x.dtype.itemsize == 2 else jnp.sinc(x)
 
 
 @sinc.defjvp
 def _sinc_derivative(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    angle = jnp.pi * primals[0]
+    x = primals[0]
+    angle = jnp.pi * (x.astype(jnp.float32) if x.dtype.itemsize == 2 else x)
     flat = angle * angle == 0
     safe = jnp.where(flat, 1, angle)
     slope = (safe * jnp.cos(safe) - jnp.sin(safe)) * jnp.pi / (safe * safe)
-    return sinc(*primals), tangents[0] * jnp.where(flat, 0, slope)
+    return sinc(x), tangents[0] * jnp.where(flat, 0, slope).astype(x.dtype)
 
 
 # -- choices -----------------------------------------------------------------------------------------------------------

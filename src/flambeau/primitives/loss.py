@@ -17,6 +17,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "multi_label_margin",
     "multi_margin",
+    "multilabel_soft_margin_loss",
     "nll_loss",
     "nll_loss_2d",
     "reduced",
@@ -172,10 +173,27 @@ def binary_cross_entropy_with_logits(inputs: tuple[Array, ...], present: tuple[b
     return reduced(losses, reduction).astype(common_dtype(x, target).numpy)
 
 
+@primitive(grad_name="NegBackward0", variadic=True)
+def multilabel_soft_margin_loss(inputs: tuple[Array, ...]) -> Array:
+    """Binary cross entropy of sigmoid(x), label by label: takes (x, target, weight if there is one)."""
+    x, target, *rest = inputs
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise unsupported("log_sigmoid_cpu", x)
+    value = wide(x)
+    losses = -(target * jax.nn.log_sigmoid(value) + (1 - target) * jax.nn.log_sigmoid(-value))
+    if rest:
+        losses = losses * rest[0]
+    return losses.astype(common_dtype(x, target).numpy)
+
+
 @primitive(grad_name="SoftMarginLossBackward0")
 def soft_margin_loss(x: Array, target: Array, reduction: str) -> Array:
     """``log(1 + exp(-target * x))``."""
-    return reduced(jax.nn.softplus(-target * wide(x)), reduction).astype(common_dtype(x, target).numpy)
+    kind = common_dtype(x, target)
+    if not (kind.is_floating_point or kind.is_complex):
+        name = kind.tensor_type.removesuffix("Tensor")
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {name}")
+    return reduced(jax.nn.softplus(-target * wide(x)), reduction).astype(kind.numpy)
 
 
 @primitive(saves=(0, 1, 3), grad_name="MultiMarginLossBackward0", variadic=True)
@@ -186,7 +204,8 @@ def multi_margin(inputs: tuple[Any, ...], power: int, reduction: str) -> Array:
     chosen = target[:, None] == jnp.arange(classes, dtype=target.dtype)
     own = jnp.sum(jnp.where(chosen, x, 0), 1, keepdims=True)
     distance = margin.value.astype(x.dtype) - own + x
-    losses = jnp.where((distance > 0) & ~chosen, distance**power, 0)
+    active = (distance > 0) & ~chosen
+    losses = jnp.where(active, jnp.where(active, distance, 0) ** power, 0)
     if rest:
         losses = losses * jnp.sum(jnp.where(chosen, rest[0], 0), 1, keepdims=True)
     return reduced(jnp.sum(losses, 1) / classes, reduction)

@@ -107,7 +107,8 @@ def power_static(x: Array, kind: str, exponent: float) -> Array:
         return special_case(value)
     if abs(exponent) < 64 and exponent == int(exponent):
         return jax.lax.integer_pow(value, int(exponent))
-    return jnp.power(value, jnp.asarray(exponent, to.numpy))
+    power = jnp.asarray(exponent, to.numpy)
+    return jnp.power(value, power) if jnp.issubdtype(value.dtype, jnp.inexact) else kinks.whole_power(value, power)
 
 
 _POWERS: dict[float, Callable[[Array], Array]] = {
@@ -134,6 +135,8 @@ def cast(x: Array, kind: dtype) -> Array:
         return x
     if kind.name == "bool":
         return x != 0
+    if jnp.iscomplexobj(x) and not kind.is_complex:
+        x = x.real
     if jnp.issubdtype(x.dtype, jnp.floating) and kind.rank < 5 and kind.itemsize < 8:
         return x.astype(jnp.int64).astype(kind.numpy)
     return as_array(x, kind)

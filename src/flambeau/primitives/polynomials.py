@@ -142,7 +142,8 @@ def _polynomial(name: str, shifted: bool = False) -> Primitive:
         value, wanted = jnp.broadcast_arrays(as_array(x, kind), as_array(degree, kind))
         if kind.name not in ("float32", "float64"):
             raise unsupported(f"{full}_cpu", value)
-        return _value(family, 2 * value - 1 if shifted else value, wanted.astype(jnp.int64))
+        whole = jnp.where(jnp.abs(wanted) < 2.0**63, wanted, -1).astype(jnp.int64)  # of other degrees PyTorch makes 0
+        return _value(family, 2 * value - 1 if shifted else value, whole)
 
     return Primitive(full, lower, differentiable=False)
 

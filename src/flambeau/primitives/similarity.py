@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from flambeau.base.shapes import broadcast, normalize_axis
+from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives.primitive import Array, primitive, promoted
 from flambeau.primitives.reduction import vector_norm
 from flambeau.primitives.refusals import unsupported
@@ -17,7 +18,8 @@ __all__ = ["cosine_similarity", "pdist"]
 def _unit(x: Array, axis: int, least: Array) -> Array:
     """Vectors divided by their norm, or by ``least``, through which no gradient flows."""
     squares = jnp.sum(x * x, axis, keepdims=True)
-    norm = jnp.sqrt(jnp.where(squares > 0, squares, 1)) * (squares > 0)
+    there = squares != 0
+    norm = jnp.sqrt(jnp.where(there, squares, 1)) * there
     return x / jnp.where(norm < least, jax.lax.stop_gradient(least), norm)
 
 
@@ -25,6 +27,9 @@ def _unit(x: Array, axis: int, least: Array) -> Array:
 def cosine_similarity(x: Array, y: Array, eps: Any, axis: int) -> Array:
     """Cosine of the angle between vectors along an axis of the common shape."""
     first, second = promoted(x, y)
+    if not jnp.issubdtype(first.dtype, jnp.floating):
+        name = from_numpy_dtype(first.dtype).tensor_type.removesuffix("Tensor")
+        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {name}")
     shape = broadcast(x.shape, y.shape) or (1,)
     where = normalize_axis(axis, len(shape))
     first, second = jnp.broadcast_to(first, shape), jnp.broadcast_to(second, shape)

@@ -59,7 +59,7 @@ def _sgn(x: Array) -> Array:
 def _angle(x: Array) -> Array:
     value = floating(x)
     if jnp.iscomplexobj(value):
-        return jnp.angle(value)
+        return kinks.arctan2(jnp.imag(value), jnp.real(value))
     value = jax.lax.stop_gradient(value)
     return jnp.where(jnp.isnan(value), value, jnp.where(value < 0, jnp.asarray(pi, value.dtype), 0))
 

@@ -70,9 +70,13 @@ def trim(folder: Path, limit: int) -> None:
     entries: list[tuple[float, int, str]] = []
     with os.scandir(folder) as found:
         for entry in found:
-            if entry.name.endswith(_SUFFIX):
+            if not entry.name.endswith(_SUFFIX):
+                continue
+            try:
                 state = entry.stat()
-                entries.append((state.st_mtime, max(state.st_size, _BLOCK), entry.path))
+            except OSError:  # another process has renamed or deleted it since
+                continue
+            entries.append((state.st_mtime, max(state.st_size, _BLOCK), entry.path))
     total = sum(size for _, size, _ in entries)
     if total <= limit:
         return

@@ -17,7 +17,7 @@ from flambeau.tensors.return_types import Results
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Reduction", "cdist", "chosen_correction", "trapezoids"]
+__all__ = ["Reduction", "cdist", "chosen_correction", "trapezoid_area", "trapezoids"]
 
 Axes = int | Sequence[int] | None
 
@@ -356,6 +356,12 @@ def trapezoids(y: "Tensor", x: "Tensor | None", dx: float, dim: int) -> "Tensor"
     if len(x.shape) == 1 and axis != len(y.shape) - 1:
         steps = steps.reshape([-1 if other == axis else 1 for other in range(len(y.shape))])
     return heights * steps
+
+
+def trapezoid_area(y: "Tensor", dx: float, dim: int) -> "Tensor":
+    """Area under a curve of equal steps: the sum of its heights, the first and the last halved."""
+    axis = normalize_axis(dim, len(y.shape))
+    return (y.sum(axis) - (y.select(axis, 0) + y.select(axis, -1)) * 0.5) * dx
 
 
 def cdist(

@@ -60,6 +60,8 @@ def gradient(
     for axis in axes:
         if input.shape[axis] < edge_order + 1:
             raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
+    if input.dtype.name == "uint8":
+        raise RuntimeError("torch.gradient does not support uint8 input.")
     values = input if input.is_floating_point() or input.is_complex() else input.float()
     return [_slope(values, axis, step, edge_order) for axis, step in zip(axes, steps, strict=True)]
 
@@ -84,7 +86,10 @@ def _slope(values: "Tensor", axis: int, step: Any, order: int) -> "Tensor":
         gaps = (places[1:] - places[:-1]).to(values.dtype)
     rises = (rows[..., 1:] - rows[..., :-1]) / gaps
     before, after = gaps[:-1], gaps[1:]
-    inner = (rises[..., :-1] * after + rises[..., 1:] * before) / (before + after)
+    if places is None:
+        inner = (rows[..., 2:] - rows[..., :-2]) / (gaps[1:] * 2)
+    else:
+        inner = (rises[..., :-1] * after + rises[..., 1:] * before) / (before + after)
     first, last = rises[..., :1], rises[..., -1:]
     if order == 2:
         bend = (rises[..., 1:2] - first) / (gaps[0] + gaps[1])

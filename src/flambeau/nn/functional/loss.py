@@ -395,6 +395,8 @@ def kl_div(
     input, target = operands("kl_div", input, target)
     if not (input.dtype.is_floating_point or input.dtype.is_complex):
         raise RuntimeError("kl_div: Integral inputs not supported.")
+    if input.dtype.is_complex or target.dtype.is_complex:
+        raise RuntimeError("kl_div: Complex inputs not supported.")
     losses = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
     total = reduced(losses, reduction)
     return total / input.shape[0] if batch and input.shape else total

@@ -9,9 +9,8 @@ from flambeau.base.shapes import broadcast
 from flambeau.nn.functional.reduction import checked_reduction, reduced, resolved_reduction
 from flambeau.nn.functional.similarity import pairwise_distance
 from flambeau.primitives import loss as p
-from flambeau.primitives.primitive import Primitive
 from flambeau.tensors.core import call, operands
-from flambeau.tensors.gradient_checks import check_constants
+from flambeau.tensors.gradient_checks import check_constants, check_real
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
@@ -31,14 +30,6 @@ __all__ = [
 # ``multi_margin_loss`` has an argument p.
 _MULTI_MARGIN = p.multi_margin
 
-# A name of its own, because autocast does not treat it as the loss it is made of.
-_MULTI_LABEL = Primitive(
-    "multilabel_soft_margin_loss",
-    p.binary_cross_entropy_with_logits.lower,
-    grad_name=p.binary_cross_entropy_with_logits.grad_name,
-    variadic=True,
-)
-
 
 def hinge_embedding_loss(
     input: Tensor,
@@ -54,8 +45,9 @@ def hinge_embedding_loss(
     """
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
     input, target = operands("hinge_embedding_loss", input, target)
-    near = input.where(target != -1, 0.0)
-    far = (margin - input).clamp_min(0).where(target != 1, 0.0)
+    near = input.where(target != -1, 0)
+    least = margin if input.is_floating_point() or input.is_complex() else int(margin)
+    far = (least - input).clamp_min(0).where(target != 1, 0)
     return reduced(far + near, reduction)
 
 
@@ -87,7 +79,7 @@ def margin_ranking_loss(
 def ranking_losses(input1: Tensor, input2: Tensor, target: Tensor, margin: float) -> Tensor:
     """The losses of ``margin_ranking_loss`` one by one, of any shapes that broadcast."""
     input1, input2, target = operands("margin_ranking_loss", input1, input2, target)
-    return (-target * (input1 - input2) + margin).clamp_min(0)
+    return (-target * (input1 - input2) + float(margin)).clamp_min(0)
 
 
 def cosine_embedding_loss(
@@ -243,6 +235,7 @@ def soft_margin_loss(
     """
     reduction = checked_reduction(resolved_reduction(size_average, reduce, reduction))
     check_constants("soft_margin_loss", target=target)
+    check_real("soft_margin_loss", input)
     broadcast(input.shape, target.shape)  # raises
     return call(p.soft_margin_loss, (input, target), (reduction,))
 
@@ -263,7 +256,7 @@ def multilabel_soft_margin_loss(
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not valid")
     extra = () if weight is None else (weight,)
-    losses: Tensor = call(_MULTI_LABEL, (input, target, *extra), ((weight is not None, False), "none"))
+    losses: Tensor = call(p.multilabel_soft_margin_loss, (input, target, *extra))
     return reduced(losses.sum(-1) / input.shape[-1], reduction)
 
 
