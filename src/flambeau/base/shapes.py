@@ -78,6 +78,13 @@ def hashable(sizes: Any) -> Any:
     return tuple(cast("list[Any]", sizes)) if isinstance(sizes, list) else sizes
 
 
+def check_spread(shape: Sequence[int], other: Sequence[int]) -> None:
+    """Raise RuntimeError, in PyTorch's words of operations in place, unless ``other`` broadcasts to ``shape``."""
+    both = broadcast(tuple(shape), tuple(other))
+    if both != tuple(shape):
+        raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(both)}")
+
+
 def infer_shape(shape: Iterable[int], numel: int) -> tuple[int, ...]:
     """Replace one -1 by the size that fits ``numel`` elements; raises RuntimeError in PyTorch's words."""
     wanted = list(shape)
