@@ -18,6 +18,8 @@ class Size(tuple[int, ...]):
     Source: https://docs.pytorch.org/docs/stable/size.html
     """
 
+    __module__ = "flambeau"  # where everybody finds it
+
     __slots__ = ()
 
     def numel(self) -> int:
