@@ -1,5 +1,7 @@
 """Printed tensors against PyTorch's, character for character."""
 
+import operator
+import pickle
 from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
@@ -175,3 +177,17 @@ def test_a_subclass_is_named() -> None:
     mine = flambeau.tensor([1.5, 2.5])
     mine.__class__ = Mine
     assert repr(mine) == repr(torch.tensor([1.5, 2.5]).as_subclass(Theirs)).replace("Theirs", "Mine")
+
+
+@pytest.mark.parametrize("name", ["Tensor", "Size", "dtype", "device", "Generator", "nn.Parameter"])
+def test_classes_are_named_as_pytorchs(name: str) -> None:
+    ours, theirs = (operator.attrgetter(name)(library) for library in (flambeau, torch))
+    expected = f"{theirs.__module__}.{theirs.__qualname__}".replace("torch._C", "torch").replace("torch", "flambeau", 1)
+    assert f"{ours.__module__}.{ours.__qualname__}" == expected
+    assert pickle.loads(pickle.dumps(ours)) is ours
+
+
+def test_the_end_of_the_tape_is_named_as_pytorchs() -> None:
+    for library in (flambeau, torch):
+        (leaf, _), _ = (library.ones(1, requires_grad=True) * 2).grad_fn.next_functions
+        assert repr(leaf).startswith("<AccumulateGrad object at 0x")

@@ -18,6 +18,8 @@ class Size(tuple[int, ...]):
     Source: https://docs.pytorch.org/docs/stable/size.html
     """
 
+    __module__ = "flambeau"  # where everybody finds it
+
     __slots__ = ()
 
     def numel(self) -> int:
@@ -76,6 +78,13 @@ def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:
 def hashable(sizes: Any) -> Any:
     """Sizes as something a cache can look up: lists become tuples."""
     return tuple(cast("list[Any]", sizes)) if isinstance(sizes, list) else sizes
+
+
+def check_spread(shape: Sequence[int], other: Sequence[int]) -> None:
+    """Raise RuntimeError, in PyTorch's words of operations in place, unless ``other`` broadcasts to ``shape``."""
+    both = broadcast(tuple(shape), tuple(other))
+    if both != tuple(shape):
+        raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(both)}")
 
 
 def infer_shape(shape: Iterable[int], numel: int) -> tuple[int, ...]:

@@ -32,6 +32,8 @@ class device:  # noqa: N801  (PyTorch's name)
     Source: https://docs.pytorch.org/docs/stable/tensor_attributes.html#torch.device
     """
 
+    __module__ = "flambeau"  # where everybody finds it
+
     __slots__ = ("index", "type")
 
     def __init__(self, type: "str | device | int" = "cpu", index: int | None = None) -> None:

@@ -245,6 +245,9 @@ class AccumulateGrad:
         """PyTorch's name of it."""
         return "torch::autograd::AccumulateGrad"
 
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad object at {hex(id(self))}>"
+
     next_functions: tuple[tuple[Any, int], ...] = ()
 
 

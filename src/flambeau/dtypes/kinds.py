@@ -23,6 +23,8 @@ class dtype:  # noqa: N801  (PyTorch's name)
     Source: https://docs.pytorch.org/docs/stable/tensor_attributes.html
     """
 
+    __module__ = "flambeau"  # where everybody finds it
+
     __slots__ = ("is_complex", "is_floating_point", "is_signed", "itemsize", "name", "numpy", "rank", "tensor_type")
 
     def __init__(self, name: str, numpy: Any, tensor_type: str, rank: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from flambeau.tensors.core import operand
+from flambeau.tensors.core import kind_name, operand
 from flambeau.tensors.creation import as_tensor
 from flambeau.tensors.outputs import deliver
 from flambeau.tensors.tensor import Tensor
@@ -43,12 +43,12 @@ def unary(name: str) -> Callable[..., Tensor]:
 
     def in_place(input: Tensor) -> Tensor:
         if not isinstance(input, Tensor):
-            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind_name(input)}")
         return method(input)
 
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
         if not isinstance(input, Tensor):
-            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind_name(input)}")
         return method(input) if out is None else deliver(name, method, (input,), {}, out)
 
     return described(in_place if name.endswith("_") else function, name)
@@ -81,7 +81,7 @@ def _refusal(name: str) -> Callable[[Any, Any], None]:
         for position, (argument, value) in enumerate((("input", input), (second, other)), 1):
             if not isinstance(value, kinds):
                 raise TypeError(
-                    f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
+                    f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {kind_name(value)}"
                 )
 
     def first(input: Any, other: Any) -> None:

@@ -35,7 +35,11 @@ __all__ = [
 
 def _check_types(x: Array, y: Array) -> None:
     if x.dtype != y.dtype:
-        names = [from_numpy_dtype(item.dtype).cpp_name for item in (x, y)]
+        kinds = [from_numpy_dtype(item.dtype) for item in (x, y)]
+        if x.ndim == 1 and y.ndim == 1:
+            found = " and ".join(kind.tensor_type.removesuffix("Tensor") for kind in kinds)
+            raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {found}")
+        names = [kind.cpp_name for kind in kinds]
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {names[0]} != {names[1]}")
 
 

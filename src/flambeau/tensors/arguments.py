@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import Any
 
-from flambeau.tensors.core import Core
+from flambeau.tensors.core import Core, kind_name
 
 __all__ = ["misfit"]
 
@@ -26,7 +26,7 @@ def misfit(
         given = args[index] if index < len(args) else kwargs.get(argument)
         wanted = parameter.annotation in (Core.kind, "Tensor")
         if wanted and not isinstance(given, Core) and (index < len(args) or argument in kwargs):
-            place, kind = index + first, type(given).__name__
+            place, kind = index + first, kind_name(given)
             prefix = f"{name.replace('.', '_')}(): argument '{argument}'"
             return TypeError(f"{prefix} (position {place}) must be Tensor, not {kind}")
     return error

@@ -1,6 +1,7 @@
 """Conversions: to other types and devices, to Python and to NumPy."""
 
 import copyreg
+import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, cast
@@ -145,13 +146,24 @@ class Conversion(Core):
         return value
 
     def __float__(self) -> float:
+        self._warn_of_gradients()
         return float(_real(self._scalar()))
 
     def __int__(self) -> int:
         return int(_real(self._scalar()))
 
     def __complex__(self) -> complex:
+        self._warn_of_gradients()
         return complex(self._scalar())
+
+    def _warn_of_gradients(self) -> None:
+        """Warn, in PyTorch's words, of a number that takes no gradient along."""
+        if MODE.grad and self._requires_grad:
+            warnings.warn(
+                "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+                "Consider using tensor.detach() first.",
+                stacklevel=3,
+            )
 
     def __index__(self) -> int:
         if self.dtype.is_floating_point or self.dtype.is_complex or self.shape.numel() != 1:

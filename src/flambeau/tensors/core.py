@@ -33,6 +33,7 @@ __all__ = [
     "call",
     "call_in_place",
     "call_view",
+    "kind_name",
     "made",
     "operand",
     "operands",
@@ -301,6 +302,12 @@ def operand(value: Any) -> Any:
     raise OperandError(f"unsupported operand: expected a Tensor or a number, but got {type(value).__name__}")
 
 
+def kind_name(value: Any) -> str:
+    """The name of a value's class, as PyTorch's messages have it."""
+    kind = cast("type[Any]", type(value))
+    return f"numpy.{kind.__name__}" if kind.__module__ == "numpy" else kind.__name__
+
+
 def operands(name: str, *inputs: Any) -> Sequence[Any]:
     """The inputs of a function of several primitives, in the types in which autocast runs it; see ``amp.lists``."""
     return CASTING[0](name, inputs, ()) if CASTING else inputs
@@ -410,6 +417,13 @@ def _carries(aval: Aval) -> bool:
     return aval.dtype.is_floating_point or aval.dtype.is_complex
 
 
+_INFERRED = (
+    "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+    "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in "
+    "autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
+)
+
+
 def _on_tape(primitive: Primitive, inputs: Sequence[Any], values: tuple[Any, ...], node: Node) -> GradFn:
     """Tape a recorded operation, with guards on the tensors PyTorch would keep for backward."""
     edges = [item.edge() if isinstance(item, Core) else None for item in inputs]
@@ -427,6 +441,8 @@ def _on_tape(primitive: Primitive, inputs: Sequence[Any], values: tuple[Any, ...
                 and (saves is None or index in saves)
                 and (checks != "others" or tracked > (edges[index] is not None))
             ):
+                if item._inference:
+                    raise RuntimeError(_INFERRED)
                 storage = item._storage
                 guards.append((storage, storage.version, values[index].aval))
         function.guards = guards

@@ -131,11 +131,9 @@ def _number(item: Any) -> Any:
     if isinstance(item, Core):
         if item.aval.shape.numel() != 1:
             whole = not (item.dtype.is_floating_point or item.dtype.is_complex)
-            raise TypeError(
-                "only integer tensors of a single element can be converted to an index"
-                if whole
-                else "only one element tensors can be converted to Python scalars"
-            )
+            if whole:
+                raise TypeError("only integer tensors of a single element can be converted to an index")
+            raise ValueError("only one element tensors can be converted to Python scalars")
         return cast("Any", item).item()
     return item
 

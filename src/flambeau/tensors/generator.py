@@ -61,6 +61,8 @@ class Generator:
     Source: https://docs.pytorch.org/docs/stable/generated/torch.Generator.html
     """
 
+    __module__ = "flambeau"  # where everybody finds it
+
     def __init__(self, device: "str | devices.device | int | None" = None) -> None:
         place = devices.device("cpu" if device is None else device)
         if place.type == "meta":

@@ -1,5 +1,6 @@
 """Gradients: what ``Tensor`` knows of the tape."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,6 +25,14 @@ _OTHER_TYPE = (
     "tensor's grad_dtype (defaults to the tensor's dtype). You can set the tensor's grad_dtype attribute with a "
     "specific dtype, or None to allow any dtype. Set grad_dtype with caution. Diverging the dtypes of a tensor and its "
     "gradient may break downstream systems that assume they match."
+)
+
+
+_NO_LEAF = (
+    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
+    "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, "
+    "use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the "
+    "leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more information."
 )
 
 
@@ -83,7 +92,9 @@ class Gradients(Core):
 
     @property
     def grad(self) -> "Tensor | None":
-        """Gradient gathered by ``backward``; None before."""
+        """Gradient gathered by ``backward``; None before, and for what is no leaf, with a warning."""
+        if self._grad is None and not (self.is_leaf or self.retains_grad):
+            warnings.warn(_NO_LEAF, stacklevel=2)
         return self._grad
 
     @grad.setter

@@ -1,5 +1,6 @@
 """Reading and writing parts of a tensor: subscripts, and positions given by tensors."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -473,7 +474,13 @@ def where(condition: "Tensor", input: Any = None, other: Any = None) -> Any:
     """
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
-    if condition.dtype.name not in ("bool", "uint8"):
+    if condition.dtype.name == "uint8":
+        warnings.warn(
+            "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future "
+            "version of PyTorch. Use a boolean condition instead.",
+            stacklevel=2,
+        )
+    elif condition.dtype.name != "bool":
         kind = condition.dtype.tensor_type.removesuffix("Tensor")
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {kind}")
     return assignable(call(pointwise.where, (condition, operand(input), operand(other))), input, other)

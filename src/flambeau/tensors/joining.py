@@ -1,5 +1,6 @@
 """Putting tensors together, taking them apart, repeating and turning them."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from itertools import combinations as choose
 from itertools import combinations_with_replacement as choose_again
@@ -12,7 +13,7 @@ from flambeau.base.shapes import Size, broadcast, normalize_axis
 from flambeau.dtypes.kinds import DTYPES
 from flambeau.primitives import joining as p
 from flambeau.primitives.movement import basic_index
-from flambeau.tensors.core import Core, call, call_view, wrap_array
+from flambeau.tensors.core import Core, call, call_view, kind_name, wrap_array
 from flambeau.tensors.creation import zeros
 from flambeau.tensors.movement import sizes
 from flambeau.tensors.numpy_names import accept_numpy_names, numpy_names, parts_named
@@ -190,7 +191,7 @@ class Joining(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.repeat.html
         """
-        counts = sizes(args if repeats is None else (repeats,), "repeat", "repeats")
+        counts = sizes("repeat", args if repeats is None else (repeats,), "repeats")
         if len(counts) < len(self.shape):
             raise RuntimeError(
                 "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
@@ -204,7 +205,7 @@ class Joining(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.tile.html
         """
-        counts = sizes(args if dims is None else (dims,), "tile", "dims")
+        counts = sizes("tile", args if dims is None else (dims,), "dims")
         return self.repeat((1,) * (len(self.shape) - len(counts)) + counts)
 
     def repeat_interleave(self, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> "Tensor":
@@ -232,8 +233,9 @@ class Joining(Core):
 
     def flip(self, *args: Any, dims: Any = None) -> "Tensor":
         """In reverse order along dimensions. Source: https://docs.pytorch.org/docs/stable/generated/torch.flip.html."""
-        given = sizes(args if dims is None else (dims,), "flip", "dims")
-        axes = tuple([normalize_axis(axis, len(self.shape)) for axis in given])
+        axes = tuple(
+            [normalize_axis(axis, len(self.shape)) for axis in sizes("flip", args if dims is None else (dims,), "dims")]
+        )
         for axis in axes:
             if axes.count(axis) > 1:
                 raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
@@ -320,7 +322,7 @@ def _several(name: str, tensors: Any, empty: str = "") -> "tuple[Tensor, ...]":
     given = tuple(tensors)
     for position, item in enumerate(given):
         if not isinstance(item, Core):
-            raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(item).__name__}")
+            raise TypeError(f"expected Tensor as element {position} in argument 0, but got {kind_name(item)}")
     if not given:
         if name == "cat":
             raise ValueError("torch.cat(): expected a non-empty list of Tensors")
@@ -493,7 +495,11 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> "tuple[Tensor, ...]"
     given = list(_several("meshgrid", tensors[0] if alone else tensors))
     if indexing is not None and not isinstance(indexing, str):
         raise TypeError(f"meshgrid(): argument 'indexing' must be str, not {type(indexing).__name__}")
-    if indexing not in (None, "ij", "xy"):
+    if indexing is None:
+        warnings.warn(
+            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.", stacklevel=2
+        )
+    elif indexing not in ("ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     for item in given:
         if len(item.shape) > 1:

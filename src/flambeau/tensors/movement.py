@@ -1,7 +1,9 @@
 """Views and shapes: methods of ``Tensor`` that arrange the same elements another way."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from math import prod
+from operator import index
 from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.base.shapes import Size, contiguous_strides, infer_shape, normalize_axis
@@ -16,18 +18,37 @@ if TYPE_CHECKING:
 
 __all__ = ["Movement", "sizes"]
 
+_TURNED = (
+    "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
+    "error in a future release. Consider `x.mT` to transpose batches of matrices or `x.permute(*torch.arange(x.ndim - "
+    "1, -1, -1))` to reverse the dimensions of a tensor."
+)
+_NUMBER = "Tensor.{} is deprecated on 0-D tensors. This function is the identity in these cases."
 
-def sizes(arguments: Sequence[Any], name: str = "", argument: str = "size") -> tuple[int, ...]:
+
+def sizes(name: str, arguments: Sequence[Any], argument: str = "size") -> tuple[int, ...]:
     """Sizes given one by one or as one sequence: ``view(2, 3)`` and ``view((2, 3))``.
 
     Raises:
-        TypeError: there are none, and the function has a name to say so in PyTorch's words.
+        TypeError: there are none, or one is no whole number; in PyTorch's words.
     """
-    if name and not arguments:
+    if not arguments:
         raise TypeError(f'{name}() missing 1 required positional arguments: "{argument}"')
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         arguments = cast("Sequence[Any]", arguments[0])
-    return tuple([item if type(item) is int else int(item) for item in arguments])
+    return tuple([item if type(item) is int else _size(name, argument, at, item) for at, item in enumerate(arguments)])
+
+
+def _size(name: str, argument: str, position: int, item: Any) -> int:
+    try:
+        return index(item)
+    except TypeError:
+        kind = type(item).__name__
+        found = f"(position 1) must be tuple of ints, not {kind}"
+        if position:
+            cause = f'"type must be tuple of ints,but got {kind}"'
+            found = f"failed to unpack the object at pos {position + 1} with error {cause}"
+        raise TypeError(f"{name}(): argument '{argument}' {found}") from None
 
 
 @accept_numpy_names
@@ -95,7 +116,7 @@ class Movement(Core):
         """
         if len(shape) == 1 and isinstance(shape[0], dtype):
             raise NotImplementedError("Tensor.view(dtype) is not supported; use .to(dtype) to convert the values")
-        wanted = infer_shape(sizes(shape, "view"), self.numel())
+        wanted = infer_shape(sizes("view", shape), self.numel())
         if self._steps and not self.is_contiguous() and not _mergeable(self.shape, self.stride(), wanted):
             raise RuntimeError(
                 "view size is not compatible with input tensor's size and stride (at least one dimension spans across "
@@ -108,7 +129,7 @@ class Movement(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.reshape.html
         """
-        wanted = infer_shape(sizes(args if shape is None else (shape,), "reshape", "shape"), self.numel())
+        wanted = infer_shape(sizes("reshape", args if shape is None else (shape,), "shape"), self.numel())
         if self._steps and not self.is_contiguous() and not _mergeable(self.shape, self.stride(), wanted):
             return call(p.reshape, (self,), (wanted,))
         return call_view(p.reshape, self, (wanted,))
@@ -174,7 +195,7 @@ class Movement(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.permute.html
         """
         rank = len(self.shape)
-        order = sizes(args if dims is None else (dims,), "permute", "dims")
+        order = sizes("permute", args if dims is None else (dims,), "dims")
         if len(order) != rank:
             message = "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the"
             message += f" desired ordering of dimensions i.e. input.dim() = {rank} is not equal to len(dims) = "
@@ -203,27 +224,40 @@ class Movement(Core):
         rank = len(self.shape)
         if rank > 2:
             raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {rank}D")
-        return self.transpose(0, 1) if rank == 2 else self.permute(*range(rank))
+        return self.transpose(0, 1) if rank == 2 else self.permute(tuple(range(rank)))
 
     @property
     def T(self) -> "Tensor":
-        """With all dimensions in reverse order."""
-        return self.permute(*reversed(range(len(self.shape))))
+        """With all dimensions in reverse order; warns, as PyTorch does, unless there are two."""
+        rank = len(self.shape)
+        if rank != 2:
+            warnings.warn(_TURNED if rank else _NUMBER.format("T"), stacklevel=2)
+        return self.permute(tuple(reversed(range(rank))))
 
     @property
     def mT(self) -> "Tensor":
         """With the last two dimensions exchanged."""
-        return self.transpose(-2, -1)
+        return self._exchanged("mT")
+
+    def _exchanged(self, name: str) -> "Tensor":
+        """With the last two dimensions exchanged; raises RuntimeError for a vector, in PyTorch's words."""
+        rank = len(self.shape)
+        if rank == 1:
+            raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+        if not rank:
+            warnings.warn(_NUMBER.format(name), stacklevel=3)
+        return self.transpose(-2, -1) if rank else self.permute()
 
     def adjoint(self) -> "Tensor":
         """Conjugate with the last two dimensions exchanged."""
-        turned = self.transpose(-2, -1)
+        turned = self._exchanged("adjoint()")
         return turned.conj() if self.dtype.is_complex else turned
 
     @property
     def mH(self) -> "Tensor":
         """Conjugate with the last two dimensions exchanged."""
-        return self.adjoint()
+        turned = self._exchanged("mH")
+        return turned.conj() if self.dtype.is_complex else turned
 
     @property
     def H(self) -> "Tensor":
@@ -294,7 +328,7 @@ class Movement(Core):
 
     def sum_to_size(self, *size: Any) -> "Tensor":
         """Summed over the dimensions in which a shape is smaller, so that the result has that shape."""
-        wanted, shape = sizes(size), self.shape
+        wanted, shape = sizes("sum_to_size", size), self.shape
         extra = len(shape) - len(wanted)
         axes = [axis for axis in range(len(shape)) if axis < extra or wanted[axis - extra] != shape[axis]]
         if extra < 0 or any(wanted[axis - extra] != 1 for axis in axes if axis >= extra):
@@ -323,7 +357,7 @@ class Movement(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.expand.html
         """
-        return call_view(p.expand, self, (_expanded(self.shape, sizes(args if size is None else (size,), "expand")),))
+        return call_view(p.expand, self, (_expanded(self.shape, sizes("expand", args if size is None else (size,))),))
 
     def expand_as(self, other: "Tensor") -> "Tensor":
         """Expand to another tensor's shape."""

@@ -10,7 +10,7 @@ from flambeau.devices import device as devices
 from flambeau.devices.backend import jax_device
 from flambeau.dtypes import kinds
 from flambeau.dtypes.layouts import LAYOUTS, layout, memory_format
-from flambeau.tensors.core import Core, wrap_array
+from flambeau.tensors.core import Core, kind_name, wrap_array
 from flambeau.tensors.outputs import resize
 
 if TYPE_CHECKING:
@@ -171,5 +171,4 @@ def tensor_argument(name: str, position: int, value: Any, argument: str = "input
     """The value if it is a tensor; raises TypeError in PyTorch's words."""
     if isinstance(value, Core):
         return value
-    kind = type(value).__name__
-    raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {kind}")
+    raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {kind_name(value)}")

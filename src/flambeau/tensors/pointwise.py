@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from flambeau.base.shapes import check_spread
 from flambeau.devices.device import CPU
 from flambeau.dtypes.fitting import check_fits
 from flambeau.dtypes.kinds import from_numpy_dtype
@@ -271,7 +272,11 @@ class Pointwise(Core):
 
     def fill_(self, value: Any) -> "Tensor":
         """Set every element. Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.fill_.html."""
-        return call_in_place(fitted(self, value), p.filled, (self, operand(value)))
+        source: Any = operand(value)
+        if isinstance(source, Core) and source.shape:
+            rank = len(source.shape)
+            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {rank} dimensions.")
+        return call_in_place(fitted(self, value), p.filled, (self, source))
 
     def zero_(self) -> "Tensor":
         """Set every element to 0."""
@@ -283,6 +288,8 @@ class Pointwise(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.copy_.html
         """
         source: Any = operand(src)
+        if isinstance(source, Core):
+            check_spread(self.shape, source.shape)
         if isinstance(source, Core) and source.device != self.device:
             source = cast("Tensor", source).to(self.device)
         return call_in_place(self, p.filled, (self, source))

@@ -221,6 +221,7 @@ def randperm(n: int, *, generator: Generator | None = None, **options: Unpack[Op
 
     Raises:
         RuntimeError: ``n`` is negative, or too large for the data type.
+        TypeError: ``n`` is a fraction.
 
     Example:
         >>> import flambeau as torch
@@ -232,6 +233,8 @@ def randperm(n: int, *, generator: Generator | None = None, **options: Unpack[Op
     Source: https://docs.pytorch.org/docs/stable/generated/torch.randperm.html
     """
     made = settings("randperm", options, DTYPES["int64"])
+    if isinstance(n, float):
+        raise TypeError("randperm(): argument 'n' (position 1) must be int, not float")
     return drawn_tensor(made, (int(n),), generator, _permutations)
 
 

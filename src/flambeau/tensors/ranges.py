@@ -1,5 +1,6 @@
 """Ranges: tensors whose numbers follow from their positions."""
 
+import warnings
 from collections.abc import Sequence
 from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, Unpack
@@ -102,6 +103,11 @@ def range(*arguments: Any, **options: Any) -> "Tensor":
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.range.html
     """
+    warnings.warn(
+        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
+        "Python's range builtin. Instead, use torch.arange, which produces values in [start, end).",
+        stacklevel=2,
+    )
     named = {key: options.pop(key) for key in ("start", "end", "step") if key in options}
     start, end, step = _bounds("range", arguments, named)
     chosen = settings("range", options)

@@ -40,7 +40,7 @@ class Resizing(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.resize_.html
         """
-        shape = sizes(size)
+        shape = sizes("resize_", size)
         if min(shape, default=0) < 0:
             raise RuntimeError("numel: integer multiplication overflow")
         if shape == tuple(self.shape):
@@ -74,7 +74,7 @@ class Resizing(Core):
             RuntimeError: the shape has another number of elements.
         """
         warnings.warn("non-inplace resize is deprecated", stacklevel=2)
-        return self._resized(sizes(size))
+        return self._resized(sizes("resize", size))
 
     def resize_as(self, tensor: "Tensor") -> "Tensor":
         """``resize`` to another tensor's shape."""

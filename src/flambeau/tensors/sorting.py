@@ -61,6 +61,8 @@ class Sorting(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.topk.html
         """
         axis = normalize_axis(dim, len(self.shape))
+        if isinstance(k, float):
+            raise TypeError("topk(): argument 'k' (position 1) must be int, not float")
         if not 0 <= k <= (self.shape[axis] if self.shape else 1):
             raise RuntimeError("selected index k out of range")
         return return_types.topk(call(p.topk, (self,), (int(k), axis, largest)))

@@ -1,5 +1,6 @@
 """Subscripts taken apart: what is a view, and which positions are looked up afterwards."""
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -17,6 +18,7 @@ __all__ = ["Parsed", "check_positions", "looked_up", "nonzero_positions", "parse
            "refuse_dynamic"]  # fmt: skip
 
 _MASKS = ("bool", "uint8")
+_BYTES = "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead."
 _PARTS = (Core, np.ndarray, Sequence, slice)
 _VALID = "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices"
 
@@ -45,6 +47,8 @@ def _item(item: Any) -> Any:
             return int(item)  # pyright: ignore[reportArgumentType]  # every Core is a Tensor
         if item.dtype.name not in ("bool", "uint8", "int32", "int64"):
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+        if item.dtype.name == "uint8":
+            warnings.warn(_BYTES, stacklevel=4)
         return item
     if isinstance(item, (np.generic, np.ndarray)):
         return _item(item.item() if item.ndim == 0 else make_tensor(item))

@@ -55,6 +55,8 @@ class Tensor(
     Source: https://docs.pytorch.org/docs/stable/tensors.html
     """
 
+    __module__ = "flambeau"  # where everybody finds it
+
     def __getattr__(self, name: str) -> Any:
         reason = METHODS.get(name)
         if reason is not None:

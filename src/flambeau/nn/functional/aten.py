@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from flambeau.base.shapes import check_spread
 from flambeau.dtypes.kinds import dtype
 from flambeau.nn.functional import ctc, loss, normalization, pooling
 from flambeau.nn.functional import margin as margins
@@ -87,7 +88,7 @@ def binary_cross_entropy_with_logits(
         tensor(1.3863)
     """
     how = _reduction("binary_cross_entropy_with_logits", 5, reduction)
-    loss.check_spread(target.shape, input.shape)
+    check_spread(target.shape, input.shape)
     scores = input.expand(target.shape)
     return loss.binary_cross_entropy_with_logits(scores, target, weight, reduction=how, pos_weight=pos_weight)
 

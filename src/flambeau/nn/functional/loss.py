@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from flambeau.base.shapes import broadcast
+from flambeau.base.shapes import broadcast, check_spread
+from flambeau.dtypes.promotion import can_cast
 from flambeau.nn.functional.reduction import checked_reduction, reduced, resolved_reduction
 from flambeau.primitives import loss as p
 from flambeau.tensors.core import call, operands
@@ -18,7 +19,6 @@ from flambeau.tensors.tensor import Tensor
 __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
-    "check_spread",
     "cross_entropy",
     "gaussian_nll_loss",
     "huber_loss",
@@ -393,7 +393,7 @@ def kl_div(
     batch = reduction == "batchmean"
     reduction = checked_reduction("sum" if batch else reduction)
     input, target = operands("kl_div", input, target)
-    if not (input.dtype.is_floating_point or input.dtype.is_complex):
+    if not all(item.dtype.is_floating_point or item.dtype.is_complex for item in (input, target)):
         raise RuntimeError("kl_div: Integral inputs not supported.")
     if input.dtype.is_complex or target.dtype.is_complex:
         raise RuntimeError("kl_div: Complex inputs not supported.")
@@ -477,7 +477,7 @@ def binary_cross_entropy_with_logits(
 
     Raises:
         ValueError: the shapes differ.
-        RuntimeError: the factors do not broadcast to them.
+        RuntimeError: the factors do not broadcast to them, or the target is of truth values or whole numbers.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy_with_logits.html
     """
@@ -485,6 +485,13 @@ def binary_cross_entropy_with_logits(
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape!r}) must be the same as input size ({input.shape!r})")
     check_constants("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
+    if target.dtype.name == "bool":
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator instead."
+        )
+    if not can_cast(input.dtype, target.dtype):
+        raise RuntimeError(f"result type {_kind(input)} can't be cast to the desired output type {_kind(target)}")
     if pos_weight is not None:
         check_spread(target.shape, broadcast(pos_weight.shape, target.shape))
     if weight is not None:
@@ -492,13 +499,6 @@ def binary_cross_entropy_with_logits(
     extra = [item for item in (weight, pos_weight) if item is not None]
     present = (weight is not None, pos_weight is not None)
     return call(p.binary_cross_entropy_with_logits, (input, target, *extra), (present, reduction))
-
-
-def check_spread(shape: Sequence[int], other: Sequence[int]) -> None:
-    """Raise RuntimeError, in PyTorch's words of operations in place, unless ``other`` broadcasts to ``shape``."""
-    both = broadcast(tuple(shape), tuple(other))
-    if both != tuple(shape):
-        raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(both)}")
 
 
 def poisson_nll_loss(
