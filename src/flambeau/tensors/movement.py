@@ -23,7 +23,8 @@ _TURNED = (
     "error in a future release. Consider `x.mT` to transpose batches of matrices or `x.permute(*torch.arange(x.ndim - "
     "1, -1, -1))` to reverse the dimensions of a tensor."
 )
-_NUMBER = "Tensor.{} is deprecated on 0-D tensors. This function is the identity in these cases."
+_NUMBER = "{} is deprecated on 0-D tensors. {}"
+_IDENTITY, _CONJUGATE = "This function is the identity in these cases.", "Consider using x.conj()."
 
 
 def sizes(name: str, arguments: Sequence[Any], argument: str = "size") -> tuple[int, ...]:
@@ -231,22 +232,22 @@ class Movement(Core):
         """With all dimensions in reverse order; warns, as PyTorch does, unless there are two."""
         rank = len(self.shape)
         if rank != 2:
-            warnings.warn(_TURNED if rank else _NUMBER.format("T"), stacklevel=2)
+            warnings.warn(_TURNED if rank else _NUMBER.format("Tensor.T", _IDENTITY), stacklevel=2)
         return self.permute(tuple(reversed(range(rank))))
 
     @property
     def mT(self) -> "Tensor":
         """With the last two dimensions exchanged."""
-        return self._exchanged("mT")
+        return self._exchanged("mT", _IDENTITY)
 
-    def _exchanged(self, name: str) -> "Tensor":
+    def _exchanged(self, name: str, advice: str = _CONJUGATE) -> "Tensor":
         """With the last two dimensions exchanged; raises RuntimeError for a vector, in PyTorch's words."""
         rank = len(self.shape)
         if rank == 1:
             raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
         if not rank:
-            warnings.warn(_NUMBER.format(name), stacklevel=3)
-        return self.transpose(-2, -1) if rank else self.permute()
+            warnings.warn(_NUMBER.format(name if name.endswith(")") else f"Tensor.{name}", advice), stacklevel=3)
+        return self.transpose(-2, -1) if rank else self.permute(())
 
     def adjoint(self) -> "Tensor":
         """Conjugate with the last two dimensions exchanged."""
@@ -266,7 +267,9 @@ class Movement(Core):
         if rank not in (0, 2):
             message = "tensor.H is only supported on matrices (2-D tensors). Got "
             raise RuntimeError(f"{message}{rank}-D tensor. For batches of matrices, consider using tensor.mH")
-        return self.adjoint() if rank else self.permute()
+        if not rank:
+            warnings.warn(_NUMBER.format("Tensor.H", _CONJUGATE), stacklevel=2)
+        return self.adjoint() if rank else self.permute(())
 
     def ravel(self) -> "Tensor":
         """All elements in one dimension."""
