@@ -59,7 +59,7 @@ watched = ()
 print(outcome, events, sorted(set(sys.modules) - before))
 print(sorted({"jax", "jaxlib", "torch"} & {name.partition(".")[0] for name in sys.modules}))
 rooms = {name.split(".")[1] for name in sys.modules if name.startswith("flambeau.")}
-print(sorted(room for room in rooms - {"base", "checkpoint"} if not room.startswith("_")))
+print(sorted(room for room in rooms - {"base", "checkpoint", "version"} if not room.startswith("_")))
 """
 
 

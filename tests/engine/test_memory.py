@@ -18,7 +18,7 @@ x = torch.ones(64, 2**16)
 faults = []
 for _ in range(6):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    ((x.cumsum(0) * x) @ x.t()).sum().item()
+    ((x.cumprod(0) * x) @ x.t()).sum().item()
     faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 large = [x * index for index in range(20)]
 sum(item.sum() for item in large).item()

@@ -143,7 +143,7 @@ def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
 
 def flip(input: Tensor, dims: Sequence[int]) -> Tensor:
     """In reverse order along dimensions; see ``Tensor.flip``."""
-    return input.flip(*dims)
+    return input.flip(tuple(dims))
 
 
 @numpy_names

@@ -131,12 +131,12 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
 
 def permute(input: Tensor, dims: Sequence[int]) -> Tensor:
     """With the dimensions in another order; see ``Tensor.permute``."""
-    return input.permute(*dims)
+    return input.permute(tuple(dims))
 
 
 def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
     """The same elements in another shape; see ``Tensor.reshape``."""
-    return input.reshape(*shape) if len(shape) else input.reshape(())
+    return input.reshape(tuple(shape))
 
 
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
