@@ -4,6 +4,7 @@ A Python loop records the same operations over and over. The pieces are cut at w
 that one compiled piece serves them all.
 """
 
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -51,20 +52,20 @@ def _tokens(nodes: list[Node]) -> Any:
 
     Two different nodes could have the same number, one time in 2**64; it would only cut in a worse place.
     """
-    for place, node in enumerate(nodes):
-        node.index = place + _NEAR
+    for place, node in enumerate(nodes, _NEAR):
+        node.index = place
     inputs = [node.inputs for node in nodes]
     sources = [item.index if type(item) is Node else 0 for each in inputs for item in each]
+    serials = [node.operation.serial for node in nodes]  # pyright: ignore[reportOptionalMemberAccess]  # pending nodes have one
     for node in nodes:
         node.index = 0
-    ends = np.cumsum([len(each) for each in inputs])
-    user = np.repeat(np.arange(len(nodes)), np.diff(ends, prepend=0))
-    distance = np.minimum(user + _NEAR - np.array(sources), _NEAR).astype(np.uint64)
-    slot = np.arange(len(user)) - np.append(0, ends)[user]
+    ends = np.fromiter(accumulate(map(len, inputs), initial=0), np.int64, len(nodes) + 1)
+    user = np.repeat(np.arange(len(nodes)), np.diff(ends))
+    distance = np.minimum(user + _NEAR - np.fromiter(sources, np.int64, len(sources)), _NEAR).astype(np.uint64)
+    slot = np.arange(len(user)) - ends[user]
     weights = np.cumprod(np.full(int(slot.max(initial=0)) + 2, _FACTOR, np.uint64))  # these overflow, as hashes do
-    sums = np.append(np.uint64(0), np.cumsum(distance * weights[slot + 1]))[np.append(0, ends)]
-    serials = np.array([node.operation.serial if node.operation else 0 for node in nodes], np.uint64)
-    return serials * weights[0] + np.diff(sums)
+    sums = np.cumsum(np.append(np.uint64(0), distance * weights[slot + 1]))[ends]
+    return np.fromiter(serials, np.uint64, len(nodes)) * weights[0] + np.diff(sums)
 
 
 def _repetition(tokens: Any, start: int) -> tuple[int, int]:

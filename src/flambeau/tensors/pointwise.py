@@ -100,7 +100,8 @@ def _operator(primitive: Primitive) -> tuple[BinaryMethod, BinaryMethod]:
 
     def plain(self: Core, other: Any) -> Any:
         try:
-            return call(primitive, (self, operand(other)))
+            # ``operand`` is asked about numbers only: a call is a twentieth of the time of recording
+            return call(primitive, (self, other if isinstance(other, Core) else operand(other)))
         except OperandError:
             return NotImplemented
 
