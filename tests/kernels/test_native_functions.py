@@ -16,7 +16,8 @@ import pytest
 from flambeau.kernels import library
 from flambeau.primitives.activation import ACTIVATIONS, log_softmax, softmax
 from flambeau.primitives.attention import attention
-from flambeau.primitives.matmul import einsum, linear, matmul
+from flambeau.primitives.linear import LINEAR as LINEAR_LAYERS
+from flambeau.primitives.matmul import einsum, matmul
 from flambeau.primitives.normalization import layer_norm, rms_norm
 from flambeau.primitives.primitive import Scalar
 from flambeau.primitives.sampling import GRID_SAMPLE
@@ -63,8 +64,8 @@ def lowered(*shape: int) -> Any:
     return mask
 
 
-def linear_by(*inputs: Any) -> Any:
-    return linear.lower(inputs)
+def linear_by(x: Any, weight: Any, *bias: Any) -> Any:
+    return LINEAR_LAYERS[2, bool(bias)].lower((*bias, x, weight))
 
 
 def einsum_by(equation: str) -> Callable[..., Any]:

@@ -8,8 +8,6 @@ import jax.numpy as jnp
 
 from flambeau.base.shapes import broadcast
 from flambeau.dtypes.kinds import from_numpy_dtype
-from flambeau.kernels.linear import linear as linear_by_kernel
-from flambeau.kernels.linear import multiplies
 from flambeau.kernels.matmul import matmul as matmul_by_kernel
 from flambeau.kernels.matmul import pairs
 from flambeau.primitives.primitive import Array, Primitive, as_array, common_dtype, primitive, promoted
@@ -21,11 +19,11 @@ __all__ = [
     "addr",
     "baddbmm",
     "bmm",
+    "check_types",
     "cross",
     "dot",
     "einsum",
     "kron",
-    "linear",
     "matmul",
     "matrix_power",
     "mv",
@@ -33,7 +31,8 @@ __all__ = [
 ]
 
 
-def _check_types(x: Array, y: Array) -> None:
+def check_types(x: Array, y: Array) -> None:
+    """Raise RuntimeError, in PyTorch's words, unless the types agree."""
     if x.dtype != y.dtype:
         kinds = [from_numpy_dtype(item.dtype) for item in (x, y)]
         if x.ndim == 1 and y.ndim == 1:
@@ -76,29 +75,9 @@ def _check_inner(x: Array, y: Array) -> None:
 
 @primitive(checks="others", grad_name="MmBackward0", splits=True)
 def matmul(x: Array, y: Array) -> Array:
-    _check_types(x, y)
+    check_types(x, y)
     _check_inner(x, y)
     return matmul_by_kernel(x, y) if pairs(x, y) else jnp.matmul(x, y)
-
-
-@primitive(saves=(0, 1), checks="others", grad_name="AddmmBackward0", variadic=True)
-def linear(inputs: tuple[Array, ...]) -> Array:
-    """X @ weight.T + bias, for (x, weight) or (x, weight, bias)."""
-    x, weight = inputs[:2]
-    _check_types(x, weight)
-    if x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
-        height = 1
-        for size in x.shape[:-1]:
-            height *= size
-        shapes = f"{height}x{x.shape[-1] if x.ndim else 1} and {weight.shape[-1]}x{weight.shape[0]}"
-        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({shapes})")
-    if multiplies(inputs):
-        return linear_by_kernel(*inputs)
-    if prod(x.shape[:-1]) == 1 and weight.ndim == 2:  # XLA's CPU takes 20 times as long for one row as for one column
-        product = jnp.matmul(weight, x.reshape(-1)).reshape(*x.shape[:-1], weight.shape[0])
-    else:
-        product = jnp.matmul(x, weight.T)
-    return product + inputs[2] if len(inputs) == 3 else product
 
 
 def _added(x: Array, product: Array, beta: Any, alpha: Any) -> Array:
@@ -128,7 +107,7 @@ def _raise_unexpanded(x: Array, product: Array) -> None:
 @primitive(saves=(1, 2, 3, 4), checks="others", grad_name="AddmmBackward0")
 def addmm(x: Array, first: Array, second: Array, beta: Any, alpha: Any) -> Array:
     """Beta * x + alpha * (first @ second)."""
-    _check_types(first, second)
+    check_types(first, second)
     _check_inner(first, second)
     return _added(x, jnp.matmul(first, second), beta, alpha)
 
@@ -147,7 +126,7 @@ def _added_product(name: str, product: Callable[[Array, Array], Array]) -> Primi
     """Beta * x + alpha * product(first, second)."""
 
     def lower(x: Array, first: Array, second: Array, beta: Any, alpha: Any) -> Array:
-        _check_types(first, second)
+        check_types(first, second)
         return _added(x, product(first, second), beta, alpha)
 
     return Primitive(name, lower, saves=(1, 2, 3, 4), checks="others")
@@ -168,7 +147,7 @@ addr = _added_product("addr", jnp.outer)
 def einsum(inputs: tuple[Array, ...], equation: str) -> Array:
     """The equation has an arrow, and only letters and ellipses; sizes have been checked."""
     for item in inputs[1:]:
-        _check_types(inputs[0], item)
+        check_types(inputs[0], item)
     found = _as_pairs(inputs, equation) if len(inputs) == 2 and "." not in equation else None
     return jnp.einsum(equation, *inputs) if found is None else found
 
@@ -199,7 +178,7 @@ def _as_pairs(inputs: tuple[Array, ...], equation: str) -> Array | None:
 
 @primitive(checks="others", grad_name="TensordotBackward0")
 def tensordot(x: Array, y: Array, first: tuple[int, ...], second: tuple[int, ...]) -> Array:
-    _check_types(x, y)
+    check_types(x, y)
     return jnp.tensordot(x, y, (first, second))
 
 

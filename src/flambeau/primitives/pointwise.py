@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.scipy import special
 
 from flambeau.dtypes.kinds import DTYPES, dtype, python_dtype
+from flambeau.kernels.linear import relu
 from flambeau.primitives import kinks
 from flambeau.primitives.gamma_functions import lgamma, polygamma
 from flambeau.primitives.primitive import (
@@ -282,10 +283,6 @@ def _keeping(name: str, function: Callable[..., Array], **options: Any) -> Primi
     return Primitive(name, lower, **options)
 
 
-def _relu(x: Array) -> Array:
-    return jnp.where(x <= 0, jnp.zeros((), x.dtype), x)
-
-
 def _negative(x: Array) -> Array:
     if x.dtype == jnp.bool_:
         raise RuntimeError(
@@ -348,7 +345,7 @@ UNARY = {
         _unary("reciprocal", lambda x: 1 / x, "output"),
         _unary("logit", kinks.log_odds),
         _keeping("neg", _negative, saves=()),
-        _keeping("relu", _relu, checks="output"),
+        _keeping("relu", relu, checks="output"),
         _keeping("abs", kinks.absolute),
         _keeping("sign", kinks.sign, saves=()),
         _keeping("floor", _rounded(jnp.floor), saves=()),

@@ -13,11 +13,12 @@ from flambeau.base.config import config
 from flambeau.devices.backend import jax_device
 from flambeau.devices.device import device
 from flambeau.devices.heap import give_back
-from flambeau.graph.node import Aval, Node, Operation
+from flambeau.graph.node import Aval, Node
 from flambeau.kernels.library import identity
 from flambeau.primitives.primitive import wrapped
 from flambeau.runtime.cut import Cut
 from flambeau.runtime.executables import keep_program, kept_program, link_program
+from flambeau.runtime.joining import Step, joined
 from flambeau.runtime.naming import Lowered, program_name
 from flambeau.runtime.report import note_compilation
 from flambeau.runtime.retention import make_room
@@ -42,13 +43,6 @@ class Program(NamedTuple):
 
     run: Any
     place: Any
-
-
-class _Step(NamedTuple):
-    """One operation of a program; inputs are positions: of earlier steps, of leaves (negative), or number slots."""
-
-    operation: Operation
-    inputs: tuple[Any, ...]
 
 
 def device_of(cut: Cut) -> device:
@@ -124,7 +118,7 @@ def traced(function: Any, inputs: Sequence[Any], donated: tuple[int, ...] = ()) 
 
 def traced_program(cut: Cut, place: Any) -> Any:
     """The cut's program traced by JAX for a device."""
-    function = _function(_steps(cut), cut.outputs)
+    function = _function(joined(_steps(cut), cut.outputs), cut.outputs)
     sharding = SingleDeviceSharding(place)
 
     def abstract(aval: Any) -> Any:
@@ -140,12 +134,12 @@ def traced_program(cut: Cut, place: Any) -> Any:
     return traced(function, (numbers, *(abstract(leaf.aval) for leaf in cut.leaves)), donated)
 
 
-def _steps(cut: Cut) -> list[_Step]:
+def _steps(cut: Cut) -> list[Step]:
     """The program's wiring, without its nodes, so that keeping a program keeps no values."""
     position = {id(node): index for index, node in enumerate(cut.nodes)}
     position.update((id(node), -1 - index) for index, node in enumerate(cut.leaves))
     used = {"real": 0, "integer": 0, "complex": 0}
-    steps: list[_Step] = []
+    steps: list[Step] = []
     for node in cut.nodes:
         inputs: list[Any] = []
         for item in node.inputs:
@@ -156,11 +150,11 @@ def _steps(cut: Cut) -> list[_Step]:
                 inputs.append((slot, used[slot]))
                 used[slot] += 1
         assert node.operation is not None
-        steps.append(_Step(node.operation, tuple(inputs)))
+        steps.append(Step(node.operation, tuple(inputs)))
     return steps
 
 
-def _function(steps: Sequence[_Step], outputs: Sequence[int]) -> Any:
+def _function(steps: Sequence[Step], outputs: Sequence[int]) -> Any:
     """The Python function JAX traces: it replays the steps."""
 
     def program(numbers: tuple[Any, Any, Any], *leaves: Any) -> list[Any]:

@@ -136,7 +136,7 @@ ffi::Error attention(ffi::ThreadPool pool, ffi::AnyBuffer query, ffi::AnyBuffer 
                      int64_t boolean, int64_t products) {
   const Sizes sizes = sizes_of(query, key, value);
   const Rule rule = rule_of(mask, causal, boolean);
-  const int64_t block = sizes.block(), blocks = (sizes.queries + block - 1) / block;
+  const int64_t block = sizes.block(), blocks = up(sizes.queries, block);
   const float factor = *floats(scale);
   in_large_pages(*result);
   float* to = floats(*result);

@@ -31,8 +31,6 @@ constexpr int vectors_beside(int outputs) {
 constexpr int64_t kTogether = 40;         // products that are added up by themselves, at least
 constexpr int64_t kMostRoom = 256 << 10;  // numbers of an image that stay in a core's cache
 
-int64_t up(int64_t size, int64_t unit) { return (size + unit - 1) / unit; }
-
 // Calls work(begin, size) for `size` things in groups of nearly the same size, of which none is larger than `most`.
 template <typename Work>
 void grouped(int64_t size, int64_t most, const Work& work) {

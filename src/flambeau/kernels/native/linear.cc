@@ -1,4 +1,4 @@
-// Linear layers: x @ weight.T + bias, and all of their gradients in one call.
+// Linear layers: x @ weight.T + bias, and all of their gradients in one call; with the ReLUs beside them.
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -65,9 +65,22 @@ void multiply_and_add(int64_t rows, int64_t columns, int64_t depth, const Bfloat
   multiply(rows, columns, depth, {x, depth}, {y, depth, true}, result, stride, 1, 0, bias);
 }
 
-// (x (rows, inputs), weight (outputs, inputs), bias if there is one) -> y (rows, outputs).
+// Numbers become 0 where those of `by`, which are as far apart, are not positive; NaN is left, and leaves.
 template <typename Number>
-std::string products_of(ffi::ThreadPool& pool, ffi::RemainingArgs& arguments, ffi::AnyBuffer result, int64_t products) {
+void rectify(int64_t rows, int64_t columns, int64_t stride, const Number* by, Number* numbers) {
+  for (int64_t row = 0; row < rows; ++row, by += stride, numbers += stride) {
+    for (int64_t at = 0; at < columns; at += kLanes) {
+      const int64_t count = std::min(kLanes, columns - at);
+      const Floats values = load(numbers + at, count);
+      store(numbers + at, load(by + at, count) <= all(0) ? all(0) : values, count);
+    }
+  }
+}
+
+// (x (rows, inputs), weight (outputs, inputs), bias if there is one) -> y (rows, outputs), or its ReLU.
+template <typename Number>
+std::string products_of(ffi::ThreadPool& pool, ffi::RemainingArgs& arguments, ffi::AnyBuffer result, bool rectified,
+                        int64_t products) {
   const ffi::AnyBuffer x = *arguments.get<ffi::AnyBuffer>(0), weight = *arguments.get<ffi::AnyBuffer>(1);
   const int64_t outputs = weight.dimensions()[0], inputs = weight.dimensions()[1], rows = x.dimensions()[0];
   const Number* bias = arguments.size() > 2 ? numbers<Number>(*arguments.get<ffi::AnyBuffer>(2)) : nullptr;
@@ -76,36 +89,42 @@ std::string products_of(ffi::ThreadPool& pool, ffi::RemainingArgs& arguments, ff
   Number* y = numbers<Number>(result);
   const int64_t threads = pool.num_threads();
   const bool by_rows = rows >= outputs / 2;
+  const bool few = std::is_same_v<Number, float> && rows <= kFewRows && inputs * outputs >= kLarge;
   const int64_t count = pieces(products, threads, by_rows ? rows : outputs, kWide);
   return together(pool, count, threads, [&](int index) {
     const Range own_rows = by_rows ? Range(rows, index, count) : Range(rows, 0, 1);
     const Range own = by_rows ? Range(outputs, 0, 1) : Range(outputs, index, count);
     if (own_rows.size() <= 0 || own.size() <= 0) return;
-    if constexpr (std::is_same_v<Number, float>) {
-      if (rows <= kFewRows && inputs * outputs >= kLarge) {
+    const Number* biases = bias == nullptr ? nullptr : bias + own.begin;
+    Number* to = y + own_rows.begin * outputs + own.begin;
+    if (few) {
+      if constexpr (std::is_same_v<Number, float>) {
         for (int64_t row = 0; row < rows; ++row) {
-          float* to = y + row * outputs + own.begin;
-          bias == nullptr ? std::fill_n(to, own.size(), 0.0f) : std::copy_n(bias + own.begin, own.size(), to);
+          biases == nullptr ? std::fill_n(to + row * outputs, own.size(), 0.0f)
+                            : std::copy_n(biases, own.size(), to + row * outputs);
         }
-        return few_rows(rows, from, by + own.begin * inputs, inputs, own.size(), y + own.begin, outputs);
+        few_rows(rows, from, by + own.begin * inputs, inputs, own.size(), to, outputs);
       }
+    } else {
+      multiply_and_add(own_rows.size(), own.size(), inputs, from + own_rows.begin * inputs, by + own.begin * inputs,
+                       biases, to, outputs);
     }
-    multiply_and_add(own_rows.size(), own.size(), inputs, from + own_rows.begin * inputs, by + own.begin * inputs,
-                     bias == nullptr ? nullptr : bias + own.begin, y + own_rows.begin * outputs + own.begin, outputs);
+    if (rectified) rectify(own_rows.size(), own.size(), outputs, to, to);
   });
 }
 
 ffi::Error linear(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::Result<ffi::AnyBuffer> result,
-                  int64_t products) {
+                  int64_t rectified, int64_t products) {
   return outcome(by_type(*result, [&](auto zero) {
-    return products_of<decltype(zero)>(pool, arguments, *result, products);
+    return products_of<decltype(zero)>(pool, arguments, *result, rectified != 0, products);
   }));
 }
 
-// (x, weight, gradient of y) -> those of `wanted` (1: x, 2: weight, 4: bias) in this order.
+// (x, weight, gradient of y) -> those of `wanted` (1: x, 2: weight, 4: bias) in this order. Where x is a ReLU's result,
+// its gradient may be that of what the ReLU was given.
 template <typename Number>
 std::string gradients_of(ffi::ThreadPool& pool, ffi::AnyBuffer x, ffi::AnyBuffer weight, ffi::AnyBuffer gradient,
-                         ffi::RemainingRets& results, int64_t wanted, int64_t products) {
+                         ffi::RemainingRets& results, int64_t wanted, bool rectified, int64_t products) {
   const int64_t outputs = weight.dimensions()[0], inputs = weight.dimensions()[1], rows = x.dimensions()[0];
   const Number *from = numbers<Number>(x), *by = numbers<Number>(weight), *given = numbers<Number>(gradient);
   const auto found = wanted_results<Number, 3>(results, wanted);
@@ -123,16 +142,17 @@ std::string gradients_of(ffi::ThreadPool& pool, ffi::AnyBuffer x, ffi::AnyBuffer
     } else {
       const Range own(rows, index - by_outputs, by_rows);
       if (own.size() <= 0) return;
-      multiply(own.size(), inputs, outputs, {given + own.begin * outputs, outputs}, {by, inputs},
-               found[0] + own.begin * inputs, inputs);
+      Number* to = found[0] + own.begin * inputs;
+      multiply(own.size(), inputs, outputs, {given + own.begin * outputs, outputs}, {by, inputs}, to, inputs);
+      if (rectified) rectify(own.size(), inputs, inputs, from + own.begin * inputs, to);
     }
   });
 }
 
 ffi::Error linear_gradients(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer weight, ffi::AnyBuffer gradient,
-                            ffi::RemainingRets results, int64_t wanted, int64_t products) {
+                            ffi::RemainingRets results, int64_t wanted, int64_t rectified, int64_t products) {
   return outcome(by_type(x, [&](auto zero) {
-    return gradients_of<decltype(zero)>(pool, x, weight, gradient, results, wanted, products);
+    return gradients_of<decltype(zero)>(pool, x, weight, gradient, results, wanted, rectified != 0, products);
   }));
 }
 
@@ -146,6 +166,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(flambeau_linear, flambeau::linear,
                                   .Ctx<xla::ffi::ThreadPool>()
                                   .RemainingArgs()
                                   .Ret<xla::ffi::AnyBuffer>()
+                                  .Attr<int64_t>("rectified")
                                   .Attr<int64_t>("products"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(flambeau_linear_gradients, flambeau::linear_gradients,
@@ -156,6 +177,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(flambeau_linear_gradients, flambeau::linear_gradie
                                   .Arg<xla::ffi::AnyBuffer>()
                                   .RemainingRets()
                                   .Attr<int64_t>("wanted")
+                                  .Attr<int64_t>("rectified")
                                   .Attr<int64_t>("products"));
 
 #pragma GCC visibility pop

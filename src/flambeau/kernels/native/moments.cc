@@ -106,7 +106,7 @@ constexpr int64_t kWorth = 65536;  // elements; below, waking a thread takes lon
 // Calls work(piece, begin, end) for ranges of 0 ... size.
 template <typename Work>
 int spread_range(ffi::ThreadPool& pool, int64_t size, int64_t unit, int64_t elements, const Work& work) {
-  const int64_t units = (size + unit - 1) / unit;
+  const int64_t units = up(size, unit);
   const int64_t threads = std::max<int64_t>(1, pool.num_threads());
   const int pieces = static_cast<int>(std::max<int64_t>(1, std::min({threads, units, elements / kWorth})));
   spread(pool, pieces, static_cast<int>(threads), [&](int piece) {

@@ -104,8 +104,8 @@ void for_each_piece(ffi::ThreadPool& pool, int64_t batch, int64_t products, int6
                     bool transposed, const float* weight, int64_t floats, const Steps& steps) {
   const int64_t threads = std::max<int64_t>(1, pool.num_threads());
   const int64_t most = std::min({threads, batch / kFewestRows, products / kWorthAThread});
-  const int64_t rows = (batch + std::max<int64_t>(most, 1) - 1) / std::max<int64_t>(most, 1);
-  const int count = static_cast<int>((batch + rows - 1) / rows);
+  const int64_t rows = up(batch, std::max<int64_t>(most, 1));
+  const int count = static_cast<int>(up(batch, rows));
   struct Packed {
     std::shared_ptr<const Product> product;
     std::unique_ptr<Workspace> weight;

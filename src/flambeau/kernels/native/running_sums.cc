@@ -49,8 +49,8 @@ template <typename Number>
 void add_up(ffi::ThreadPool& pool, ffi::Span<const int64_t> sizes, const Number* x, bool reverse, Number* result) {
   const int64_t outer = sizes[0], size = sizes[1], inner = sizes[2];
   const bool by_rows = inner == 1;
-  const int64_t blocks = (inner + kColumns - 1) / kColumns;
-  const int64_t items = by_rows ? (outer + kRows - 1) / kRows : outer * blocks;
+  const int64_t blocks = up(inner, kColumns);
+  const int64_t items = by_rows ? up(outer, kRows) : outer * blocks;
   const int64_t first = reverse ? (size - 1) * inner : 0, step = reverse ? -inner : inner;
   const int64_t parts = std::max<int64_t>(1, std::min({outer * size * inner / kWorthAThread, items, pool.num_threads()}));
   spread(pool, static_cast<int>(parts), static_cast<int>(parts), [&](int part) {

@@ -89,7 +89,7 @@ struct Block {
 template <typename Channels, typename Work>
 void each_block(ffi::ThreadPool& pool, const Shape& shape, const Work& work) {
   constexpr int64_t width = kWidth<Channels>;
-  const int64_t blocks = (shape.channels + width - 1) / width, count = shape.images * blocks;
+  const int64_t blocks = up(shape.channels, width), count = shape.images * blocks;
   const int64_t enough = std::max<int64_t>(1, count * shape.places * shape.taps * width / kWorthAThread);
   const int threads = static_cast<int>(std::min({enough, count, pool.num_threads()}));
   const int64_t room = 2 * width * shape.elements;
@@ -188,7 +188,7 @@ ffi::Error sampling_gradients(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBu
   const auto found = wanted_results<float, 2>(results, wanted);
   by_width(shape, [&](auto zeros) {
     using Channels = decltype(zeros);
-    const int64_t blocks = (shape.channels + kWidth<Channels> - 1) / kWidth<Channels>, size = shape.taps * shape.places;
+    const int64_t blocks = up(shape.channels, kWidth<Channels>), size = shape.taps * shape.places;
     const bool parted = found[1] != nullptr && blocks > 1;
     Workspace space(parted ? shape.images * blocks * size * sizeof(float) : 0);
     float* parts = parted ? reinterpret_cast<float*>(space.data()) : found[1];

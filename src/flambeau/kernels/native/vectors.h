@@ -24,6 +24,9 @@ constexpr int64_t kLanes = 8;
 constexpr int64_t kLanes = 4;
 #endif
 
+// How many units cover a size.
+inline int64_t up(int64_t size, int64_t unit) { return (size + unit - 1) / unit; }
+
 typedef float Floats __attribute__((vector_size(kLanes * sizeof(float))));
 typedef int32_t Whole __attribute__((vector_size(kLanes * sizeof(int32_t))));
 

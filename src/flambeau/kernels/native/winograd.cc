@@ -30,7 +30,6 @@ constexpr int64_t kPositions = 16;
 constexpr int64_t kDepth = 128;  // numbers added up before their sum is added to others: rounding grows more slowly
 constexpr int kWindow = 9;
 
-int64_t up(int64_t size, int64_t unit) { return (size + unit - 1) / unit; }
 int64_t padded(int64_t channels) { return up(channels, kPanel) * kPanel; }
 
 // A matrix (rows, channels) for each of the 16 positions. Distances are such that equal places of the 16 do not share

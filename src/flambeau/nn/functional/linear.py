@@ -2,62 +2,15 @@
 
 from typing import Any
 
-from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.primitives import matmul as p
-from flambeau.primitives.primitive import Array, Primitive
+from flambeau.primitives.linear import LINEAR
+from flambeau.primitives.primitive import Primitive
 from flambeau.tensors.core import call
 from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.tensor import Tensor
 
 __all__ = ["bilinear", "linear"]
-
-
-def _linear(inputs: tuple[Array, ...]) -> Array:
-    """``x @ weight.T + bias``; a bias of another size is refused in PyTorch's words.
-
-    The bias is the first input, so that its gradient is the first to arrive, as in PyTorch.
-    """
-    if len(inputs) == 3:
-        _check_types(*inputs)
-    bias = inputs[0]
-    if len(inputs) == 3 and bias.shape == inputs[2].shape[:1]:
-        return p.linear.lower((*inputs[1:], bias))
-    result: Array = p.linear.lower(inputs[-2:])
-    if len(inputs) < 3:
-        return result
-    if bias.ndim and bias.shape[-1] not in (1, result.shape[-1]):
-        raise _mismatch(result.shape, bias.shape)
-    return result + bias
-
-
-def _check_types(bias: Array, x: Array, weight: Array) -> None:
-    for label, item in (("mat1", x), ("self", bias)):
-        if item.dtype != weight.dtype:
-            kinds = [from_numpy_dtype(part.dtype).tensor_type.removesuffix("Tensor") for part in (item, weight)]
-            raise RuntimeError(f"{label} and mat2 must have the same dtype, but got {kinds[0]} and {kinds[1]}")
-
-
-def _mismatch(target: tuple[int, ...], own: tuple[int, ...]) -> RuntimeError:
-    return RuntimeError(
-        f"The expanded size of the tensor ({target[-1]}) must match the existing size ({own[-1]}) at non-singleton "
-        f"dimension {len(target) - 1}.  Target sizes: {list(target)}.  Tensor sizes: {list(own)}"
-    )
-
-
-def _named(grad_name: str, saves: tuple[int, ...]) -> Primitive:
-    return Primitive("linear", _linear, saves=saves, checks="others", grad_name=grad_name, variadic=True)
-
-
-# What PyTorch calls the last step of it, by (rank of the input or 3 for more, whether there is a bias).
-_LINEAR = {
-    (1, False): _named("SqueezeBackward4", (0, 1)),
-    (2, False): _named("MmBackward0", (0, 1)),
-    (3, False): _named("UnsafeViewBackward0", (0, 1)),
-    (1, True): _named("ViewBackward0", (1, 2)),
-    (2, True): _named("AddmmBackward0", (1, 2)),
-    (3, True): _named("ViewBackward0", (1, 2)),
-}
 
 
 @takes_out()
@@ -93,8 +46,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if rank == 0:
         raise RuntimeError(f"both arguments to linear need to be at least 1D, but they are 0D and {len(weight.shape)}D")
     if bias is None:
-        return call(_LINEAR[rank, False], (input, weight))
-    return call(_LINEAR[rank, True], (bias, input, weight))
+        return call(LINEAR[rank, False], (input, weight))
+    return call(LINEAR[rank, True], (bias, input, weight))
 
 
 # A name of its own, because autocast does not treat it as a product of matrices.
