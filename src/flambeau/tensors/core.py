@@ -290,6 +290,10 @@ def wrap_array(array: Any, kind: dtype, place: device) -> "Tensor":
 class OperandError(TypeError):
     """A value that is neither a tensor nor a number; an operator leaves it to the other side."""
 
+    def __init__(self, value: Any) -> None:
+        super().__init__(f"unsupported operand: expected a Tensor or a number, but got {type(value).__name__}")
+        self.value = value
+
 
 def operand(value: Any) -> Any:
     """An argument as ``call`` takes it: tensors and Python numbers stay, NumPy's scalars become Python's."""
@@ -299,7 +303,7 @@ def operand(value: Any) -> Any:
         return cast("Any", value.item())
     if isinstance(value, (float, int, complex)):
         return value
-    raise OperandError(f"unsupported operand: expected a Tensor or a number, but got {type(value).__name__}")
+    raise OperandError(value)
 
 
 def kind_name(value: Any) -> str:
