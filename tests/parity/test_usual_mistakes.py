@@ -39,6 +39,14 @@ CASES: dict[str, Any] = {
     "inference in a product": lambda t: inferred(t) * taped(t),
     "inference in a sum": lambda t: inferred(t) + taped(t),
     "inference in a layer": lambda t: t.nn.Linear(2, 1)(inferred(t)),
+    "inference in a layer with a bias alone": lambda t: t.nn.functional.linear(
+        inferred(t), t.ones(1, 2), t.ones(1, requires_grad=True)
+    ).detach(),
+    "inference in a layer's weight": lambda t: t.nn.functional.linear(taped(t), inferred(t)[None]),
+    "inference viewed": lambda t: t.outer(inferred(t), taped(t)),
+    "inference detached": lambda t: inferred(t).detach() * taped(t),
+    "views of inference tensors": lambda t: [item.is_inference() for item in (inferred(t)[0], inferred(t).data)],
+    "views in inference mode": lambda t: t.inference_mode()(lambda x: x[:1].is_inference())(t.ones(2)),
     "inference cloned": lambda t: (inferred(t).clone() * taped(t)).detach(),
     "grad of what is no leaf": lambda t: (taped(t) * 2).grad,
     "grad of a leaf": lambda t: taped(t).grad,
