@@ -60,13 +60,16 @@ MODULES: dict[str, set[str]] = {
     },
 }
 
-# Functions of nn.functional that PyTorch has at its top, too.
-FUNCTIONAL = (
-    "adaptive_avg_pool1d avg_pool1d bilinear celu celu_ channel_shuffle conv1d conv2d conv3d conv_tbc "
-    "conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity hardshrink max_pool1d max_pool2d max_pool3d "
-    "native_channel_shuffle pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm rrelu rrelu_ selu "
-    "selu_ threshold threshold_"
-).split()
+# Names that PyTorch has at its top, too, of modules that have many others.
+SOME: dict[str, str] = {
+    "base/errors.py": "OutOfMemoryError",
+    "nn/functional/__init__.py": (
+        "adaptive_avg_pool1d avg_pool1d bilinear celu celu_ channel_shuffle conv1d conv2d conv3d conv_tbc "
+        "conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity hardshrink max_pool1d max_pool2d "
+        "max_pool3d native_channel_shuffle pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm "
+        "rrelu rrelu_ selu selu_ threshold threshold_"
+    ),
+}
 
 
 def exported(path: Path) -> list[str]:
@@ -75,6 +78,11 @@ def exported(path: Path) -> list[str]:
         if isinstance(statement, ast.Assign) and getattr(statement.targets[0], "id", "") == "__all__":
             return [str(name) for name in ast.literal_eval(statement.value)]
     return []
+
+
+def dotted(module: str) -> str:
+    """A module's name, from its path."""
+    return "flambeau." + module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def text() -> str:
@@ -87,10 +95,10 @@ def text() -> str:
             continue
         found = sorted(set(exported(path)) - hidden - seen)
         seen.update(found)
-        homes["flambeau." + module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")] = found
-    functional = SOURCE / "nn" / "functional" / "__init__.py"
-    present = set(exported(functional) if functional.exists() else [])
-    homes["flambeau.nn.functional"] = [name for name in FUNCTIONAL if name in present - seen]
+        homes[dotted(module)] = found
+    for module, names in SOME.items():
+        present = set(exported(SOURCE / module)) - seen
+        homes[dotted(module)] = [name for name in names.split() if name in present]
     lines = [
         '"""Which public name lives in which module. Made by scripts/doorplate.py; do not edit."""',
         "",

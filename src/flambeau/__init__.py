@@ -72,10 +72,7 @@ def __getattr__(name: str) -> Any:
         value = import_module(f"flambeau.{name}")
     else:
         unsupported = import_module("flambeau.base.unsupported")
-        reason = {**unsupported.FUNCTIONS, **unsupported.MODULES}.get(name)
-        if reason is not None:
-            raise unsupported.UnsupportedName(f"torch.{name} is not supported: {reason}")
-        raise AttributeError(f"module 'flambeau' has no attribute '{name}'")
+        raise unsupported.missing("", name, unsupported.FUNCTIONS, unsupported.MODULES)
     globals()[name] = value
     return value
 

@@ -182,6 +182,9 @@ _NAMES: dict[str, str] = {
     "flambeau.functions.types": """
         can_cast is_complex is_floating_point is_storage is_tensor numel promote_types result_type
     """,
+    "flambeau.base.errors": """
+        OutOfMemoryError
+    """,
     "flambeau.nn.functional": """
         adaptive_avg_pool1d avg_pool1d bilinear celu celu_ channel_shuffle conv1d conv2d conv3d conv_tbc
         conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity hardshrink max_pool1d max_pool2d max_pool3d

@@ -5,7 +5,7 @@ Source: https://docs.pytorch.org/docs/stable/distributed.html
 
 from typing import NoReturn
 
-from flambeau.base.unsupported import UnsupportedName
+from flambeau.base.unsupported import PROCESSES, missing
 
 __all__ = ["is_available", "is_initialized"]
 
@@ -32,6 +32,4 @@ def is_initialized() -> bool:
 
 
 def __getattr__(name: str) -> NoReturn:
-    if name.startswith("_"):
-        raise AttributeError(f"module 'flambeau.distributed' has no attribute '{name}'")
-    raise UnsupportedName(f"torch.distributed.{name} is not supported: a program is one process")
+    raise missing(".distributed", name, PROCESSES)

@@ -14,6 +14,7 @@ from flambeau.primitives.bessel import BESSEL
 from flambeau.primitives.polynomials import POLYNOMIALS
 from flambeau.primitives.primitive import Primitive
 from flambeau.primitives.probability import BINARY, UNARY
+from flambeau.tensors.arguments import whole
 from flambeau.tensors.core import call, operand
 from flambeau.tensors.creation import as_tensor
 from flambeau.tensors.options import tensor_argument
@@ -218,9 +219,7 @@ def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
     Source: https://docs.pytorch.org/docs/stable/special.html#torch.special.polygamma
     """
-    if not isinstance(n, int):
-        kind = type(n).__name__
-        raise TypeError(f"special_polygamma(): argument 'n' (position 1) must be int, not {kind}")
+    n = whole("special_polygamma", "n", n)
     tensor_argument("special_polygamma", 2, input)
     return delivered("special.polygamma", input.polygamma(n), out)
 

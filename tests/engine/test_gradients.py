@@ -191,7 +191,8 @@ def test_a_saved_tensor_changed_in_place_is_noticed() -> None:
     z = (y * y).sum()
     y.add_(1)
     with pytest.raises(
-        RuntimeError, match=r"modified by an inplace operation: \[torch.FloatTensor \[2\]\] is at version 1"
+        RuntimeError,
+        match=r"operation: \[torch.FloatTensor \[2\]\], which is output 0 of Add, is at version 1; expected version 0",
     ):
         z.backward()
 

@@ -3,7 +3,7 @@
 import pytest
 
 import flambeau
-from flambeau.base.unsupported import FUNCTIONS, METHODS, MODULES
+from flambeau.base.unsupported import FUNCTIONS, METHODS, MODULES, PROCESSES
 
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, *MODULES])
@@ -23,13 +23,27 @@ def test_method(name: str) -> None:
         getattr(tensor, name)
 
 
+@pytest.mark.parametrize("name", PROCESSES)
+def test_name_of_several_processes(name: str) -> None:
+    assert not hasattr(flambeau.distributed, name)
+    with pytest.raises(NotImplementedError, match=rf"^torch\.distributed\.{name} is not supported: a program is one"):
+        getattr(flambeau.distributed, name)
+
+
 def test_any_other_name_is_an_ordinary_error() -> None:
     with pytest.raises(AttributeError, match=r"^'Tensor' object has no attribute 'no_such_name'$") as caught:
         flambeau.ones(1).no_such_name  # pyright: ignore[reportAttributeAccessIssue]
     assert not isinstance(caught.value, NotImplementedError)
+    for module in (flambeau, flambeau.distributed):
+        with pytest.raises(
+            AttributeError, match=r"^module 'flambeau[.\w]*' has no attribute 'no_such_name'$"
+        ) as caught:
+            module.no_such_name  # pyright: ignore[reportAttributeAccessIssue]
+        assert not isinstance(caught.value, NotImplementedError)
 
 
 def test_names_are_names_of_pytorch() -> None:
     torch = pytest.importorskip("torch")
     assert [name for name in [*FUNCTIONS, *MODULES] if not hasattr(torch, name)] == []
+    assert [name for name in PROCESSES if not hasattr(torch.distributed, name)] == []
     assert [name for name in METHODS if not hasattr(torch.Tensor, name)] == []

@@ -31,6 +31,7 @@ def eigen_function(t: Any, x: Any) -> Any:
 CASES: dict[str, tuple[Any, ...]] = {
     "inv_ex": (lambda t, x, b: [*t.linalg.inv_ex(x), *t.linalg.inv_ex(b)], S, B),
     "solve_ex": (lambda t, x, v: [*t.linalg.solve_ex(x, v), *t.linalg.solve_ex(x, v.mT, left=False)], S, V),
+    "solve of one tensor": (lambda t, x: t.linalg.solve(x, x) * x, S),
     "cholesky_ex": (lambda t, x: [*t.linalg.cholesky_ex(x), *t.linalg.cholesky_ex(x, upper=True)], P),
     "cholesky_ex fails": (lambda t, x: t.linalg.cholesky_ex(t.stack([x, -x, x - 3 * t.eye(3)])).info, P),
     "inv_ex fails": (lambda t, x: t.linalg.inv_ex(t.stack([x, x * 0])).info, S),

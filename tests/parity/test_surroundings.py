@@ -45,6 +45,11 @@ def attended(torch: ModuleType) -> Any:
         return torch.nn.functional.scaled_dot_product_attention(x, x, x).round(decimals=4).tolist()
 
 
+def within(context: Any) -> Any:
+    with context as given:
+        return given, type(context).__name__
+
+
 CASES: dict[str, Any] = {
     "seeds": seeded,
     "place": place,
@@ -74,6 +79,13 @@ CASES: dict[str, Any] = {
     ],
     "generators of GPUs": lambda t: [t.cuda.get_rng_state_all(), t.cuda.set_rng_state_all([])],
     "GPUs": lambda t: [t.cuda.is_initialized(), t.cuda.is_bf16_supported()],
+    "streams": lambda t: [within(t.cuda.stream(item)) for item in (None, 3)] + [t.cuda.set_stream(None)],
+    "no memory": lambda t: [
+        t.cuda.OutOfMemoryError is t.OutOfMemoryError,
+        issubclass(t.OutOfMemoryError, RuntimeError),
+        t.OutOfMemoryError.__name__,
+        str(t.OutOfMemoryError("CUDA out of memory.")),
+    ],
     "processes": lambda t: t.distributed.is_initialized(),
     "version": lambda t: [t.version.cuda, t.version.hip, t.version.debug, t.version.__version__ == t.__version__],
 }
@@ -92,6 +104,11 @@ ERRORS: dict[str, Any] = {
     "index": lambda t: t.accelerator.current_device_index(),
     "capability": lambda t: t.cuda.get_device_capability(),
     "memory": lambda t: t.cuda.mem_get_info(),
+    "event": lambda t: t.cuda.Event(enable_timing=True),
+    "stream": lambda t: t.cuda.Stream(),
+    "stream of a device": lambda t: t.cuda.Stream(device=0, priority=-1),
+    "current stream": lambda t: t.cuda.current_stream(),
+    "default stream": lambda t: t.cuda.default_stream("cuda:0"),
     "kernels": lambda t: importlib.import_module(f"{t.__name__}.nn.attention").sdpa_kernel(3).__enter__(),
 }
 
@@ -106,6 +123,27 @@ def test_errors_begin_with_pytorchs_words(name: str) -> None:
         found.append(caught)
     assert found[1].type is found[0].type
     assert str(found[1].value).startswith(str(found[0].value))
+
+
+def test_events_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = importlib.import_module("flambeau.cuda.streams")
+    monkeypatch.setattr(streams, "available", lambda kind: 1)
+    monkeypatch.setattr(streams, "jax_device", lambda place: place)
+    stream, start, end = streams.current_stream(), streams.Event(enable_timing=True), streams.Event(enable_timing=True)
+    with pytest.raises(ValueError, match="Both events must be recorded before calculating elapsed time"):
+        start.elapsed_time(end)
+    with pytest.raises(ValueError, match="Both events must be created with argument 'enable_timing=True'"):
+        start.elapsed_time(streams.Event())
+    start.record()
+    with streams.stream(stream):
+        flambeau.ones(300, 300).mm(flambeau.ones(300, 300))
+    stream.wait_stream(streams.Stream())
+    stream.record_event(end).synchronize()
+    assert end.query()
+    assert stream.query()
+    assert 0 < start.elapsed_time(end) < 60_000
+    assert stream == streams.default_stream(0)
+    assert repr(stream) == "<torch.cuda.Stream device=cuda:0>"
 
 
 def test_processes_do_not_work_together() -> None:

@@ -5,8 +5,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from flambeau.differentiation.tape import GradFn, Versioned, check_unchanged, freed
-from flambeau.graph.node import Aval
+from flambeau.differentiation.tape import GradFn, Guard, check_unchanged, freed, labeled
 from flambeau.tensors.core import Core
 from flambeau.tensors.tensor import Tensor
 
@@ -19,14 +18,12 @@ class Saved(NamedTuple):
     Attributes:
         tensor: the tensor itself; of a result of the function its value off the tape, since the tape holds this.
         place: which result of the function it is; None for any other tensor.
-        storage, version, aval: what must not have been written by the time of backward.
+        guard: what must not have been written by the time of backward.
     """
 
     tensor: Tensor
     place: int | None
-    storage: Versioned
-    version: int
-    aval: Aval
+    guard: Guard
 
 
 class FunctionCtx:
@@ -124,7 +121,7 @@ class FunctionCtx:
     saved_variables = saved_tensors
 
     def _checked(self, saved: Saved) -> Tensor:
-        check_unchanged(saved.storage, saved.version, saved.aval)
+        check_unchanged(*saved.guard)
         if saved.place is None:
             return saved.tensor
         function = self._function() if self._function is not None else None
@@ -151,10 +148,13 @@ def keep(context: FunctionCtx, outputs: Sequence[Any], results: Sequence[Any], f
             continue
         place = places.get(id(item))
         tensor: Tensor = item if place is None else results[place]
+        guard = tensor.guard()
         if place is not None:
-            place = None if tensor.edge() is None else place
+            edge = tensor.edge()
+            guard = (*guard[:3], None if edge is None else labeled(edge))  # the function is not to hold itself
+            place = None if edge is None else place
             tensor = tensor.alias()
-        saved.append(Saved(tensor, place, *tensor.guard()))
+        saved.append(Saved(tensor, place, guard))
     vars(context).update(_function=weakref.ref(function), _saved=tuple(saved))
 
 

@@ -61,6 +61,7 @@ FlambeauError
 │   │   └── UnlistedTensor                                a shard holds a tensor that the index does not list
 │   └── UnsupportedTensor          (NotImplementedError)  a kind of tensor that is not read
 ├── LinAlgError                    (RuntimeError)         a matrix is singular, or has no such factors
+├── OutOfMemoryError               (RuntimeError)         a device has no room left
 ├── BadEdit                        (ValueError)           a checkpoint cannot be changed as asked
 └── SaveError                      (RuntimeError)         an object cannot be written as a checkpoint
     ├── CannotSave                 (TypeError)            it holds something that a checkpoint cannot
@@ -120,6 +121,7 @@ __all__ = [
     "MissingTensor",
     "MultipleEndRecords",
     "NotACheckpoint",
+    "OutOfMemoryError",
     "OverlappingRecords",
     "OverlappingTensors",
     "RepeatedTensor",
@@ -390,6 +392,25 @@ class LinAlgError(FlambeauError, RuntimeError):
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.LinAlgError.html
     """
+
+
+class OutOfMemoryError(FlambeauError, RuntimeError):
+    """A device has no room left, as programs catch it and raise it.
+
+    XLA's own error, where a program of it needs more than there is, is another ``RuntimeError``.
+
+    Example:
+        >>> import flambeau as torch
+        >>> try:
+        ...     raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        ... except torch.OutOfMemoryError as error:
+        ...     str(error)
+        'CUDA out of memory.'
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.cuda.OutOfMemoryError.html
+    """
+
+    __module__ = "flambeau"  # where everybody finds it
 
 
 class BadEdit(FlambeauError, ValueError):

@@ -4,13 +4,28 @@
 there; the error is a ``NotImplementedError`` as well, which names what was asked for.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["FUNCTIONS", "METHODS", "MODULES", "UnsupportedName"]
+__all__ = ["FUNCTIONS", "METHODS", "MODULES", "PROCESSES", "UnsupportedName", "missing"]
 
 
 class UnsupportedName(NotImplementedError, AttributeError):  # noqa: N818  (as the names in base/errors.py)
     """A name of PyTorch that is left out on purpose."""
+
+
+def missing(module: str, name: str, *tables: Mapping[str, str]) -> AttributeError:
+    """The error for a name that a module has not.
+
+    Args:
+        module: what follows the package's name in the module's: ``""``, ``".distributed"``.
+        name: what was asked for.
+        tables: reasons by name, of what PyTorch's module has and is left out.
+    """
+    for table in tables:
+        if name in table:
+            return UnsupportedName(f"torch{module}.{name} is not supported: {table[name]}")
+    return AttributeError(f"module 'flambeau{module}' has no attribute '{name}'")
 
 
 _SPARSE = "there are no sparse tensors; use dense ones"
@@ -120,5 +135,23 @@ MODULES: Final = _table(
         "there are no tensors of tensors": "nested",
         "use jax.profiler": "profiler",
         _ELSEWHERE: "cpp futures hub monitor",
+    }
+)
+
+# Of ``torch.distributed``.
+PROCESSES: Final = _table(
+    {
+        "a program is one process": (
+            "Backend BackendConfig DeviceMesh DistBackendError DistError DistNetworkError DistStoreError FileStore "
+            "GradBucket GroupMember HashStore P2POp PrefixStore ProcessGroup ProcessGroupGloo ReduceOp Reducer Store "
+            "TCPStore Work all_gather all_gather_coalesced all_gather_into_tensor all_gather_object all_reduce "
+            "all_reduce_coalesced all_to_all all_to_all_single barrier batch_isend_irecv broadcast "
+            "broadcast_object_list destroy_process_group gather gather_object get_backend get_backend_config "
+            "get_global_rank get_group_rank get_node_local_rank get_process_group_ranks get_rank get_world_size group "
+            "init_device_mesh init_process_group irecv is_backend_available is_gloo_available is_mpi_available "
+            "is_nccl_available is_torchelastic_launched is_ucc_available isend monitored_barrier new_group "
+            "new_subgroups new_subgroups_by_enumeration recv recv_object_list reduce reduce_op reduce_scatter "
+            "reduce_scatter_tensor rpc scatter scatter_object_list send send_object_list split_group"
+        ),
     }
 )

@@ -1,11 +1,12 @@
-"""PyTorch's ``torch.cuda``, as far as programs ask it what is there: devices, their number, generator and memory.
+"""PyTorch's ``torch.cuda``, as far as programs ask it what is there: devices, generator, memory, stream.
 
 Source: https://docs.pytorch.org/docs/stable/cuda.html
 """
 
 from collections.abc import Iterable
 
-from flambeau.cuda import amp, memory
+from flambeau.base.errors import OutOfMemoryError
+from flambeau.cuda import amp, memory, streams
 from flambeau.cuda.memory import (
     empty_cache,
     max_memory_allocated,
@@ -14,14 +15,21 @@ from flambeau.cuda.memory import (
     memory_allocated,
     memory_reserved,
 )
+from flambeau.cuda.streams import Event, Stream, StreamContext, current_stream, default_stream, set_stream, stream
 from flambeau.devices.backend import available, jax_device
 from flambeau.devices.device import as_device, device
 from flambeau.runtime.force import finish_all
 from flambeau.tensors.tensor import Tensor
 
 __all__ = [
+    "Event",
+    "OutOfMemoryError",
+    "Stream",
+    "StreamContext",
     "amp",
     "current_device",
+    "current_stream",
+    "default_stream",
     "device_count",
     "empty_cache",
     "get_device_capability",
@@ -40,6 +48,9 @@ __all__ = [
     "memory_reserved",
     "set_device",
     "set_rng_state_all",
+    "set_stream",
+    "stream",
+    "streams",
     "synchronize",
 ]
 

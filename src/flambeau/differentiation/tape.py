@@ -1,5 +1,6 @@
 """The tape: one ``GradFn`` for each recorded operation whose result requires a gradient."""
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
@@ -13,13 +14,17 @@ from flambeau.primitives.primitive import Primitive, Pullbacks, picks, pullbacks
 from flambeau.primitives.residuals import residual_pullback, with_residuals
 
 __all__ = [
+    "REGENERATED",
     "Edge",
     "GradFn",
+    "Guard",
     "Leaf",
+    "Source",
     "Tracked",
     "Versioned",
     "check_unchanged",
     "freed",
+    "labeled",
     "tape",
     "tape_position",
     "tape_with_residuals",
@@ -29,6 +34,8 @@ __all__ = [
 
 _serial = count()
 
+_SUFFIX = r"Backward\d*$"  # what PyTorch leaves out where it names a function in a message
+
 
 def tape_position() -> int:
     """A number above the serial of everything taped so far, and below those to come."""
@@ -36,7 +43,7 @@ def tape_position() -> int:
 
 
 class Versioned(Protocol):
-    """Something written in place: its version counts the writes."""
+    """Something written in place: its version counts the writes; its writer, if it has one, is the last on the tape."""
 
     version: int
 
@@ -64,6 +71,14 @@ class Tracked(NamedTuple):
     edge: Edge | None
 
 
+Source = Edge | tuple[str, int] | None
+"""Where a saved value came from: its place on the tape, or the name of a function and which of its results it is."""
+
+REGENERATED: Source = ("AsStridedBackward0", 0)
+"""The source of a view, whose place on the tape PyTorch makes anew once the memory is written."""
+
+Guard = tuple[Versioned, int, Any, Source]
+
 tracked: Callable[[tuple[Node, Edge | None]], Tracked] = partial(tuple.__new__, Tracked)
 """``Tracked(*pair)`` in half the time, for the inner loops of a walk."""
 
@@ -76,7 +91,8 @@ class GradFn:
         saved: nodes and numbers its gradient reads; None once released.
         saved_edges: for each saved node its own place on the tape (used by ``create_graph``).
         edges: for each input where its gradient goes, or None.
-        guards: pairs (storage, version) that must not have changed by the time of backward, with a description.
+        guards: storages that must not have been written by the time of backward, each with its version, what is in it,
+            and where that came from.
         serial: order of recording; backward runs from the highest down.
         is_leaf: whether what it stands for counts as made by the user, as arguments do inside ``grad``.
         hooks: for each result index, functions called with its gradient.
@@ -110,7 +126,7 @@ class GradFn:
         self.saved = saved
         self.saved_edges = saved_edges
         self.edges = edges
-        self.guards: Sequence[tuple[Versioned, int, Any]] = ()
+        self.guards: Sequence[Guard] = ()
         self.serial = next(_serial)
         self.hooks: dict[int, dict[int, Callable[[Tracked], Tracked | None]]] | None = None
         self.pre_hooks: dict[int, Callable[..., Any]] | None = None
@@ -126,7 +142,7 @@ class GradFn:
         return self.operation.primitive.grad_name if self.operation else type(self).__name__
 
     def __repr__(self) -> str:
-        return f"<{self.name()} object at {hex(id(self))}>"
+        return f"<{self.name().rpartition('::')[2]} object at {hex(id(self))}>"
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
@@ -171,9 +187,9 @@ class GradFn:
         """What was saved; raises RuntimeError if it was released, or changed in place since."""
         if self.saved is None:
             raise freed()
-        for storage, version, aval in self.guards:
-            if storage.version != version:
-                check_unchanged(storage, version, aval)
+        for guard in self.guards:
+            if guard[0].version != guard[1]:
+                check_unchanged(*guard)
         return self.saved
 
     def release(self) -> None:
@@ -193,15 +209,30 @@ def freed() -> RuntimeError:
     )
 
 
-def check_unchanged(storage: Versioned, version: int, aval: Any) -> None:
+def check_unchanged(storage: Versioned, version: int, aval: Any, source: Source) -> None:
     """Raise RuntimeError, in PyTorch's words, if something saved was written in place since."""
     if storage.version != version:
         kind = f"torch.{aval.dtype.tensor_type} {list(aval.shape)}"
+        maker = _maker(storage, source)
+        of = "" if maker is None else f", which is output {maker[1]} of {re.sub(_SUFFIX, '', maker[0])},"
         raise RuntimeError(
             "one of the variables needed for gradient computation has been modified by an inplace operation: "
-            f"[{kind}] is at version {storage.version}; expected version {version} instead. Hint: keep the "
+            f"[{kind}]{of} is at version {storage.version}; expected version {version} instead. Hint: keep the "
             "value it had with .clone() before changing it, or use the operation that is not in place."
         )
+
+
+def _maker(storage: Versioned, source: Source) -> tuple[str, int] | None:
+    """The function that a saved value is said to come from: what wrote it since is what its tensor shows now."""
+    if source is None or isinstance(source[0], str):
+        return source
+    made = labeled(source)
+    return made and getattr(storage, "writer", made)
+
+
+def labeled(edge: Edge) -> tuple[str, int] | None:
+    """A function on the tape by its name, and which of its results is meant; None for a leaf."""
+    return (edge[0].name(), edge[1]) if isinstance(edge[0], GradFn) else None
 
 
 class ResidualGradFn(GradFn):

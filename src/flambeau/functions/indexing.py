@@ -5,6 +5,7 @@ from typing import Any
 
 from flambeau.tensors.indexing import where
 from flambeau.tensors.numpy_names import numpy_names
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.tensor import Tensor
 
@@ -123,7 +124,7 @@ def index_put_(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, 
 @takes_out()
 def take(input: Tensor, index: Tensor) -> Tensor:
     """Elements at positions of the flattened tensor; see ``Tensor.take``."""
-    return input.take(index)
+    return tensor_argument("take", 1, input).take(index)
 
 
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:

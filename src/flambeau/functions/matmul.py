@@ -4,6 +4,7 @@ from typing import Any
 
 from flambeau.tensors.matmul import chain_matmul, einsum, tensordot
 from flambeau.tensors.numpy_names import numpy_names
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.tensor import Tensor
 
@@ -59,7 +60,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 @takes_out()
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """Product of two vectors; see ``Tensor.dot``."""
-    return input.dot(tensor)
+    return tensor_argument("dot", 1, input).dot(tensor)
 
 
 @takes_out()

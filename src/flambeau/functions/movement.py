@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from flambeau.tensors.numpy_names import numpy_names
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.tensor import Tensor
 
@@ -46,7 +47,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 @numpy_names
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Without dimensions of size 1 (all of them, or those named); see ``Tensor.squeeze``."""
-    return input.squeeze(dim)
+    return tensor_argument("squeeze", 1, input).squeeze(dim)
 
 
 @numpy_names

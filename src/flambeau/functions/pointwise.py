@@ -419,7 +419,7 @@ def zero_(input: Tensor) -> Tensor:
 @takes_out()
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """Rounded to so many decimals, halves to even; see ``Tensor.round``."""
-    return input.round(decimals=decimals)
+    return tensor_argument("round", 1, input).round(decimals=decimals)
 
 
 def round_(input: Tensor, *, decimals: int = 0) -> Tensor:

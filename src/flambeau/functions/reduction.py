@@ -208,14 +208,14 @@ def corrcoef(input: Tensor) -> Tensor:
 @takes_out()
 def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """Running sum; see ``Tensor.cumsum``."""
-    return input.cumsum(dim, dtype=dtype)
+    return tensor_argument("cumsum", 1, input).cumsum(dim, dtype=dtype)
 
 
 @numpy_names
 @takes_out()
 def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """Running product; see ``Tensor.cumprod``."""
-    return input.cumprod(dim, dtype=dtype)
+    return tensor_argument("cumprod", 1, input).cumprod(dim, dtype=dtype)
 
 
 @numpy_names

@@ -40,7 +40,7 @@ class Adam(GroupedOptimizer):
         decoupled_weight_decay: shrink the parameter itself, as AdamW does.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: a number is out of its range, or a beta is a whole number.
         NotImplementedError: ``differentiable`` is set.
 
     Example:
@@ -81,14 +81,17 @@ class Adam(GroupedOptimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
+        foreach_only = bool(foreach) and not capturable
+        if isinstance(lr, Tensor) and foreach_only:
+            raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
         check_rate(lr)
-        _check_tensor_settings(lr, betas, bool(foreach) and not capturable)
         check_not_negative("epsilon", eps)
         check_betas(betas)
         check_not_negative("weight_decay", weight_decay)
+        _check_kinds(betas, foreach_only)
         defaults = {
             "lr": lr,
-            "betas": betas,
+            "betas": tuple(betas),
             "eps": eps,
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
@@ -130,19 +133,13 @@ class Adam(GroupedOptimizer):
         return written
 
 
-def _check_tensor_settings(lr: Any, betas: Any, foreach: bool) -> None:
-    """Check settings given as tensors, in PyTorch's words."""
-    if isinstance(lr, Tensor) and foreach:
-        raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
-    if isinstance(betas[0], Tensor) != isinstance(betas[1], Tensor):
+def _check_kinds(betas: Any, foreach: bool) -> None:
+    """Raise ValueError, in PyTorch's words, unless both are floats, or both tensors that the way of running takes."""
+    if not any(isinstance(betas[0], kind) and isinstance(betas[1], kind) for kind in (float, Tensor)):
         raise ValueError("betas must be either both floats or both Tensors")
     for index, beta in enumerate(betas):
-        if isinstance(beta, Tensor):
-            if foreach:
-                message = f"betas[{index}] as a Tensor is not supported for capturable=False and foreach=True"
-                raise ValueError(message)
-            if beta.numel() != 1:
-                raise ValueError(f"Tensor betas[{index}] must be 1-element")
+        if foreach and isinstance(beta, Tensor):
+            raise ValueError(f"betas[{index}] as a Tensor is not supported for capturable=False and foreach=True")
 
 
 def _start(state: dict[str, Any], param: Tensor, group: dict[str, Any]) -> None:

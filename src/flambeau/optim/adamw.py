@@ -26,7 +26,7 @@ class AdamW(Adam):
         fused: accepted; every step is one compiled program.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: a number is out of its range, or a beta is a whole number.
         NotImplementedError: ``differentiable`` is set.
 
     Example:

@@ -157,7 +157,7 @@ def _transposed_geometry(
 
 
 def _made(name: str, lower: Any) -> Primitive:
-    return Primitive(name, lower, saves=(0, 1), checks="others", grad_name="ConvolutionBackward0", variadic=True)
+    return Primitive(name, lower, saves=(0, 1), grad_name="ConvolutionBackward0", variadic=True)
 
 
 convolution = _made("convolution", _convolution)

@@ -201,7 +201,7 @@ def chained(steps: Sequence[View]) -> tuple[tuple[Any, ...], tuple[int, ...]]:
     return chain, tuple([number for _, _, numbers in steps for number in numbers])
 
 
-@primitive(saves=(), grad_name="CopySlices")
+@primitive(saves=(), grad_name="torch::autograd::CopySlices")
 def write_view(base: Array, new: Array, *arguments: Any) -> Array:
     """The base once ``new`` has been written through a chain of views of it: (base, new, numbers..., chain)."""
     rest = iter(arguments[:-1])

@@ -68,14 +68,14 @@ REPLICATION = {
 }
 
 
-@primitive(saves=(), grad_name="CopySlices")
+@primitive(saves=(), grad_name="torch::autograd::CopySlices")
 def pad_circular(x: Array, pads: tuple[tuple[int, int], ...]) -> Array:
     """Continue every axis with its other end: that of what is left, where negative amounts cut off."""
     kept = [slice(max(-before, 0), size - max(-after, 0)) for size, (before, after) in zip(x.shape, pads, strict=True)]
     return _gathered(x[tuple(kept)], tuple([(max(before, 0), max(after, 0)) for before, after in pads]), "wrap")
 
 
-@primitive(saves=(), grad_name="CopySlices", variadic=True)
+@primitive(saves=(), grad_name="torch::autograd::CopySlices", variadic=True)
 def pad_stack(inputs: tuple[Array, ...], batch_axis: int, at_start: bool) -> Array:
     """(fill, sequences...): padded with a number to the longest one's length, and stacked; all in the number's type."""
     fill, *sequences = inputs

@@ -143,7 +143,7 @@ def cast(x: Array, kind: dtype) -> Array:
     return as_array(x, kind)
 
 
-@primitive(saves=(), grad_name="CopyBackwards")
+@primitive(saves=(), grad_name="torch::autograd::CopyBackwards")
 def filled(target: Array, source: Any) -> Array:
     """The source, converted and broadcast to what it is written into."""
     value = source.value if isinstance(source, Scalar) else source

@@ -55,7 +55,8 @@ class Primitive:
         name: what reports and error messages call it.
         lower: ``lower(*inputs, *static)``, or ``lower(inputs, *static)`` if variadic; returns an array or a tuple.
         saves: positions of the inputs its gradient reads; None means all. The others are not kept for backward.
-        checks: what PyTorch keeps for backward and guards against in-place changes: ``"inputs"`` or ``"output"``.
+        checks: what PyTorch keeps for backward and guards against in-place changes: ``"inputs"``, ``"output"``, or
+            ``"others"``, each input that it saves if another one of them needs a gradient.
         grad_name: name of PyTorch's ``grad_fn``, such as ``"AddBackward0"``.
         differentiable: whether gradients flow through it.
         residuals: whether its gradient reads what the forward pass computed on the way (primitives that scan).

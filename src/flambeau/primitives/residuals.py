@@ -34,8 +34,9 @@ class _Forward(Primitive):
         self.count = len(operation.result) if isinstance(operation.result, tuple) else 1
         self.tree: Any = None
 
-    def _lower(self, *inputs: Any) -> tuple[Array, ...]:
+    def _lower(self, *given: Any) -> tuple[Array, ...]:
         operation = self.operation
+        inputs = _apart(given)
 
         def forward(*active: Array) -> tuple[Array, ...]:
             values = list(inputs)
@@ -49,6 +50,16 @@ class _Forward(Primitive):
         if self.tree is None:
             self.tree = tree
         return (*results, *map(jnp.asarray, leaves))
+
+
+def _apart(inputs: tuple[Any, ...]) -> list[Any]:
+    """Inputs of which no two are one object: JAX keeps a value once among the residuals, which then are fewer."""
+    seen: set[int] = set()
+    found: list[Any] = []
+    for item in inputs:
+        found.append(jnp.array(item, copy=True) if id(item) in seen else item)
+        seen.add(id(item))
+    return found
 
 
 class _Backward(Primitive):

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from flambeau.base.config import config
 from flambeau.differentiation.differentiate import differentiate
 from flambeau.differentiation.points import exits_of
-from flambeau.differentiation.tape import Edge, GradFn, Tracked
+from flambeau.differentiation.tape import Edge, GradFn, Guard, Tracked
 from flambeau.generators.streams import default_stream
 from flambeau.graph.node import Aval, Node, Operation, leaf
 from flambeau.graph.observing import observed_by
@@ -232,7 +232,7 @@ class OperationReplay:
         for index, tensor in enumerate(recording.tensors):
             known[id(tensor._storage)] = ("cell" if index < count else "given", index)
         guards = [guard for function in functions for guard in function.guards]
-        return list({known[id(storage)]: aval for storage, _, aval in guards if id(storage) in known}.items())
+        return list({known[id(storage)]: aval for storage, _, aval, _ in guards if id(storage) in known}.items())
 
     def _substitute(
         self, recording: Recording, inputs: Sequence[Any], returned: Sequence[Any], order: Sequence[Node]
@@ -322,10 +322,10 @@ class OperationReplay:
         ]
         edges = [tensors[index].edge() for index in self.exits]
         function = CompiledFunctionBackward(self.pullback, saved, edges, self.avals)
-        watched: list[tuple[Storage, int, Any]] = []
+        watched: list[Guard] = []
         for (kind, number), aval in self.watched:
             storage = storages[number] if kind == "new" else tensors[number]._storage
-            watched.append((storage, storage.version, aval))
+            watched.append((storage, storage.version, aval, None))
         function.guards = watched
         return function
 

@@ -14,7 +14,17 @@ from flambeau.base.shapes import Size, contiguous_strides
 from flambeau.devices.device import device
 from flambeau.differentiation.batching import note_made, refuse_shared
 from flambeau.differentiation.modes import MODE
-from flambeau.differentiation.tape import Edge, GradFn, Tracked, tape, tape_with_residuals, taped
+from flambeau.differentiation.tape import (
+    REGENERATED,
+    Edge,
+    GradFn,
+    Guard,
+    Tracked,
+    labeled,
+    tape,
+    tape_with_residuals,
+    taped,
+)
 from flambeau.dtypes.kinds import dtype
 from flambeau.dtypes.promotion import can_cast
 from flambeau.graph.node import Aval, Node, leaf
@@ -50,9 +60,12 @@ class Storage:
     Attributes:
         node: the present value.
         version: number of writes so far.
+        writer: name of the last function on the tape that wrote it, and which of its results that was; if any did.
     """
 
-    __slots__ = ("__weakref__", "node", "version")
+    __slots__ = ("__weakref__", "node", "version", "writer")
+
+    writer: tuple[str, int] | None
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -175,6 +188,7 @@ class Core:
             if tracked.edge is not None:
                 self._grad_fn, self._output_nr = tracked.edge
                 self._requires_grad = True
+                storage.writer = labeled(tracked.edge)
             elif not (self._requires_grad and self._grad_fn is None):
                 self._grad_fn = None
                 self._requires_grad = False
@@ -204,6 +218,8 @@ class Core:
             result._steps = self._steps
             result._node = self._current()
             result._seen = self._seen
+        if self._inference:
+            result._inference = True
         return result
 
     def take_storage(self, other: "Core") -> None:
@@ -290,6 +306,10 @@ def wrap_array(array: Any, kind: dtype, place: device) -> "Tensor":
 class OperandError(TypeError):
     """A value that is neither a tensor nor a number; an operator leaves it to the other side."""
 
+    def __init__(self, value: Any) -> None:
+        super().__init__(f"unsupported operand: expected a Tensor or a number, but got {type(value).__name__}")
+        self.value = value
+
 
 def operand(value: Any) -> Any:
     """An argument as ``call`` takes it: tensors and Python numbers stay, NumPy's scalars become Python's."""
@@ -299,7 +319,7 @@ def operand(value: Any) -> Any:
         return cast("Any", value.item())
     if isinstance(value, (float, int, complex)):
         return value
-    raise OperandError(f"unsupported operand: expected a Tensor or a number, but got {type(value).__name__}")
+    raise OperandError(value)
 
 
 def kind_name(value: Any) -> str:
@@ -379,7 +399,8 @@ def _tracked(primitive: Primitive, inputs: Sequence[Any], values: tuple[Any, ...
     if type(aval) is tuple:
         results = _several(picks(node), function)
         if primitive.checks == "output":
-            function.guards = tuple([(item._storage, 0, item.aval) for item in results])
+            name = primitive.grad_name
+            function.guards = tuple([(item._storage, 0, item.aval, (name, at)) for at, item in enumerate(results)])
         return results
     result: Tensor = object.__new__(Core.kind)
     result._storage = Storage(node)
@@ -387,7 +408,7 @@ def _tracked(primitive: Primitive, inputs: Sequence[Any], values: tuple[Any, ...
         result._grad_fn = function
         result._requires_grad = True
         if primitive.checks == "output":
-            function.guards = ((result._storage, 0, aval),)
+            function.guards = ((result._storage, 0, aval, (primitive.grad_name, 0)),)
     if MODE.inference:
         result._inference = True
     return result
@@ -434,7 +455,9 @@ def _on_tape(primitive: Primitive, inputs: Sequence[Any], values: tuple[Any, ...
     saves = primitive.saves
     if checks != "output" and saves != ():
         tracked = len(edges) - edges.count(None)
-        guards: list[tuple[Any, int, Any]] = []
+        if checks == "others" and saves is not None:
+            tracked = sum([edges[at] is not None for at in saves])
+        guards: list[Guard] = []
         for index, item in enumerate(inputs):
             if (
                 isinstance(item, Core)
@@ -443,8 +466,9 @@ def _on_tape(primitive: Primitive, inputs: Sequence[Any], values: tuple[Any, ...
             ):
                 if item._inference:
                     raise RuntimeError(_INFERRED)
-                storage = item._storage
-                guards.append((storage, storage.version, values[index].aval))
+                storage, edge = item._storage, edges[index]
+                source = edge if item._steps is None or edge is None else REGENERATED
+                guards.append((storage, storage.version, values[index].aval, source))
         function.guards = guards
     return function
 
@@ -470,7 +494,7 @@ def call_view(view: Primitive, tensor: Core, static: tuple[Any, ...], numbers: t
         assert node.operation is not None
         result._grad_fn = tape(node.operation, (source, *numbers), (tensor.edge(), *[None] * len(numbers)))
         result._requires_grad = True
-    if MODE.inference:
+    if tensor._inference:
         result._inference = True
     return result
 
@@ -502,7 +526,7 @@ def call_in_place(tensor: Core, primitive: Primitive, inputs: Sequence[Any], sta
 def _guard_written(function: GradFn, storage: Storage, result: Storage) -> None:
     """Guards of an operation in place: what it read of its target is kept by the tape, what it wrote is watched."""
     function.guards = [
-        (storage, storage.version, aval) if held is result else (held, version, aval)
-        for held, version, aval in function.guards
+        (storage, storage.version, aval, source) if held is result else (held, version, aval, source)
+        for held, version, aval, source in function.guards
         if held is not storage
     ]

@@ -8,10 +8,10 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Unpack
 
 from flambeau.base.shapes import normalize_axis
+from flambeau.tensors.arguments import whole
 from flambeau.tensors.joining import cat
 from flambeau.tensors.options import Options, Settings, settings, tensor_argument
 from flambeau.tensors.ranges import arange
-from flambeau.tensors.transforms import whole
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
@@ -58,7 +58,7 @@ def fftfreq(n: int, d: float = 1.0, **options: Unpack[Options]) -> "Tensor":
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.fft.fftfreq.html
     """
-    count = whole("fft_fftfreq", 1, "n", n)
+    count = whole("fft_fftfreq", "n", n)
     chosen = _settings("fftfreq", count, options)
     where: Any = {"dtype": chosen.dtype, "device": chosen.device}
     middle = (count + 1) // 2
@@ -87,7 +87,7 @@ def rfftfreq(n: int, d: float = 1.0, **options: Unpack[Options]) -> "Tensor":
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.fft.rfftfreq.html
     """
-    count = whole("fft_rfftfreq", 1, "n", n)
+    count = whole("fft_rfftfreq", "n", n)
     chosen = _settings("rfftfreq", count, options)
     positions = arange(count // 2 + 1, dtype=chosen.dtype, device=chosen.device)
     return chosen.deliver(positions * _step(count, d))

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.base.hooks import RemovableHandle
 from flambeau.differentiation.modes import MODE
-from flambeau.differentiation.tape import Edge, GradFn, Tracked, Versioned, taped
+from flambeau.differentiation.tape import REGENERATED, Edge, GradFn, Guard, Tracked, taped
 from flambeau.dtypes.kinds import dtype
-from flambeau.graph.node import Aval
 from flambeau.graph.record import record
 from flambeau.primitives.pointwise import add
 from flambeau.primitives.pointwise import cast as cast_to
@@ -192,9 +191,11 @@ class Gradients(Core):
     def _is_view(self) -> bool:
         return self._base is not None
 
-    def guard(self) -> tuple[Versioned, int, Aval]:
-        """What must not be written if the tensor's present value is to be read later: a storage and its version."""
-        return self._storage, self._storage.version, self.aval
+    def guard(self) -> Guard:
+        """What must not be written if the tensor's present value is to be read later."""
+        edge = self.edge()
+        source = edge if self._steps is None or edge is None else REGENERATED
+        return self._storage, self._storage.version, self.aval, source
 
     def tape_at(self, edge: Edge, fixed: str | None = None) -> "Tensor":
         """Have the tensor's gradient go to a place on the tape, whatever it was made from; returns the tensor.

@@ -13,9 +13,9 @@ from flambeau.base.shapes import Size, broadcast, normalize_axis
 from flambeau.dtypes.kinds import DTYPES
 from flambeau.primitives import joining as p
 from flambeau.primitives.movement import basic_index
+from flambeau.tensors.arguments import sizes
 from flambeau.tensors.core import Core, call, call_view, kind_name, wrap_array
 from flambeau.tensors.creation import zeros
-from flambeau.tensors.movement import sizes
 from flambeau.tensors.numpy_names import accept_numpy_names, numpy_names, parts_named
 from flambeau.tensors.outputs import takes_out
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flambeau.base.shapes import normalize_axis
 from flambeau.primitives import matmul as p
+from flambeau.tensors.arguments import whole
 from flambeau.tensors.core import Core, call, call_in_place, operands
 from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.outputs import takes_out
@@ -186,7 +187,7 @@ class Matmul(Core):
 
     def matrix_power(self, n: int) -> "Tensor":
         """Product of n equal matrices. Source: https://docs.pytorch.org/docs/stable/generated/torch.matrix_power.html."""
-        return call(p.matrix_power, (self,), (int(n),))
+        return call(p.matrix_power, (self,), (whole("matrix_power", "n", n),))
 
 
 def _check_batches(batch1: Core, batch2: Core) -> None:

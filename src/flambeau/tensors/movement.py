@@ -3,20 +3,20 @@
 import warnings
 from collections.abc import Callable, Sequence
 from math import prod
-from operator import index
 from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.base.shapes import Size, contiguous_strides, infer_shape, normalize_axis
 from flambeau.dtypes.kinds import dtype
 from flambeau.primitives import movement as p
 from flambeau.primitives.pointwise import UNARY
+from flambeau.tensors.arguments import sizes
 from flambeau.tensors.core import Core, call, call_view
 from flambeau.tensors.numpy_names import accept_numpy_names, also_named
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Movement", "sizes"]
+__all__ = ["Movement"]
 
 _TURNED = (
     "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
@@ -25,31 +25,6 @@ _TURNED = (
 )
 _NUMBER = "{} is deprecated on 0-D tensors. {}"
 _IDENTITY, _CONJUGATE = "This function is the identity in these cases.", "Consider using x.conj()."
-
-
-def sizes(name: str, arguments: Sequence[Any], argument: str = "size") -> tuple[int, ...]:
-    """Sizes given one by one or as one sequence: ``view(2, 3)`` and ``view((2, 3))``.
-
-    Raises:
-        TypeError: there are none, or one is no whole number; in PyTorch's words.
-    """
-    if not arguments:
-        raise TypeError(f'{name}() missing 1 required positional arguments: "{argument}"')
-    if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
-        arguments = cast("Sequence[Any]", arguments[0])
-    return tuple([item if type(item) is int else _size(name, argument, at, item) for at, item in enumerate(arguments)])
-
-
-def _size(name: str, argument: str, position: int, item: Any) -> int:
-    try:
-        return index(item)
-    except TypeError:
-        kind = type(item).__name__
-        found = f"(position 1) must be tuple of ints, not {kind}"
-        if position:
-            cause = f'"type must be tuple of ints,but got {kind}"'
-            found = f"failed to unpack the object at pos {position + 1} with error {cause}"
-        raise TypeError(f"{name}(): argument '{argument}' {found}") from None
 
 
 @accept_numpy_names

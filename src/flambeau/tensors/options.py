@@ -1,7 +1,6 @@
 """What every function that makes a tensor accepts: ``dtype``, ``device``, ``requires_grad`` and their like."""
 
 from collections.abc import Sequence
-from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import numpy as np
@@ -10,6 +9,7 @@ from flambeau.devices import device as devices
 from flambeau.devices.backend import jax_device
 from flambeau.dtypes import kinds
 from flambeau.dtypes.layouts import LAYOUTS, layout, memory_format
+from flambeau.tensors.arguments import sizes
 from flambeau.tensors.core import Core, kind_name, wrap_array
 from flambeau.tensors.outputs import resize
 
@@ -129,37 +129,12 @@ def shape_of(name: str, arguments: Sequence[Any], named: Any = None, negative: s
         TypeError: the sizes are missing, or no whole numbers.
         RuntimeError: a size is negative.
     """
-    items: Any = arguments
-    if named is not None:
-        items = named
-    elif not arguments:
-        raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
-    elif len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
-        items = arguments[0]  # pyright: ignore[reportUnknownVariableType]  # checked below, one by one
-    inside = items is not arguments
-    shape = tuple([item if type(item) is int else _size(name, item, at, inside) for at, item in enumerate(items)])
+    shape = sizes(name, arguments if named is None else (named,))
     for size in shape:
         if size < 0:
             text = f"Trying to create tensor with negative dimension {size}: {list(shape)}"
             raise RuntimeError(negative or text)
     return shape
-
-
-def _size(name: str, item: Any, position: int, inside: bool) -> int:
-    """One size; raises TypeError in PyTorch's words."""
-    kind = item.__class__.__name__
-    try:
-        if kind == "bool" and not inside:
-            raise TypeError
-        return index(item)
-    except TypeError:
-        if inside and position:
-            cause = f'"type must be tuple of ints,but got {kind}"'
-            raise TypeError(
-                f"{name}(): argument 'size' failed to unpack the object at pos {position + 1} with error {cause}"
-            ) from None
-        found = f", but found element of type {kind} at pos 0" if inside else f", not {kind}"
-        raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints{found}") from None
 
 
 def hollow(shape: tuple[int, ...], kind: kinds.dtype, place: devices.device) -> "Tensor":

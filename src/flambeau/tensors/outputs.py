@@ -5,15 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import numpy as np
-
 from flambeau.differentiation.modes import MODE, no_grad
 from flambeau.differentiation.tape import Tracked
 from flambeau.dtypes.kinds import dtype
 from flambeau.dtypes.promotion import can_cast
 from flambeau.primitives.pointwise import cast as converted
 from flambeau.tensors.arguments import misfit
-from flambeau.tensors.core import Core, call, kind_name, made
+from flambeau.tensors.core import Core, call, made
 from flambeau.tensors.output_rules import RESIZED_SILENTLY, UNTAPED, OutputRule, rule_of, taped_name
 
 if TYPE_CHECKING:
@@ -21,15 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["deliver", "delivered", "resize", "takes_out"]
 
-_NO_TENSORS = (list, tuple, np.ndarray, type(None))  # what is most often given where a tensor should be
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def takes_out(family: str = "") -> Callable[[Function], Function]:
     """Let a function be called with ``out=``; its rules are those of its name in ``output_rules``.
 
-    A first argument that is no tensor is refused in PyTorch's words.
+    An argument that had to be a tensor is named in PyTorch's words once the function has failed; see ``misfit``.
 
     Args:
         family: what stands before the function's name in PyTorch, such as ``"linalg."``.
@@ -37,12 +33,9 @@ def takes_out(family: str = "") -> Callable[[Function], Function]:
 
     def decorate(function: Function) -> Function:
         name = family + function.__name__
-        of_a_tensor = function.__code__.co_varnames[:1] == ("input",)
 
         @wraps(function)
         def taking(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-            if of_a_tensor and args and isinstance(args[0], _NO_TENSORS):
-                raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind_name(args[0])}")
             try:
                 return function(*args, **kwargs) if out is None else deliver(name, function, args, kwargs, out)
             except (AttributeError, TypeError) as error:

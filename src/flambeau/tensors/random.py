@@ -15,6 +15,7 @@ from flambeau.generators import boxmuller, draws
 from flambeau.generators.streams import Stream
 from flambeau.kernels.drawing import write_normals
 from flambeau.primitives.creation import DRAWS
+from flambeau.tensors.arguments import whole
 from flambeau.tensors.core import Core, call, call_in_place, wrap_array
 from flambeau.tensors.generator import (
     Generator,
@@ -221,7 +222,7 @@ def randperm(n: int, *, generator: Generator | None = None, **options: Unpack[Op
 
     Raises:
         RuntimeError: ``n`` is negative, or too large for the data type.
-        TypeError: ``n`` is a fraction.
+        TypeError: ``n`` is no whole number.
 
     Example:
         >>> import flambeau as torch
@@ -233,9 +234,7 @@ def randperm(n: int, *, generator: Generator | None = None, **options: Unpack[Op
     Source: https://docs.pytorch.org/docs/stable/generated/torch.randperm.html
     """
     made = settings("randperm", options, DTYPES["int64"])
-    if isinstance(n, float):
-        raise TypeError("randperm(): argument 'n' (position 1) must be int, not float")
-    return drawn_tensor(made, (int(n),), generator, _permutations)
+    return drawn_tensor(made, (whole("randperm", "n", n),), generator, _permutations)
 
 
 def _permutations(stream: Stream, shape: tuple[int, ...], kind: Any, contiguous: bool) -> Any:

@@ -9,6 +9,7 @@ from flambeau.dtypes.fitting import check_fits
 from flambeau.dtypes.kinds import DTYPES, dtype, get_default_dtype
 from flambeau.graph.record import record
 from flambeau.primitives import creation as p
+from flambeau.tensors.arguments import whole
 from flambeau.tensors.core import Core, made
 from flambeau.tensors.options import Options, Settings, as_dtype, hollow, settings
 
@@ -118,8 +119,6 @@ def range(*arguments: Any, **options: Any) -> "Tensor":
 
 def _spaced(name: str, bounds: Sequence[Any], steps: int, options: Any) -> tuple[list[Any], Settings]:
     """Checked bounds, and the options with the data type filled in."""
-    if not isinstance(steps, int):
-        raise TypeError(f"{name}(): argument 'steps' must be int, not {type(steps).__name__}")
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     ends = {"start": bounds[0], "end": bounds[1]}
@@ -162,6 +161,7 @@ def linspace(start: Any, end: Any, steps: int, **options: Unpack[Options]) -> "T
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linspace.html
     """
+    steps = whole("linspace", "steps", steps, None)
     numbers, chosen = _spaced("linspace", (start, end), steps, options)
     return _made(p.linspace, numbers, (steps,), chosen)
 
@@ -171,6 +171,7 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **options: Un
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.logspace.html
     """
+    steps = whole("logspace", "steps", steps, None)
     numbers, chosen = _spaced("logspace", (start, end, base), steps, options)
     return _made(p.logspace, numbers, (steps,), chosen)
 
@@ -190,9 +191,9 @@ def eye(n: int, m: int | None = None, **options: Unpack[Options]) -> "Tensor":
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.eye.html
     """
-    for position, (name, size) in enumerate((("n", n), ("m", n if m is None else m)), 1):
-        if not isinstance(size, int):
-            raise TypeError(f"eye(): argument '{name}' (position {position}) must be int, not {type(size).__name__}")
+    rows = whole("eye", "n", n)
+    columns = rows if m is None else whole("eye", "m", m, 2)
+    for name, size in (("n", rows), ("m", columns)):
         if size < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
-    return _made(p.eye, (), (n, n if m is None else m), settings("eye", options))
+    return _made(p.eye, (), (rows, columns), settings("eye", options))

@@ -9,9 +9,9 @@ from flambeau.base.shapes import contiguous_strides
 from flambeau.dtypes.kinds import dtype
 from flambeau.primitives import movement as p
 from flambeau.primitives.pointwise import UNARY
+from flambeau.tensors.arguments import sizes
 from flambeau.tensors.core import Core, call, call_view
 from flambeau.tensors.joining import cat
-from flambeau.tensors.movement import sizes
 
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor

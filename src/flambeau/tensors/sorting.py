@@ -9,6 +9,7 @@ from flambeau.base.shapes import normalize_axis
 from flambeau.dtypes.kinds import DTYPES
 from flambeau.primitives import sorting as p
 from flambeau.tensors import return_types
+from flambeau.tensors.arguments import whole
 from flambeau.tensors.core import Core, call, operand, operands, wrap_array
 from flambeau.tensors.creation import as_tensor
 from flambeau.tensors.known import known
@@ -61,11 +62,10 @@ class Sorting(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.topk.html
         """
         axis = normalize_axis(dim, len(self.shape))
-        if isinstance(k, float):
-            raise TypeError("topk(): argument 'k' (position 1) must be int, not float")
+        k = whole("topk", "k", k)
         if not 0 <= k <= (self.shape[axis] if self.shape else 1):
             raise RuntimeError("selected index k out of range")
-        return return_types.topk(call(p.topk, (self,), (int(k), axis, largest)))
+        return return_types.topk(call(p.topk, (self,), (k, axis, largest)))
 
     def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False) -> Results:
         """The k-th smallest element along a dimension (k from 1), and where it stood.
@@ -73,9 +73,10 @@ class Sorting(Core):
         Source: https://docs.pytorch.org/docs/stable/generated/torch.kthvalue.html
         """
         axis = normalize_axis(dim, len(self.shape))
+        k = whole("kthvalue", "k", k)
         if not 1 <= k <= (self.shape[axis] if self.shape else 1):
             raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
-        return return_types.kthvalue(call(p.kthvalue, (self,), (int(k), axis, keepdim)))
+        return return_types.kthvalue(call(p.kthvalue, (self,), (k, axis, keepdim)))
 
     def median(self, dim: int | None = None, keepdim: bool = False) -> Any:
         """The middle element, the lower of two; (values, indices) along a dimension.

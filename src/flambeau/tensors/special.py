@@ -8,6 +8,7 @@ from flambeau.primitives import special as p
 from flambeau.primitives.primitive import Primitive
 from flambeau.primitives.special import BINARY, UNARY
 from flambeau.tensors import return_types
+from flambeau.tensors.arguments import whole
 from flambeau.tensors.core import Core, call, call_in_place, operand
 from flambeau.tensors.gradient_checks import check_real
 from flambeau.tensors.numpy_names import also_named
@@ -121,9 +122,10 @@ class Special(Core):
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.polygamma.html
         """
+        n = whole("polygamma", "n", n)
         if n < 0:
             raise RuntimeError("polygamma(n, x) does not support negative n.")
-        return call(p.polygamma, (self,), (int(n),))
+        return call(p.polygamma, (self,), (n,))
 
     def mvlgamma(self, p: int) -> "Tensor":
         """Logarithm of the multivariate gamma function.

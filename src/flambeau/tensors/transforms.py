@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from flambeau.base.shapes import normalize_axis
 from flambeau.primitives import fft as p
 from flambeau.primitives.primitive import Primitive
+from flambeau.tensors.arguments import whole
 from flambeau.tensors.core import call
 from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.outputs import delivered
@@ -13,7 +14,7 @@ from flambeau.tensors.outputs import delivered
 if TYPE_CHECKING:
     from flambeau.tensors.tensor import Tensor
 
-__all__ = ["Sizes", "along_one", "along_several", "whole"]
+__all__ = ["Sizes", "along_one", "along_several"]
 
 Sizes = int | Sequence[int] | None
 
@@ -41,14 +42,6 @@ def _checked(size: int) -> int:
     return size
 
 
-def whole(name: str, position: int, argument: str, value: Any) -> int:
-    """An argument that is a whole number; raises TypeError in PyTorch's words."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        place = f"'{argument}' (position {position})" if argument == "n" else f"'{argument}'"
-        raise TypeError(f"{name}(): argument {place} must be int, not {type(value).__name__}")
-    return value.__index__()
-
-
 def _refuse_complex(name: str, family: str, many: bool, input: "Tensor") -> None:
     """Raise RuntimeError, in PyTorch's words, for complex numbers where real ones are transformed."""
     if _FAMILIES[family][0] is not p.real_to_half or not input.dtype.is_complex:
@@ -74,8 +67,8 @@ def _check_out(name: str, family: str, out: Any) -> None:
 def along_one(name: str, input: Any, n: Any, dim: Any, norm: Any, out: Any) -> "Tensor":
     """A transform along one dimension."""
     tensor: Tensor = tensor_argument(f"fft_{name}", 1, input)
-    count = None if n is None else whole(f"fft_{name}", 2, "n", n)
-    wanted = whole(f"fft_{name}", 3, "dim", dim)
+    count = None if n is None else whole(f"fft_{name}", "n", n, 2)
+    wanted = whole(f"fft_{name}", "dim", dim, None)
     _refuse_complex(name, name, False, tensor)
     _check_out(name, name, out)
     if not tensor.shape:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 
+from flambeau.tensors.arguments import whole
 from flambeau.tensors.options import Options, settings
 
 if TYPE_CHECKING:
@@ -59,16 +60,13 @@ def kaiser(positions: Numbers, length: int, beta: float) -> Numbers:
 def _window(
     name: str, count: Any, periodic: bool, options: Any, formula: Callable[[Numbers, int], Numbers]
 ) -> "Tensor":
-    if isinstance(count, bool) or not hasattr(count, "__index__"):
-        kind = type(count).__name__
-        raise TypeError(f"{name}(): argument 'window_length' (position 1) must be int, not {kind}")
+    size = whole(name, "window_length", count)
     chosen = settings(name, options)
     if chosen.dtype.is_complex:
         kind = chosen.dtype.tensor_type.removesuffix("Tensor")
         raise NotImplementedError(f"\"arange_cpu\" not implemented for '{kind}'")
     if not chosen.dtype.is_floating_point:
         raise RuntimeError(f"{name} expects floating point dtypes, got: {chosen.dtype}")
-    size = count.__index__()
     if size < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={size}")
     values = np.ones(size) if size < 2 else formula(np.arange(size, dtype=np.float64), size + periodic)
