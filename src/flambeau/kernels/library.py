@@ -37,7 +37,7 @@ TARGETS = (
     "flambeau_attention",
     "flambeau_attention_gradients",
     "flambeau_order",
-    "flambeau_running_sums",
+    "flambeau_running",
     "flambeau_sampling",
     "flambeau_sampling_gradients",
     "flambeau_matmul",

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype
-from flambeau.kernels.running_sums import running_sums
+from flambeau.kernels.running import running_products, running_sums
 from flambeau.primitives.kinks import absolute, logaddexp, sign
 from flambeau.primitives.primitive import Array, Primitive, floating, primitive
 from flambeau.primitives.refusals import unsupported
@@ -369,7 +369,7 @@ def cumsum(x: Array, axis: int, kind: dtype | None) -> Any:
 @primitive(grad_name="CumprodBackward0")
 def cumprod(x: Array, axis: int, kind: dtype | None) -> Any:
     value = _accumulated(x, kind)
-    return jnp.cumprod(value, axis=axis) if value.ndim else value
+    return running_products(value, axis) if value.ndim else value
 
 
 @primitive(grad_name="LogcumsumexpBackward0")

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from flambeau.kernels.ordering import order
+from flambeau.kernels.running import running_extremes
 from flambeau.primitives.kinks import interpolated
 from flambeau.primitives.primitive import Array, Primitive, as_array, common_dtype, primitive
 from flambeau.primitives.refusals import refuse
@@ -168,7 +169,7 @@ def mode(x: Array, axis: int, keepdim: bool) -> tuple[Array, Array]:
     return _one(x, jnp.take_along_axis(places, jnp.moveaxis(end, -1, axis), axis), axis, keepdim)
 
 
-def _running(name: str, extreme: Callable[..., Array]) -> Primitive:
+def _running(name: str, largest: bool) -> Primitive:
     """Running maximum or minimum and its latest position."""
 
     def lower(x: Array, axis: int) -> tuple[Array, Array]:
@@ -177,16 +178,16 @@ def _running(name: str, extreme: Callable[..., Array]) -> Primitive:
             return _whole(x)
         fixed = jax.lax.stop_gradient(x)
         fixed = fixed.astype(jnp.int8) if fixed.dtype == bool else fixed
-        best = extreme(fixed, axis=axis)
+        best = running_extremes(fixed, axis, largest)
         hit = (fixed == best) | (_is_nan(fixed) & _is_nan(best))
         place = jax.lax.broadcasted_iota(jnp.int64, x.shape, axis)
-        return _picked(x, jax.lax.cummax(jnp.where(hit, place, 0), axis=axis), axis)
+        return _picked(x, running_extremes(jnp.where(hit, place, 0), axis, largest=True), axis)
 
     return Primitive(name, lower, saves=(0,), grad_name=f"{name.capitalize()}Backward0")
 
 
-cummax = _running("cummax", jax.lax.cummax)
-cummin = _running("cummin", jax.lax.cummin)
+cummax = _running("cummax", largest=True)
+cummin = _running("cummin", largest=False)
 
 
 # -- ranks between elements ---------------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
-"""Sums of elements so far, by a kernel: NumPy's in double, rounded once; their gradients run from the end."""
+"""Sums, products and extremes of elements so far, by a kernel: NumPy's in double, rounded once."""
+
+from functools import partial
 
 import jax
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 
 import flambeau as torch
 from flambeau.base.config import config
-from flambeau.kernels.running_sums import running_sums
+from flambeau.kernels.running import running_extremes, running_products, running_sums
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
@@ -48,7 +50,7 @@ def test_the_kernel_serves_derivatives_of_any_order() -> None:
         return jax.grad(lambda x: (running_sums(x, 1) ** 3).sum())(x)
 
     text = jax.jit(lambda x: jax.jvp(gradient, (x,), (x,))).lower(drawn((70, 301))).as_text()
-    assert text.count("@flambeau_running_sums") == 4
+    assert text.count("@flambeau_running") == 4
 
 
 def test_whole_numbers_and_truth_values() -> None:
@@ -87,3 +89,35 @@ def test_tensors(kind: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_mapped_over_a_batch() -> None:
     x = drawn((4, 5000))
     np.testing.assert_allclose(jax.jit(jax.vmap(lambda x: running_sums(x, 0)))(x), exact(x, 1), 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16, torch.int64])
+@pytest.mark.parametrize(("shape", "axis"), SHAPES.values(), ids=SHAPES)
+def test_products_and_extremes(shape: tuple[int, ...], axis: int, kind: torch.dtype) -> None:
+    x = drawn(shape)
+    x.reshape(-1)[[11, 700]] = x.reshape(-1)[5]  # ties
+    if kind != torch.int64:
+        x.reshape(-1)[[900, 1500]] = np.nan
+    values = torch.tensor(x * 1.2 if kind != torch.int64 else x * 30).to(kind)
+    numbers = values.double().numpy() if kind != torch.int64 else values.numpy()
+    kept = np.float32 if kind == torch.bfloat16 else numbers.dtype  # in which products are kept on the way
+    products = torch.tensor(np.cumprod(numbers.astype(kept), axis)).to(kind)
+    assert torch.equal(values.cumprod(axis).nan_to_num(), products.nan_to_num())
+    for found, best in (
+        (values.cummax(axis), np.maximum.accumulate(numbers, axis)),
+        (values.cummin(axis), np.minimum.accumulate(numbers, axis)),
+    ):
+        np.testing.assert_array_equal(found.values.double(), best.astype(np.float64))
+        there = np.take_along_axis(numbers, found.indices.numpy(), axis)
+        np.testing.assert_array_equal(there, best)  # NaN equals NaN here
+        assert (np.diff(found.indices.numpy(), axis=axis) >= 0).all()
+
+
+def test_the_kernel_serves_products_and_extremes() -> None:
+    for function in (
+        running_products,
+        partial(running_extremes, largest=True),
+        partial(running_extremes, largest=False),
+    ):
+        run = jax.jit(lambda x, function=function: function(x, 1))
+        assert run.lower(drawn((70, 301))).as_text().count("@flambeau_running") == 1
