@@ -18,7 +18,7 @@ x = torch.ones(64, 2**16)
 faults = []
 for _ in range(6):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    ((x.cumprod(0) * x) @ x.t()).sum().item()
+    ((x.logcumsumexp(0) * x) @ x.t()).sum().item()
     faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 large = [x * index for index in range(20)]
 sum(item.sum() for item in large).item()
@@ -41,5 +41,5 @@ def _measured(**settings: str) -> tuple[int, int]:
 def test_steps_reuse_memory_and_what_is_left_over_goes_back() -> None:
     faults, given_back = _measured()
     usual, _ = _measured(FLAMBEAU_KEEP_MEMORY="0")
-    assert faults < 0.75 * usual
+    assert faults < 0.75 * usual, (faults, usual)
     assert given_back > 100

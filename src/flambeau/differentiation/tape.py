@@ -10,7 +10,7 @@ from flambeau.differentiation.anomaly import WATCHES
 from flambeau.differentiation.modes import MODE
 from flambeau.graph.node import Node, Operation
 from flambeau.graph.record import record, record_operation
-from flambeau.primitives.primitive import Primitive, Pullbacks, picks, pullbacks, saved_positions
+from flambeau.primitives.primitive import Primitive, Pullbacks, picks, pullbacks, reads, saved_positions
 from flambeau.primitives.residuals import residual_pullback, with_residuals
 
 __all__ = [
@@ -170,7 +170,10 @@ class GradFn:
             results[position] = given if create or given.edge is None else tracked((given.node, None))
         for step, positions in steps:
             node = record_operation(step, (*inputs,))
-            function = tape(step, inputs, edges) if taping else None
+            function = None
+            if taping:
+                read = [edge if used else None for edge, used in zip(edges, reads(step), strict=True)]
+                function = tape(step, inputs, read) if any(read) else None
             if len(positions) == 1:
                 results[positions[0]] = tracked((node, None if function is None else (function, 0)))
                 continue

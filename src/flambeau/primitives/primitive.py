@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.interpreters import partial_eval
 
 from flambeau.base.shapes import broadcast
 from flambeau.devices.device import CPU, device
@@ -32,6 +33,7 @@ __all__ = [
     "primitive",
     "promoted",
     "pullbacks",
+    "reads",
     "saved_positions",
 ]
 
@@ -354,3 +356,20 @@ def _pullback(operation: Operation, wrt: tuple[int, ...], mask: tuple[int, ...])
     results = operation.result if isinstance(operation.result, tuple) else (operation.result,)
     inputs = tuple(operation.inputs[position] for position in made.saved)
     return operation_of(made, (), inputs + tuple(results[index] for index in mask))
+
+
+def reads(operation: Operation) -> Sequence[bool]:
+    """Of which of its inputs, none of them a tuple, an operation's results depend.
+
+    The gradient of ``x * y`` by x is given x, but does not read it: nothing is to flow back that way, not even zeros,
+    which NaN and infinities would turn into NaN.
+    """
+    found = operation.derived.get("reads")
+    if found is None:
+        with jax.enable_x64(True):
+            traced = jax.make_jaxpr(
+                lambda *arrays: operation.primitive.apply(wrapped(arrays, operation.inputs), operation.static)
+            )(*map(_abstract, operation.inputs))
+        found = partial_eval.dce_jaxpr(traced.jaxpr, [True] * len(traced.jaxpr.outvars))[1]
+        operation.derived["reads"] = found
+    return found
