@@ -1,0 +1,61 @@
+"""Gradients of gradients: which inputs they reach, in both libraries, and that NaN beside the way stays there."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import flambeau
+from tests.parity.oracle import compare
+
+torch = pytest.importorskip("torch")
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "mul": lambda t, x, w, b: x * w,
+    "div": lambda t, x, w, b: x / w,
+    "sub": lambda t, x, w, b: x - w,
+    "pow": lambda t, x, w, b: x**w,
+    "atan2": lambda t, x, w, b: t.atan2(x, w),
+    "matmul": lambda t, x, w, b: x @ w,
+    "bmm": lambda t, x, w, b: t.bmm(x[None], w[None]),
+    "einsum": lambda t, x, w, b: t.einsum("ij,jk->ik", x, w),
+    "outer": lambda t, x, w, b: t.outer(x[0], b),
+    "addmm": lambda t, x, w, b: t.addmm(b, x, w),
+    "addcmul": lambda t, x, w, b: t.addcmul(w, x, b),
+    "lerp": lambda t, x, w, b: t.lerp(x, w, 0.3),
+    "lerp by a tensor": lambda t, x, w, b: t.lerp(x, w, b),
+    "where": lambda t, x, w, b: t.where(x > 0, x * w, w),
+    "prod": lambda t, x, w, b: x.prod(0),
+    "linear": lambda t, x, w, b: t.nn.functional.linear(x, w, b),
+    "relu": lambda t, x, w, b: x.relu() * w,
+    "softmax": lambda t, x, w, b: x.softmax(0) * w,
+    "layer_norm": lambda t, x, w, b: t.nn.functional.layer_norm(x, (3,), b, b),
+    "conv2d": lambda t, x, w, b: t.nn.functional.conv2d(x[None, None], w[None, None]),
+    "embedding": lambda t, x, w, b: t.nn.functional.embedding(t.tensor([0]), x) * b,
+    "mse_loss": lambda t, x, w, b: t.nn.functional.mse_loss(x, w),
+    "NaN beside the way": lambda t, x, w, b: x * (-x).log() * w.detach(),
+}
+
+
+def reached(t: Any, function: Callable[..., Any]) -> list[Any]:
+    """The gradients of a gradient by x, w and b; where there is none, what is raised."""
+    numbers = np.random.default_rng(0).uniform(0.5, 2, (2, 3, 3)).astype(np.float32)
+    x, w, b = (t.tensor(item).requires_grad_() for item in (*numbers, np.float32([0.5, 1, 1.5])))
+    (gradient,) = t.autograd.grad(function(t, x, w, b).sum(), x, create_graph=True)
+    found: list[Any] = []
+    for item in (x, w, b):
+        try:
+            found.extend(t.autograd.grad(gradient.sum(), item, retain_graph=True))
+        except RuntimeError as error:
+            found.append(str(error))
+    return found
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_a_second_gradient_reaches(name: str) -> None:
+    found, expected = reached(flambeau, FUNCTIONS[name]), reached(torch, FUNCTIONS[name])
+    assert [item for item in found if isinstance(item, str)] == [item for item in expected if isinstance(item, str)]
+    assert [isinstance(item, str) for item in found] == [isinstance(item, str) for item in expected]
+    tensors = [[item for item in each if not isinstance(item, str)] for each in (found, expected)]
+    compare(tensors[0], tensors[1], 1e-5, 3e-5)
