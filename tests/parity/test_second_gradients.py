@@ -41,7 +41,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 def reached(t: Any, function: Callable[..., Any]) -> list[Any]:
     """The gradients of a gradient by x, w and b; where there is none, what is raised."""
     numbers = np.random.default_rng(0).uniform(0.5, 2, (2, 3, 3)).astype(np.float32)
-    x, w, b = (t.tensor(item).requires_grad_() for item in (*numbers, np.float32([0.5, 1, 1.5])))
+    x, w, b = (t.tensor(item).requires_grad_() for item in (*numbers, np.array([0.5, 1, 1.5], np.float32)))
     (gradient,) = t.autograd.grad(function(t, x, w, b).sum(), x, create_graph=True)
     found: list[Any] = []
     for item in (x, w, b):
