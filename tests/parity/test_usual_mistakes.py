@@ -131,6 +131,11 @@ CASES: dict[str, Any] = {
     "stack of arrays": lambda t: t.stack([np.ones(2)]),
     "tensor of vectors": lambda t: t.tensor([t.ones(2), t.ones(2)]),
     "tensor of vectors of whole numbers": lambda t: t.tensor([t.ones(2).long(), t.ones(2).long()]),
+    "bytes of a negative fraction": lambda t: t.tensor([1, -1.0], dtype=t.uint8),
+    "bytes of a negative number": lambda t: t.tensor([1.5, -2], dtype=t.uint8),
+    "bytes of a fraction too large": lambda t: t.tensor([255.5], dtype=t.uint8),
+    "whole numbers of fractions": lambda t: t.tensor([1.5, -2.7], dtype=t.int32),
+    "whole numbers of no number": lambda t: t.tensor([float("nan")], dtype=t.int64),
     "tensor of numbers": lambda t: t.tensor([t.tensor(1.0), t.tensor(2.0)]),
 }
 
