@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flambeau.primitives import linalg as primitives
 from flambeau.tensors import return_types
+from flambeau.tensors.arguments import whole
 from flambeau.tensors.core import call, operands
 from flambeau.tensors.joining import cat
 from flambeau.tensors.matmul import chain_matmul
@@ -118,7 +119,7 @@ def matrix_power(A: "Tensor", n: int) -> "Tensor":
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_power.html
     """
     check_square("linalg.matrix_power", A)
-    return A.matrix_power(n)
+    return A.matrix_power(whole("linalg_matrix_power", "n", n, 2))
 
 
 # -- products ------------------------------------------------------------------------------------------------------
