@@ -3,6 +3,7 @@
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import flambeau
@@ -104,6 +105,37 @@ def test_what_is_not_needed_may_be_written(name: str) -> None:
         y = FREE[name](t, x)
         x.add_(1)
         y.sum().backward()
+
+
+ALLOWED: dict[str, Any] = {  # a row of docs/differences.md: what is computed from a matrix, and what is written then
+    "inv": (lambda t, x: t.linalg.inv(x), lambda x, y: y.mul_(2)),
+    "solve": (lambda t, x: t.linalg.solve(x, t.ones(2)), lambda x, y: x.mul_(2)),
+    "qr": (lambda t, x: t.linalg.qr(x)[0], lambda x, y: y.mul_(2)),
+}
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_gradients_of_the_values_before(name: str) -> None:
+    compute, write = ALLOWED[name]
+    found = []
+    for t in (torch, flambeau):
+        leaf = t.tensor([[2.0, 1.0], [1.0, 3.0]], requires_grad=True)
+        x = leaf * 1
+        y = compute(t, x)
+        loss = y.sum()
+        if t is flambeau:
+            write(x, y)
+        loss.backward()
+        found.append(leaf.grad.tolist())
+    assert np.allclose(found[1], found[0], atol=1e-6)
+
+
+def test_a_write_through_data_is_noticed() -> None:
+    x = flambeau.tensor([1.0, 2.0], requires_grad=True) * 1
+    loss = (x * x).sum()
+    x.data.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
 
 
 def test_a_leaf_has_no_function() -> None:

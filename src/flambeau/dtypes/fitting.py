@@ -5,7 +5,7 @@ from typing import Any
 from flambeau.dtypes.kinds import DTYPES, dtype
 from flambeau.dtypes.limits import finfo, iinfo
 
-__all__ = ["check_fits", "too_large"]
+__all__ = ["check_fits", "fits", "too_large"]
 
 
 def _range(kind: dtype) -> tuple[float, float]:
@@ -20,11 +20,12 @@ def _range(kind: dtype) -> tuple[float, float]:
 _RANGES = {name: _range(kind) for name, kind in DTYPES.items() if name != "bool"}
 
 
-def _fits(value: Any, kind: dtype) -> bool:
+def fits(value: Any, kind: dtype) -> bool:
+    """Whether a number is one of a data type's, but for its fraction."""
     if kind.name == "bool":
         return True
     if isinstance(value, complex):
-        return _fits(value.real, kind) and (_fits(value.imag, kind) if kind.is_complex else not value.imag)
+        return fits(value.real, kind) and (fits(value.imag, kind) if kind.is_complex else not value.imag)
     low, high = _RANGES[kind.name]
     if low <= value <= high:
         return value >= 0 or kind.is_signed or not isinstance(value, float)
@@ -33,7 +34,7 @@ def _fits(value: Any, kind: dtype) -> bool:
 
 def check_fits(value: Any, kind: dtype) -> None:
     """Raise RuntimeError, in PyTorch's words, unless a number fits a data type."""
-    if not _fits(value, kind):
+    if not fits(value, kind):
         raise too_large(kind)
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from flambeau.tensors.core import kind_name, operand
+from flambeau.tensors.core import operand
 from flambeau.tensors.creation import as_tensor
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.outputs import deliver
 from flambeau.tensors.tensor import Tensor
 
@@ -42,13 +43,11 @@ def unary(name: str) -> Callable[..., Tensor]:
     method = getattr(Tensor, name)
 
     def in_place(input: Tensor) -> Tensor:
-        if not isinstance(input, Tensor):
-            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind_name(input)}")
-        return method(input)
+        return method(tensor_argument(name, 1, input))
 
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-        if not isinstance(input, Tensor):
-            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind_name(input)}")
+        if not isinstance(input, Tensor):  # not every call is worth another one
+            tensor_argument(name, 1, input)
         return method(input) if out is None else deliver(name, method, (input,), {}, out)
 
     return described(in_place if name.endswith("_") else function, name)
@@ -80,9 +79,7 @@ def _refusal(name: str) -> Callable[[Any, Any], None]:
     def both(input: Any, other: Any, kinds: Any = Tensor) -> None:
         for position, (argument, value) in enumerate((("input", input), (second, other)), 1):
             if not isinstance(value, kinds):
-                raise TypeError(
-                    f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {kind_name(value)}"
-                )
+                tensor_argument(name, position, value, argument)
 
     def first(input: Any, other: Any) -> None:
         if not isinstance(input, Tensor):

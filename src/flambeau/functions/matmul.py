@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flambeau.tensors.arguments import whole
 from flambeau.tensors.matmul import chain_matmul, einsum, tensordot
 from flambeau.tensors.numpy_names import numpy_names
 from flambeau.tensors.options import tensor_argument
@@ -132,7 +133,7 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
 @takes_out()
 def matrix_power(input: Tensor, n: int) -> Tensor:
     """Product of n equal matrices; see ``Tensor.matrix_power``."""
-    return input.matrix_power(n)
+    return input.matrix_power(whole("matrix_power", "n", n, 2))
 
 
 ger = outer

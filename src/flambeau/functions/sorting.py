@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flambeau.tensors.arguments import whole
 from flambeau.tensors.numpy_names import numpy_names
 from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.return_types import Results
@@ -57,14 +58,14 @@ def msort(input: Tensor) -> Tensor:
 @takes_out()
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Results:
     """The k largest (or smallest) elements along a dimension, in order, and where they stood; see ``Tensor.topk``."""
-    return input.topk(k, dim, largest, sorted)
+    return input.topk(whole("topk", "k", k, 2), dim, largest, sorted)
 
 
 @numpy_names
 @takes_out()
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Results:
     """The k-th smallest element along a dimension (k from 1), and where it stood; see ``Tensor.kthvalue``."""
-    return input.kthvalue(k, dim, keepdim)
+    return input.kthvalue(whole("kthvalue", "k", k, 2), dim, keepdim)
 
 
 @numpy_names

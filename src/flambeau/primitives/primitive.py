@@ -135,12 +135,24 @@ def primitive(**options: Any) -> Callable[[Callable[..., Any]], Primitive]:
     return make
 
 
+_NUMBERS: dict[Any, str] = {bool: "int64", int: "int64", float: "float64", complex: "complex128"}
+
+
 def common_device(inputs: tuple[Any, ...]) -> device:
-    """The one device of all inputs; raises RuntimeError in PyTorch's words."""
+    """The one device of all inputs.
+
+    Raises:
+        RuntimeError: there are several; in PyTorch's words.
+        TypeError: an input is neither a tensor nor a number.
+    """
     place: device | None = None
     for aval in inputs:
-        found = aval[0].device if isinstance(aval, tuple) else getattr(aval, "device", None)
-        if found is None or found is place:
+        if isinstance(aval, type):
+            if aval not in _NUMBERS:
+                raise TypeError(f"unsupported operand: expected a Tensor or a number, but got {aval.__name__}")
+            continue
+        found = aval[0].device if isinstance(aval, tuple) else aval.device
+        if found is place:
             continue
         if place is not None and found != place:
             pair = f"{place} and {found}!"
@@ -162,7 +174,7 @@ def _abstract(aval: Any) -> Any:
         return tuple(_abstract(part) for part in aval)  # pyright: ignore[reportUnknownVariableType]
     if isinstance(aval, Aval):
         return jax.ShapeDtypeStruct(aval.shape, aval.dtype.numpy)
-    return jax.ShapeDtypeStruct((), {float: "float64", complex: "complex128"}.get(aval, "int64"))
+    return jax.ShapeDtypeStruct((), _NUMBERS[aval])
 
 
 def _aval(result: Any, place: device) -> Aval:

@@ -86,7 +86,7 @@ class Left(NamedTuple):
 
     def rebuilt(self, found: Sequence[Any]) -> Any:
         """What a replay returns, in the structure of what the function returned."""
-        return found[0] if self.spec.kind is None else unflatten(found, self.spec)
+        return found[0] if self.spec.type is None else unflatten(found, self.spec)
 
 
 def _same_gradient(one: tuple[int, Shape | None], other: tuple[int, Shape | None]) -> bool:

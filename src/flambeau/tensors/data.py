@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from flambeau.dtypes.fitting import fits
 from flambeau.dtypes.kinds import dtype, from_numpy_dtype, get_default_dtype, python_dtype
 from flambeau.dtypes.promotion import promote_types
 from flambeau.tensors.core import Core
@@ -186,12 +187,14 @@ def _wholes(items: list[Any], kind: dtype) -> Any:
         return array
     except ValueError as error:
         raise _too_large(kind) from error
-    _check_range(array, kind)
+    _check_range(items, array, kind)
     return array.astype(kind.numpy)
 
 
-def _check_range(array: Any, kind: dtype) -> None:
-    """Raise RuntimeError unless whole numbers fit a type; for unsigned ones, negative numbers wrap."""
+def _check_range(items: list[Any], array: Any, kind: dtype) -> None:
+    """Raise RuntimeError unless numbers fit a type of whole ones; for unsigned ones, negative whole numbers wrap."""
+    if float in set(map(type, items)) and not all(fits(item, kind) for item in items if type(item) is float):
+        raise _too_large(kind)
     if not array.size or kind.name == "int64":
         return
     limits = np.iinfo(kind.numpy)

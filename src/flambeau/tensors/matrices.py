@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from flambeau.primitives import linalg as primitives
 from flambeau.tensors import return_types
+from flambeau.tensors.arguments import whole
 from flambeau.tensors.core import call, operands
 from flambeau.tensors.joining import cat
 from flambeau.tensors.matmul import chain_matmul
 from flambeau.tensors.norms import check_square
+from flambeau.tensors.options import tensor_argument
 from flambeau.tensors.outputs import takes_out
 from flambeau.tensors.return_types import Results
 
@@ -117,7 +119,7 @@ def matrix_power(A: "Tensor", n: int) -> "Tensor":
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_power.html
     """
     check_square("linalg.matrix_power", A)
-    return A.matrix_power(n)
+    return A.matrix_power(whole("linalg_matrix_power", "n", n, 2))
 
 
 # -- products ------------------------------------------------------------------------------------------------------
@@ -198,7 +200,7 @@ def vecdot(x: "Tensor", y: "Tensor", *, dim: int = -1) -> "Tensor":
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.vecdot.html
     """
     x, y = operands("vecdot", x, y)
-    return ((x.conj() if x.is_complex() else x) * y).sum(dim)
+    return (x.conj() if x.is_complex() else x).mul(y).sum(dim)
 
 
 @takes_out("linalg.")
@@ -215,7 +217,7 @@ def diagonal(A: "Tensor", *, offset: int = 0, dim1: int = -2, dim2: int = -1) ->
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.diagonal.html
     """
-    return A.diagonal(offset, dim1, dim2)
+    return tensor_argument("linalg_diagonal", 1, A, "A").diagonal(offset, dim1, dim2)
 
 
 def vander(x: "Tensor", N: int | None = None) -> "Tensor":

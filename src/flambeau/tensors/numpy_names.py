@@ -24,7 +24,7 @@ def also_named(**names: str) -> Callable[[Function], Function]:
             try:
                 return function(*args, **kwargs)
             except (AttributeError, TypeError) as error:
-                raise misfit(function.__name__, function, args, kwargs, error) from None
+                raise misfit(function.__name__, function, args, kwargs, error) from error.__cause__
 
         return translating  # pyright: ignore[reportReturnType]  # the same function, but for the names
 

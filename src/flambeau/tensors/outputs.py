@@ -39,7 +39,7 @@ def takes_out(family: str = "") -> Callable[[Function], Function]:
             try:
                 return function(*args, **kwargs) if out is None else deliver(name, function, args, kwargs, out)
             except (AttributeError, TypeError) as error:
-                raise misfit(name, function, args, kwargs, error) from None
+                raise misfit(name, function, args, kwargs, error) from error.__cause__
 
         return taking  # pyright: ignore[reportReturnType]  # the same function, but for ``out``
 

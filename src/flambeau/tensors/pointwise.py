@@ -291,8 +291,8 @@ class Pointwise(Core):
         source: Any = operand(src)
         if isinstance(source, Core):
             check_spread(self.shape, source.shape)
-        if isinstance(source, Core) and source.device != self.device:
-            source = cast("Tensor", source).to(self.device)
+            if source.device != self.device:
+                source = cast("Tensor", source).to(self.device)
         return call_in_place(self, p.filled, (self, source))
 
     # -- functions of one value, and of two: the method and its in-place form ----------------------------------

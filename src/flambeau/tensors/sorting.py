@@ -327,5 +327,5 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.isin.html
     """
-    first, second = [item if isinstance(item, Core) else as_tensor(item) for item in (elements, test_elements)]
+    first, second = [item if isinstance(item, Core) else as_tensor(operand(item)) for item in (elements, test_elements)]
     return call(p.isin, (first, second), (invert,))
