@@ -236,14 +236,17 @@ def _quantile(name: str, tensor: "Tensor", q: Any, dim: int | None, keepdim: boo
     if tensor.dtype.name not in ("float32", "float64"):
         raise RuntimeError("quantile() input tensor must be either float or double dtype")
     if interpolation not in _INTERPOLATIONS:
-        known = "linear, lower, higher, midpoint or nearest"
-        raise RuntimeError(f"{name}() interpolation must be one of {known}, but got {interpolation}")
+        names = "linear, lower, higher, midpoint or nearest"
+        raise RuntimeError(f"{name}() interpolation must be one of {names}, but got {interpolation}")
     if not isinstance(q, Core):
         if not 0 <= q <= 1:
-            raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
+            raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q:g}")
         q = as_tensor(float(q), dtype=tensor.dtype, device=tensor.device)
     elif q.dtype is not tensor.dtype:
         raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
+    fractions = known(q.alias())
+    if fractions is not None and not ((fractions >= 0) & (fractions <= 1)).all():
+        raise RuntimeError("quantile() q values must be in the range [0, 1]")
     axis = None if dim is None else normalize_axis(dim, len(tensor.shape))
     return call(p.quantile, (tensor, q), (axis, keepdim, interpolation, name == "nanquantile"))
 
