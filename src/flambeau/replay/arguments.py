@@ -21,7 +21,7 @@ class Arguments(NamedTuple):
 
     Attributes:
         key: equal for calls that one recording may serve; nothing in it holds a tensor.
-        tensors: the tensors among the arguments, in order.
+        tensors: the tensors among the arguments, in order, each once.
         objects: what is neither tensor nor container nor plain value.
     """
 
@@ -32,20 +32,23 @@ class Arguments(NamedTuple):
 
 def arguments_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
     """A call's arguments, and the switches under which it is made."""
-    tensors: list[Core] = []
+    found: dict[int, Core] = {}
     objects: list[Any] = []
-    described = tuple([_described(item, tensors, objects) for item in args])
-    named = _described(kwargs, tensors, objects) if kwargs else None
+    described = tuple([_described(item, found, objects) for item in args])
+    named = _described(kwargs, found, objects) if kwargs else None
+    tensors = [*found.values()]
     shared = _shared(tensors) if len(tensors) > 1 else None
     switches = (MODE.grad, MODE.inference, enabled_types(), get_default_dtype(), config.kernels)
     return Arguments((described, named, shared, switches), tensors, objects)
 
 
-def _described(item: Any, tensors: list[Core], objects: list[Any]) -> Hashable:
-    """An argument without its tensors' values."""
+def _described(item: Any, tensors: dict[int, Core], objects: list[Any]) -> Hashable:
+    """An argument without its tensors' values; tensors are gathered by identity."""
     kind: Any = cast("Any", type(item))
     if isinstance(item, Core):
-        tensors.append(item)
+        if id(item) in tensors:
+            return "again", [*tensors].index(id(item))
+        tensors[id(item)] = item
         whole = item._steps is None
         return kind, item.aval, item._requires_grad, item._grad_fn is None, whole, item._grad is None
     if kind in (int, bool, str) or item is None:

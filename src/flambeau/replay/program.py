@@ -114,7 +114,8 @@ class ProgramReplay:
             ]
         left.storages[:] = []
         self.constants = capture.places.constants
-        self._plan()
+        if recording.broken is None:
+            self._plan()
 
     def _written_nodes(self, tensors: Sequence[Core]) -> list[Node]:
         return [storage_at(place, tensors).node for place, _ in self.left.written]

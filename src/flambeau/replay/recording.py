@@ -70,21 +70,26 @@ class Recording:
         seen: set[int] = set()
         for index, tensor in enumerate(self.tensors):
             if tensor._grad is not None:
-                self._place(("grad", index), tensor._grad._storage, tensor._grad.read())
-            if index >= len(self.tensors) - self.given:
-                self._place(("given", index), tensor._storage, tensor.read())
-            elif tensor._steps is not None:
-                self._note(tensor.read(), ("view", index))
-            if index < len(self.tensors) - self.given and id(tensor._storage) not in seen:
+                self._note(tensor._grad.read(), ("grad", index))
+                self._watch(("grad", index), tensor._grad._storage)
+            given = index >= len(self.tensors) - self.given
+            if given or tensor._steps is not None:
+                self._note(tensor.read(), ("given" if given else "view", index))
+            if id(tensor._storage) not in seen:
                 seen.add(id(tensor._storage))
-                self._place(("cell", index), tensor._storage, tensor._storage.node)
+                if not given:
+                    self._note(tensor._storage.node, ("cell", index))
+                self._watch(("given" if given else "cell", index), tensor._storage)
 
-    def _place(self, reference: Reference, storage: Storage, node: Node) -> None:
-        self._note(node, reference)
+    def _watch(self, reference: Reference, storage: Storage) -> None:
+        """Remember what a storage holds before the call."""
         self._places.append((reference, storage, storage.version, storage.node))
 
     def _note(self, node: Node, reference: Reference) -> None:
-        self.references[id(node)] = ("several",) if id(node) in self.references else reference
+        """Note where a value is to be found; which arguments show one value is part of a call's key."""
+        known = self.references.setdefault(id(node), reference)
+        if known is not reference and {known[0], reference[0]} != {"given"}:
+            self.references[id(node)] = ("several",)
         self._held.append(node)
 
     # -- the observer ------------------------------------------------------------------------------------------

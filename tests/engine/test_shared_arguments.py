@@ -1,0 +1,87 @@
+"""Compiled functions whose arguments are one tensor, or show the same elements: replayed, and as without compiling."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import flambeau as torch
+from flambeau.replay.function import CompiledFunction
+
+
+def start(number: int) -> torch.Tensor:
+    return torch.tensor([1.0 + number, -2.0])
+
+
+def one_twice(number: int, needs: bool) -> tuple[torch.Tensor, ...]:
+    x = start(number).requires_grad_(needs)
+    return x, x
+
+
+def detached(number: int, needs: bool) -> tuple[torch.Tensor, ...]:
+    x = start(number).requires_grad_(needs)
+    return x, x.detach()
+
+
+def a_view(number: int, needs: bool) -> tuple[torch.Tensor, ...]:
+    x = start(number)
+    return x, x[:1].requires_grad_(needs)
+
+
+def apart(number: int, needs: bool) -> tuple[torch.Tensor, ...]:
+    return start(number).requires_grad_(needs), start(number)
+
+
+def reads(a: Any, b: Any) -> Any:
+    return [(a * b + a).sin()]
+
+
+def writes_the_first(a: Any, b: Any) -> Any:
+    a.add_(1)
+    return [b * 2, a]
+
+
+def writes_the_second(a: Any, b: Any) -> Any:
+    b.mul_(3)
+    return [b + a, a * 1]
+
+
+def identities(a: Any, b: Any) -> Any:
+    return [a, b, a is b]
+
+
+def differentiates(a: Any, b: Any) -> Any:
+    (a * b * a).sum().backward()
+    return [item.grad for item in (a, b) if item.requires_grad]
+
+
+ARGUMENTS = [one_twice, detached, a_view, apart]
+WAYS = [(function, False) for function in (reads, writes_the_first, writes_the_second, identities)]
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS)
+@pytest.mark.parametrize(("function", "needs"), [*WAYS, (reads, True), (differentiates, True)])
+def test_as_without_compiling(function: Callable[..., Any], needs: bool, arguments: Callable[..., Any]) -> None:
+    compiled = torch.compile(function, fullgraph=True)
+    for number in range(4):
+        given, same = arguments(number, needs), arguments(number, needs)
+        found, expected = compiled(*given), function(*same)
+        assert [item if isinstance(item, bool) else item.tolist() for item in found] == [
+            item if isinstance(item, bool) else item.tolist() for item in expected
+        ]
+        assert [item.tolist() for item in given] == [item.tolist() for item in same]
+        assert [found[0] is item for item in given] == [expected[0] is item for item in same]
+
+
+def test_self_attention_is_replayed() -> None:
+    layer = torch.nn.MultiheadAttention(8, 2)
+
+    def attend(a: Any, b: Any, c: Any) -> Any:
+        return layer(a, b, c)[0]
+
+    compiled = CompiledFunction(attend, fullgraph=True)
+    for _ in range(3):
+        x = torch.randn(3, 2, 8)
+        compiled(x, x, x).sum().backward()
+    assert [len(found.replays) for found in compiled._sites.values()] == [1]
+    assert torch.equal(compiled(x, x, x), attend(x, x, x))
