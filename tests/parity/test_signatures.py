@@ -50,7 +50,7 @@ def fits(function: Callable[..., Any], schema: Any, skipped: int) -> bool:
 def unfit(owner: Any, theirs: Any, skipped: int) -> set[str]:
     found: set[str] = set()
     for name in set(dir(owner)) & set(dir(theirs)):
-        function = getattr(owner, name)
+        function = getattr(owner, name, None)  # a method that is left out on purpose says so
         builtin = inspect.isbuiltin(getattr(theirs, name)) or inspect.ismethoddescriptor(getattr(theirs, name))
         if name.startswith("_") or not callable(function) or inspect.isclass(function) or not builtin:
             continue
