@@ -80,8 +80,9 @@ def test_self_attention_is_replayed() -> None:
         return layer(a, b, c)[0]
 
     compiled = CompiledFunction(attend, fullgraph=True)
+    x = torch.randn(3, 2, 8)
     for _ in range(3):
-        x = torch.randn(3, 2, 8)
         compiled(x, x, x).sum().backward()
+        x = torch.randn(3, 2, 8)
     assert [len(found.replays) for found in compiled._sites.values()] == [1]
     assert torch.equal(compiled(x, x, x), attend(x, x, x))
