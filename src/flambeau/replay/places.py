@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from flambeau.graph.node import Node
+from flambeau.graph.node import Node, leaf
 from flambeau.graph.observing import MismatchError
 from flambeau.replay.recording import Recording, Reference
 from flambeau.tensors.core import Core, Storage
@@ -30,14 +30,17 @@ class Places:
         """Note where a value is to be found."""
         self._references[id(node)] = reference
 
-    def of(self, node: Node) -> Reference:
-        """Where a value comes from; the recording breaks if that cannot be told."""
+    def of(self, node: Node, overwritten: bool = False) -> Reference:
+        """Where a value comes from; the recording breaks if that cannot be told.
+
+        Of a constant that is about to be overwritten, a copy is kept.
+        """
         found = self._references.get(id(node))
         if found is None:
             if node.operation is not None and not hasattr(node.operation.primitive, "host"):
                 self._recording.breaks("it reads a tensor that cannot be reached from its arguments and variables")
             found = self._references[id(node)] = ("constant", len(self.constants))
-            self.constants.append(node)
+            self.constants.append(leaf(np.array(node.value), node.aval) if overwritten else node)
         elif found == ("several",):
             self._recording.breaks("it reads a value that several tensors show")
         return found

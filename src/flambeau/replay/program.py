@@ -18,7 +18,7 @@ from flambeau.replay.places import NODES, Places, same_constant, storage_at
 from flambeau.replay.recording import Recording, Reference
 from flambeau.replay.results import Left
 from flambeau.runtime.force import force
-from flambeau.runtime.stages import captured, exclusive, gathered, run, spare
+from flambeau.runtime.stages import captured, copied, exclusive, gathered, run, spare
 from flambeau.tensors.core import Core, Storage
 
 __all__ = ["ProgramReplay"]
@@ -67,7 +67,7 @@ class _Captured:
         self.stages: list[_Stage] = []
 
     def __call__(self, cut: Any, program: Any) -> None:
-        inputs = [self.places.of(leaf) for leaf in cut.leaves]
+        inputs = [self.places.of(leaf, index in cut.donated) for index, leaf in enumerate(cut.leaves)]
         numbers = (list(cut.reals), list(cut.integers), list(cut.complexes))
         self.stages.append(_Stage(program, cut.key, inputs, cut.donated, numbers, self._updates(cut.nodes)))
         for position, output in enumerate(cut.outputs):
@@ -155,10 +155,12 @@ class ProgramReplay:
                 pool[kind, index] = len(pool)
         self.places: list[list[int]] = []
         self.overwritten: list[int] = []
+        self.spent: list[int] = []
         for number, stage in enumerate(self.stages):
             places = [pool[reference] for reference in stage.inputs]
             self.places.append(places)
             self.overwritten += [places[index] for index in stage.donated if places[index] < len(sources)]
+            self.spent += [places[index] for index in stage.donated if stage.inputs[index][0] == "constant"]
             for position in range(len(stage.key[1])):
                 pool["result", number, position] = len(pool)
         self.fills = [
@@ -197,6 +199,8 @@ class ProgramReplay:
             if self.draws:
                 pool += [draw.again(draw.stream) for draw in self.draws]
             pool += self.values
+            for place in self.spent:
+                pool[place] = copied(pool[place])
             for index in self.dropped:
                 tensors[index]._grad = None
             del nodes

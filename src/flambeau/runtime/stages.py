@@ -16,7 +16,7 @@ from flambeau.runtime.cut import Cut
 from flambeau.runtime.force import CAPTURES, RUNS, exclusive, force
 from flambeau.runtime.placement import values_on_device
 
-__all__ = ["captured", "exclusive", "gathered", "run", "spare"]
+__all__ = ["captured", "copied", "exclusive", "gathered", "run", "spare"]
 
 
 @contextmanager
@@ -48,8 +48,13 @@ def spare(nodes: list[Node], values: list[Any], positions: Sequence[int], holder
     """
     for position in positions:
         if getrefcount(nodes[position]) > _OWN_NODE + holders or getrefcount(values[position]) > _OWN_VALUE:
-            with jax.enable_x64(True):
-                values[position] = values[position].copy()
+            values[position] = copied(values[position])
+
+
+def copied(value: Any) -> Any:
+    """A value once more, for a program to overwrite."""
+    with jax.enable_x64(True):
+        return value.copy()
 
 
 def run(program: Program, numbers: tuple[Any, Any, Any], values: Sequence[Any]) -> Sequence[Any]:
