@@ -581,28 +581,3 @@ def test_forgetting_recordings() -> None:
     torch.compiler.reset()
     assert not call._sites
     assert call(torch.ones(1)).item() == 2
-
-
-def adds(x: torch.Tensor) -> list[torch.Tensor]:
-    return [x + torch.tensor([1.0, 2.0])]
-
-
-def adds_and_multiplies(x: torch.Tensor) -> list[torch.Tensor]:
-    factor, other = torch.tensor([3.0, 4.0]), torch.tensor([5.0, 6.0])
-    return [x * factor, x * other + factor, torch.ones(2) * x]
-
-
-def looks_in_between(x: torch.Tensor) -> list[torch.Tensor]:
-    """Two programs that read one constant."""
-    shift = torch.tensor([1.0, 2.0])
-    y = x + shift
-    return [y, torch.block_diag(y, shift) * 2, y * shift]
-
-
-@pytest.mark.parametrize("function", [adds, adds_and_multiplies, looks_in_between])
-@pytest.mark.parametrize("needs", [False, True])
-def test_constants_made_inside_outlast_the_programs_that_overwrite_them(function: Any, needs: bool) -> None:
-    compiled = torch.compile(function, fullgraph=True)
-    for number in range(5):
-        x = torch.tensor([1.0 + number, 2.0], requires_grad=needs)
-        assert [item.tolist() for item in compiled(x)] == [item.tolist() for item in function(x)]

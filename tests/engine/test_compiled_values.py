@@ -1,4 +1,4 @@
-"""Compiled functions whose arguments are one tensor, or show the same elements: replayed, and as without compiling."""
+"""Compiled functions given one tensor twice, and with constants of their own: replayed, and as without compiling."""
 
 from collections.abc import Callable
 from typing import Any
@@ -86,3 +86,28 @@ def test_self_attention_is_replayed() -> None:
         x = torch.randn(3, 2, 8)
     assert [len(found.replays) for found in compiled._sites.values()] == [1]
     assert torch.equal(compiled(x, x, x), attend(x, x, x))
+
+
+def adds(x: torch.Tensor) -> list[torch.Tensor]:
+    return [x + torch.tensor([1.0, 2.0])]
+
+
+def adds_and_multiplies(x: torch.Tensor) -> list[torch.Tensor]:
+    factor, other = torch.tensor([3.0, 4.0]), torch.tensor([5.0, 6.0])
+    return [x * factor, x * other + factor, torch.ones(2) * x]
+
+
+def looks_in_between(x: torch.Tensor) -> list[torch.Tensor]:
+    """Two programs that read one constant."""
+    shift = torch.tensor([1.0, 2.0])
+    y = x + shift
+    return [y, torch.block_diag(y, shift) * 2, y * shift]
+
+
+@pytest.mark.parametrize("function", [adds, adds_and_multiplies, looks_in_between])
+@pytest.mark.parametrize("needs", [False, True])
+def test_constants_made_inside_outlast_the_programs_that_overwrite_them(function: Any, needs: bool) -> None:
+    compiled = torch.compile(function, fullgraph=True)
+    for number in range(5):
+        x = torch.tensor([1.0 + number, 2.0], requires_grad=needs)
+        assert [item.tolist() for item in compiled(x)] == [item.tolist() for item in function(x)]
