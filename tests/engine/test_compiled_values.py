@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import flambeau as torch
@@ -111,3 +112,26 @@ def test_constants_made_inside_outlast_the_programs_that_overwrite_them(function
     for number in range(5):
         x = torch.tensor([1.0 + number, 2.0], requires_grad=needs)
         assert [item.tolist() for item in compiled(x)] == [item.tolist() for item in function(x)]
+
+
+def test_copies_of_a_layer_are_replayed() -> None:
+    """The values of a copy are its original's until one of them is written."""
+    losses: list[list[float]] = []
+    for fullgraph in (None, True):
+        torch.manual_seed(0)
+        layer = torch.nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0)
+        model = torch.nn.TransformerEncoder(layer, 2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+        def step(x: torch.Tensor, model: Any = model, optimizer: Any = optimizer) -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = model(x).pow(3).mean()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        run: Any = step if fullgraph is None else CompiledFunction(step, fullgraph=True)
+        losses.append([run(torch.ones(3, 2, 8)).item() for _ in range(5)])
+        if fullgraph:
+            assert [len(found.replays) for found in run._sites.values()] == [1]
+    np.testing.assert_allclose(losses[0], losses[1], 1e-5)

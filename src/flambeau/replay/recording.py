@@ -7,7 +7,7 @@ import numpy as np
 
 from flambeau.differentiation.tape import tape_position
 from flambeau.generators.streams import Stream, default_stream
-from flambeau.graph.node import Node
+from flambeau.graph.node import Node, leaf
 from flambeau.graph.observing import unobserved
 from flambeau.replay.effects import Draw, OptimizerStep, Repetition, ScheduleStep, StepUpdate
 from flambeau.replay.world import World
@@ -70,6 +70,7 @@ class Recording:
         seen: set[int] = set()
         for index, tensor in enumerate(self.tensors):
             if tensor._grad is not None:
+                self._separate(tensor._grad._storage)
                 self._note(tensor._grad.read(), ("grad", index))
                 self._watch(("grad", index), tensor._grad._storage)
             given = index >= len(self.tensors) - self.given
@@ -78,8 +79,15 @@ class Recording:
             if id(tensor._storage) not in seen:
                 seen.add(id(tensor._storage))
                 if not given:
+                    self._separate(tensor._storage)
                     self._note(tensor._storage.node, ("cell", index))
                 self._watch(("given" if given else "cell", index), tensor._storage)
+
+    def _separate(self, storage: Storage) -> None:
+        """Give a storage a node of its own, where it has another's: those of copies are one until they are written."""
+        node = storage.node
+        if id(node) in self.references and node.value is not None:
+            storage.node = leaf(node.value, node.aval)
 
     def _watch(self, reference: Reference, storage: Storage) -> None:
         """Remember what a storage holds before the call."""
