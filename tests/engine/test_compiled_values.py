@@ -119,7 +119,7 @@ def test_copies_of_a_layer_are_replayed() -> None:
     losses: list[list[float]] = []
     for fullgraph in (None, True):
         torch.manual_seed(0)
-        layer = torch.nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0)
+        layer = torch.nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
         model = torch.nn.TransformerEncoder(layer, 2)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 
