@@ -59,3 +59,30 @@ def test_what_a_second_gradient_reaches(name: str) -> None:
     assert [isinstance(item, str) for item in found] == [isinstance(item, str) for item in expected]
     tensors = [[item for item in each if not isinstance(item, str)] for each in (found, expected)]
     compare(tensors[0], tensors[1], 1e-5, 3e-5)
+
+
+# Gradients that do not depend on the input: whether they require gradients in PyTorch, and here (docs/differences.md).
+CONSTANT: dict[str, tuple[Callable[..., Any], bool, bool]] = {
+    "conv1d": (lambda t, x: t.nn.functional.conv1d(x[None, None], t.ones(1, 1, 2)), True, False),
+    "avg_pool1d": (lambda t, x: t.nn.functional.avg_pool1d(x[None], 2), True, False),
+    "max": (lambda t, x: x.max(), False, True),
+    "sort": (lambda t, x: x.sort()[0], False, True),
+    "clamp": (lambda t, x: x.clamp(0, 1), False, True),
+    "mul": (lambda t, x: x * 2, False, False),
+    "cumsum": (lambda t, x: x.cumsum(0), False, False),
+    "matmul": (lambda t, x: x @ t.ones(3), False, False),
+    "gather": (lambda t, x: x.gather(0, t.tensor([0, 1])), False, False),
+    "relu": (lambda t, x: x.relu(), True, True),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANT)
+def test_gradients_that_do_not_depend_on_the_input(name: str) -> None:
+    function, *expected = CONSTANT[name]
+    for t, requires in zip((torch, flambeau), expected, strict=True):
+        x = t.tensor([1.0, -2.0, 3.0], requires_grad=True)
+        (gradient,) = t.autograd.grad(function(t, x).sum(), x, create_graph=True)
+        assert gradient.requires_grad is requires
+        if requires:
+            (second,) = t.autograd.grad(gradient.sum(), x, allow_unused=True)
+            assert second is None or second.tolist() == [0.0, 0.0, 0.0]
