@@ -85,7 +85,7 @@ CASES: dict[str, tuple[Callable[..., torch.Tensor], tuple[int, int]]] = {
     "of an input": (of_an_input, (0, 1)),
     "twice": (twice, (1, 1)),
     "frozen": (frozen, (2, 2)),
-    "slopes": (slopes, (0, 1)),
+    "slopes": (slopes, (0, 2)),
 }
 
 

@@ -3,11 +3,13 @@
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import flambeau as torch
 from flambeau.base.config import config
+from flambeau.kernels import library
 from flambeau.kernels.running import running_extremes, running_products, running_sums
 
 pytestmark = pytest.mark.usefixtures("kernels")
@@ -94,6 +96,8 @@ def test_mapped_over_a_batch() -> None:
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16, torch.int64])
 @pytest.mark.parametrize(("shape", "axis"), SHAPES.values(), ids=SHAPES)
 def test_products_and_extremes(shape: tuple[int, ...], axis: int, kind: torch.dtype) -> None:
+    if kind == torch.bfloat16 and library.target(library.TARGETS[0], jnp.bfloat16) is None:
+        pytest.skip(f"the processor has no instructions for bfloat16; CPU kernels: {library.status()}")
     x = drawn(shape)
     x.reshape(-1)[[11, 700]] = x.reshape(-1)[5]  # ties
     if kind != torch.int64:

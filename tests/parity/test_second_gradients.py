@@ -28,10 +28,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "where": lambda t, x, w, b: t.where(x > 0, x * w, w),
     "prod": lambda t, x, w, b: x.prod(0),
     "linear": lambda t, x, w, b: t.nn.functional.linear(x, w, b),
+    "linear by a kernel": lambda t, x, w, b: t.nn.functional.linear(x.repeat(40, 40), w.repeat(40, 40)).mean(),
     "relu": lambda t, x, w, b: x.relu() * w,
     "softmax": lambda t, x, w, b: x.softmax(0) * w,
     "layer_norm": lambda t, x, w, b: t.nn.functional.layer_norm(x, (3,), b, b),
     "conv2d": lambda t, x, w, b: t.nn.functional.conv2d(x[None, None], w[None, None]),
+    "conv2d by a kernel": lambda t, x, w, b: t.nn.functional.conv2d(
+        x.repeat(20, 20).expand(4, 8, 60, 60), w.expand(8, 8, 3, 3)
+    ).mean(),
     "embedding": lambda t, x, w, b: t.nn.functional.embedding(t.tensor([0]), x) * b,
     "mse_loss": lambda t, x, w, b: t.nn.functional.mse_loss(x, w),
     "NaN beside the way": lambda t, x, w, b: x * (-x).log() * w.detach(),

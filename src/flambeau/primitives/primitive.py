@@ -14,6 +14,7 @@ from flambeau.dtypes.kinds import dtype, from_numpy_dtype, python_dtype
 from flambeau.dtypes.promotion import Category, result_type
 from flambeau.graph.node import Aval, Node, Operation
 from flambeau.graph.record import PENDING, operation_of
+from flambeau.kernels.library import set_aside
 
 __all__ = [
     "NON_DIFFERENTIABLE",
@@ -378,7 +379,7 @@ def reads(operation: Operation) -> Sequence[bool]:
     """
     found = operation.derived.get("reads")
     if found is None:
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), set_aside():  # nothing tells what a native kernel reads
             traced = jax.make_jaxpr(
                 lambda *arrays: operation.primitive.apply(wrapped(arrays, operation.inputs), operation.static)
             )(*map(_abstract, operation.inputs))
