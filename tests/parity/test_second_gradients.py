@@ -62,7 +62,7 @@ def test_what_a_second_gradient_reaches(name: str) -> None:
     assert [item for item in found if isinstance(item, str)] == [item for item in expected if isinstance(item, str)]
     assert [isinstance(item, str) for item in found] == [isinstance(item, str) for item in expected]
     tensors = [[item for item in each if not isinstance(item, str)] for each in (found, expected)]
-    compare(tensors[0], tensors[1], 1e-5, 3e-5)
+    compare(tensors[0], tensors[1], 3e-4, 3e-5)  # sums of many in 32 bits are not exact on either side
 
 
 # Gradients that do not depend on the input: whether they require gradients in PyTorch, and here (docs/differences.md).
