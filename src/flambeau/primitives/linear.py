@@ -8,7 +8,7 @@ from flambeau.dtypes.kinds import from_numpy_dtype
 from flambeau.graph.node import Operation
 from flambeau.kernels.linear import linear as linear_by_kernel
 from flambeau.kernels.linear import multiplies, relu
-from flambeau.primitives.matmul import check_types
+from flambeau.primitives.matmul import check_types, raise_unexpanded
 from flambeau.primitives.primitive import Array, Primitive
 
 __all__ = ["LINEAR", "is_linear"]
@@ -34,7 +34,7 @@ def _lower(inputs: tuple[Array, ...], before: bool = False, after: bool = False)
     else:
         product = jnp.matmul(x, weight.T)
     if bias and bias[0].ndim and bias[0].shape[-1] not in (1, product.shape[-1]):
-        raise _mismatch(product.shape, bias[0].shape)
+        raise_unexpanded(bias[0], product)
     result = product + bias[0] if bias else product
     return relu(result) if after else result
 
@@ -50,13 +50,6 @@ def _check(bias: tuple[Array, ...], x: Array, weight: Array) -> None:
     if x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
         shapes = f"{prod(x.shape[:-1])}x{x.shape[-1] if x.ndim else 1} and {weight.shape[-1]}x{weight.shape[0]}"
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({shapes})")
-
-
-def _mismatch(target: tuple[int, ...], own: tuple[int, ...]) -> RuntimeError:
-    return RuntimeError(
-        f"The expanded size of the tensor ({target[-1]}) must match the existing size ({own[-1]}) at non-singleton "
-        f"dimension {len(target) - 1}.  Target sizes: {list(target)}.  Tensor sizes: {list(own)}"
-    )
 
 
 def _named(grad_name: str, saves: tuple[int, ...]) -> Primitive:

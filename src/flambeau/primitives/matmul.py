@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import Any, NoReturn
 
 import jax.numpy as jnp
 
@@ -27,6 +27,7 @@ __all__ = [
     "matmul",
     "matrix_power",
     "mv",
+    "raise_unexpanded",
     "tensordot",
 ]
 
@@ -85,12 +86,13 @@ def _added(x: Array, product: Array, beta: Any, alpha: Any) -> Array:
     if x.ndim > product.ndim or any(
         size not in (1, wanted) for size, wanted in zip(x.shape[::-1], product.shape[::-1], strict=False)
     ):
-        _raise_unexpanded(x, product)
+        raise_unexpanded(x, product)
     own = jnp.where(beta.value == 0, 0, x) * beta.value.astype(x.dtype)
     return own + product * alpha.value.astype(product.dtype)
 
 
-def _raise_unexpanded(x: Array, product: Array) -> None:
+def raise_unexpanded(x: Array, product: Array) -> NoReturn:
+    """Say, in PyTorch's words, why what is added to a product does not spread to its shape."""
     for axis in range(-1, -product.ndim - 1, -1):
         if -axis <= x.ndim and x.shape[axis] not in (1, product.shape[axis]):
             raise RuntimeError(
